@@ -1,0 +1,90 @@
+//! What was seen in frames and rows beside deliveries. Facts only: what they
+//! mean is the judge's.
+
+use crate::model::{ChannelId, MessageRef, UserId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Facts of a shard, each counted exactly; memory is bounded by the number of
+/// messages and members, not by the number of copies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Messages pushed or read with a body that the key's generator does not
+    /// produce.
+    pub altered: BTreeMap<MessageRef, FirstSeen>,
+    /// Texts with the run's id and a key that the run cannot have made, by
+    /// their first characters.
+    pub foreign: BTreeMap<String, FirstSeen>,
+    /// Messages pushed to a subscriber who is not a member of their channel,
+    /// or under another channel than the key's.
+    pub leaked: BTreeMap<(UserId, MessageRef), Leak>,
+    /// First copies that arrived behind a message of a greater position.
+    pub reordered: Vec<Reordered>,
+}
+
+/// Who saw a fact first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FirstSeen {
+    /// When, in µs since the start of the run.
+    pub at_us: u64,
+    /// By whom; `None` for a final read.
+    pub subscriber: Option<UserId>,
+}
+
+/// A push that a subscriber should not have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Leak {
+    /// When, in µs since the start of the run.
+    pub at_us: u64,
+    /// The channel that the frame named; `None` if the run does not know it.
+    pub under: Option<ChannelId>,
+}
+
+/// A first copy that arrived behind a message of a greater position, on the
+/// same connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reordered {
+    /// The subscriber.
+    pub subscriber: UserId,
+    /// The message that came late.
+    pub message: MessageRef,
+    /// Index of the message that had arrived before it.
+    pub ahead: u32,
+    /// When, in µs since the start of the run.
+    pub at_us: u64,
+}
+
+impl Facts {
+    /// Notes an altered body.
+    pub fn altered(&mut self, message: MessageRef, seen: FirstSeen) {
+        keep_first(&mut self.altered, message, seen);
+    }
+
+    /// Notes a foreign text.
+    pub fn foreign(&mut self, text: &str, seen: FirstSeen) {
+        keep_first(&mut self.foreign, text.chars().take(80).collect(), seen);
+    }
+
+    /// Notes a leaked push.
+    pub fn leaked(&mut self, subscriber: UserId, message: MessageRef, leak: Leak) {
+        keep_first(&mut self.leaked, (subscriber, message), leak);
+    }
+
+    /// Joins the facts of two shards.
+    pub fn merge(&mut self, other: Facts) {
+        for (message, seen) in other.altered {
+            keep_first(&mut self.altered, message, seen);
+        }
+        for (text, seen) in other.foreign {
+            keep_first(&mut self.foreign, text, seen);
+        }
+        for (place, leak) in other.leaked {
+            keep_first(&mut self.leaked, place, leak);
+        }
+        self.reordered.extend(other.reordered);
+    }
+}
+
+fn keep_first<K: Ord, V: Ord + Copy>(map: &mut BTreeMap<K, V>, key: K, value: V) {
+    map.entry(key).and_modify(|first| *first = value.min(*first)).or_insert(value);
+}

@@ -1,0 +1,146 @@
+//! Latencies of one worker, in HdrHistograms of µs.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// What is measured. Each starts and ends where `name` says in the docs of the
+/// variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatencyKind {
+    /// Intended → acknowledgement, with queueing, retries and back-off.
+    Ack,
+    /// Intended → pushed frame parsed, first live copy of each (message,
+    /// subscriber).
+    Delivery,
+    /// First byte written → acknowledgement, of each attempt.
+    Service,
+    /// Noticed disconnect → caught up; where the workload chose an absence,
+    /// from the end of the absence.
+    Heal,
+    /// Intended → obtained from history, of each healed message.
+    HealMessage,
+    /// Socket dead → client noticed.
+    Notice,
+    /// Intended → first byte written: the generator's own fault.
+    Lag,
+}
+
+impl LatencyKind {
+    /// All kinds, in the order of the reports.
+    pub const ALL: [LatencyKind; 7] = [
+        LatencyKind::Ack,
+        LatencyKind::Delivery,
+        LatencyKind::Service,
+        LatencyKind::Heal,
+        LatencyKind::HealMessage,
+        LatencyKind::Notice,
+        LatencyKind::Lag,
+    ];
+
+    /// The name in results and thresholds.
+    pub fn name(self) -> &'static str {
+        match self {
+            LatencyKind::Ack => "ack",
+            LatencyKind::Delivery => "delivery",
+            LatencyKind::Service => "service",
+            LatencyKind::Heal => "heal",
+            LatencyKind::HealMessage => "heal_message",
+            LatencyKind::Notice => "notice",
+            LatencyKind::Lag => "lag",
+        }
+    }
+
+    /// The kind of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One µs to one hour, three significant digits.
+pub fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("the bounds are constant and valid")
+}
+
+/// A histogram for each [`LatencyKind`].
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    histograms: [Histogram<u64>; 7],
+    errors: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self { histograms: std::array::from_fn(|_| new_histogram()), errors: 0 }
+    }
+}
+
+impl Latencies {
+    /// Records one latency in µs; less than 1 µs counts as 1. A value past one
+    /// hour is an error that is counted, never a sample that is bent.
+    pub fn record(&mut self, kind: LatencyKind, latency_us: u64) {
+        if self.histograms[kind as usize].record(latency_us.max(1)).is_err() {
+            self.errors += 1;
+        }
+    }
+
+    /// The histogram of a kind.
+    pub fn histogram(&self, kind: LatencyKind) -> &Histogram<u64> {
+        &self.histograms[kind as usize]
+    }
+
+    /// The histogram of a kind, to add to.
+    pub fn histogram_mut(&mut self, kind: LatencyKind) -> &mut Histogram<u64> {
+        &mut self.histograms[kind as usize]
+    }
+
+    /// Values that no histogram could hold.
+    pub fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Adds all of another worker's or interval's.
+    pub fn merge(&mut self, other: &Latencies) {
+        for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
+            if mine.add(theirs).is_err() {
+                self.errors += theirs.len();
+            }
+        }
+        self.errors += other.errors;
+    }
+
+    /// Empties all, keeping their memory.
+    pub fn clear(&mut self) {
+        for histogram in &mut self.histograms {
+            histogram.reset();
+        }
+        self.errors = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_kinds_and_values_land_in_theirs() {
+        let mut latencies = Latencies::default();
+        for (rank, kind) in LatencyKind::ALL.into_iter().enumerate() {
+            assert_eq!(LatencyKind::from_name(kind.name()), Some(kind));
+            assert_eq!(kind as usize, rank);
+            latencies.record(kind, 1_000 * (rank as u64 + 1));
+        }
+        let mut sum = Latencies::default();
+        sum.merge(&latencies);
+        sum.merge(&latencies);
+        assert_eq!(sum.histogram(LatencyKind::Service).len(), 2);
+        assert_eq!(sum.histogram(LatencyKind::Service).max(), 3_001, "three digits: 3,000 to 3,001");
+    }
+
+    #[test]
+    fn a_value_past_an_hour_is_counted_as_an_error() {
+        let mut latencies = Latencies::default();
+        latencies.record(LatencyKind::Ack, 10_000_000_000);
+        assert_eq!((latencies.histogram(LatencyKind::Ack).len(), latencies.errors()), (0, 1));
+    }
+}

@@ -1,0 +1,55 @@
+//! What happened to every message, exactly.
+//!
+//! A shard of a run writes here while it runs; shards merge into one ledger at
+//! the end ([`Ledger::merge`] is the one merge function). The ledger holds
+//! facts: it must not know what a violation is (that is `judge`'s), and it
+//! never drops anything without counting it.
+
+mod facts;
+mod latency;
+mod reads;
+mod record;
+mod run_set;
+mod sends;
+mod subscriber;
+
+pub use facts::{Facts, FirstSeen, Leak, Reordered};
+pub use latency::{Latencies, LatencyKind, new_histogram};
+pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
+pub use record::{Drain, GeneratorFigures, RunRecord, WorkerFigures};
+pub use run_set::{Arrival, RunSet};
+pub use sends::SendRow;
+pub use subscriber::{CatchUpKind, Connection, ConnectionEnd, LiveArrival, StreamWindow, SubscriberLog};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that one shard, or after merging the whole run, has seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// One row for each intended message.
+    pub sends: Vec<SendRow>,
+    /// One log for each subscriber.
+    pub subscribers: Vec<SubscriberLog>,
+    /// The pages of history that subscribers read.
+    pub pages: Vec<PageRecord>,
+    /// The final reads of every channel.
+    pub final_reads: Vec<FinalRead>,
+    /// Reads of single messages that both final reads lack.
+    pub point_reads: Vec<PointRead>,
+    /// What was seen in frames and rows beside deliveries.
+    pub facts: Facts,
+}
+
+impl Ledger {
+    /// Joins the ledgers of two shards. The order does not matter to the
+    /// judge.
+    pub fn merge(mut self, other: Ledger) -> Ledger {
+        self.sends.extend(other.sends);
+        self.subscribers.extend(other.subscribers);
+        self.pages.extend(other.pages);
+        self.final_reads.extend(other.final_reads);
+        self.point_reads.extend(other.point_reads);
+        self.facts.merge(other.facts);
+        self
+    }
+}

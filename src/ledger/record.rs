@@ -1,0 +1,83 @@
+//! What the orchestrator knows about the run as a whole.
+
+use serde::{Deserialize, Serialize};
+
+/// How the run went, apart from its messages. Times are µs since the start of
+/// the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Name of the run and of its folder.
+    pub run_id: String,
+    /// The 64 bits that stand in every text.
+    pub run_number: u64,
+    /// Wall clock at the start of the run, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Where the target was.
+    pub url: String,
+    /// Start of the schedule.
+    pub load_start_us: u64,
+    /// When the last message was intended, or intending stopped.
+    pub load_end_us: u64,
+    /// End of the run.
+    pub ended_us: u64,
+    /// Messages that the whole schedule intends.
+    pub scheduled: u64,
+    /// Whether a signal asked the run to end early.
+    pub interrupted: bool,
+    /// Why the run ended itself early, if it did.
+    pub stopped: Option<String>,
+    /// Whether the process ended before the run: the ledger is a checkpoint.
+    pub killed: bool,
+    /// How the drain went.
+    pub drain: Drain,
+    /// The generator's own figures.
+    pub generator: GeneratorFigures,
+}
+
+/// How the drain went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drain {
+    /// When it began; 0 if it did not.
+    pub began_us: u64,
+    /// When every subscriber had caught up, or the deadline passed.
+    pub caught_up_us: Option<u64>,
+    /// Each reason why a step of it is not complete.
+    pub failures: Vec<String>,
+}
+
+/// The generator's own figures: they say whether latencies can be believed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorFigures {
+    /// One entry for each worker thread.
+    pub workers: Vec<WorkerFigures>,
+    /// CPU time of the whole process in µs.
+    pub cpu_us: u64,
+    /// Largest resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Most descriptors that were open at once.
+    pub descriptors: u64,
+    /// Values that no histogram could hold.
+    pub histogram_errors: u64,
+    /// Connections refused for want of descriptors or ports: the generator's
+    /// fault.
+    pub exhausted: u64,
+    /// How long the machine slept during the run, in µs.
+    pub suspended_us: u64,
+    /// How often the cgroup held the process back during the load.
+    pub throttled: u64,
+}
+
+/// Figures of one worker thread, of the time of the load.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerFigures {
+    /// CPU time of the thread in µs.
+    pub cpu_us: u64,
+    /// Wall time in µs.
+    pub wall_us: u64,
+    /// Ticks of the canary.
+    pub canary_ticks: u64,
+    /// Ticks that came later than the plan allows.
+    pub canary_late: u64,
+    /// The latest tick in µs.
+    pub canary_worst_us: u64,
+}

@@ -1,0 +1,171 @@
+//! The text of a message: a literal, the run id and the key, then filler made
+//! from the key, so that a receiver recognises and verifies it without a
+//! lookup.
+
+use super::ids::MessageRef;
+use super::key::{KeyCodec, MessageKey};
+use super::random::mix;
+use serde::{Deserialize, Serialize};
+
+const LITERAL: &str = "posthaste:";
+/// Literal, run id, separator, key, separator.
+const HEAD_BYTES: usize = LITERAL.len() + 16 + 1 + 36 + 1;
+
+/// Length of the text of messages in bytes, uniform between both ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeRange {
+    /// The shortest text in bytes.
+    pub min: u32,
+    /// The longest text in bytes.
+    pub max: u32,
+}
+
+impl SizeRange {
+    /// The least number of bytes that hold the identity of a message.
+    pub const SMALLEST: u32 = HEAD_BYTES as u32 + 1;
+}
+
+/// What a text says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageText {
+    /// Not a message of this run: no literal with this run's id.
+    Unrelated,
+    /// Carries this run's id and a key that the run cannot have made.
+    Foreign,
+    /// A message of this run.
+    Message {
+        /// Its key.
+        key: MessageKey,
+        /// Which message the key names.
+        message: MessageRef,
+        /// The key's intended time in µs after the start of the load, modulo
+        /// 2³⁶.
+        intended_wrapped_us: u64,
+        /// Whether the whole text is what the key's generator produces.
+        intact: bool,
+    },
+}
+
+/// Renders and recognises the texts of one run.
+#[derive(Clone, Debug)]
+pub struct TextCodec {
+    keys: KeyCodec,
+    size: SizeRange,
+    prefix: String,
+}
+
+impl TextCodec {
+    /// The codec of a run; texts have the given size.
+    pub fn new(keys: KeyCodec, size: SizeRange) -> Self {
+        let prefix = format!("{LITERAL}{}", keys.run());
+        Self { keys, size, prefix }
+    }
+
+    /// The codec of the keys.
+    pub fn keys(&self) -> &KeyCodec {
+        &self.keys
+    }
+
+    /// What every text of the run begins with: a search for it rejects frames
+    /// of others before they are parsed.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The text of a message. ASCII, without trailing blanks.
+    pub fn render(&self, key: MessageKey) -> String {
+        let seed = mix(key.0.as_u128() as u64 ^ (key.0.as_u128() >> 64) as u64);
+        let span = u64::from(self.size.max.saturating_sub(self.size.min)) + 1;
+        let length = self.size.min.max(SizeRange::SMALLEST) as usize + (mix(seed) % span) as usize;
+        let mut text = String::with_capacity(length);
+        text.push_str(&self.prefix);
+        text.push(':');
+        text.push_str(&key.to_string());
+        text.push(' ');
+        fill(&mut text, length, seed);
+        text
+    }
+
+    /// Reads a text that a target delivered.
+    pub fn read(&self, text: &str) -> MessageText {
+        let Some(rest) = text.strip_prefix(self.prefix.as_str()) else {
+            return MessageText::Unrelated;
+        };
+        let key = rest.get(1..37).and_then(MessageKey::parse);
+        let Some((key, Ok((message, intended_wrapped_us)))) = key.map(|key| (key, self.keys.decode(key))) else {
+            return MessageText::Foreign;
+        };
+        let intact = self.render(key) == text;
+        MessageText::Message { key, message, intended_wrapped_us, intact }
+    }
+}
+
+/// Appends words of lower-case letters until `length` bytes are reached. The
+/// last byte is never a blank: servers trim.
+fn fill(text: &mut String, length: usize, seed: u64) {
+    const LETTERS: &[u8; 32] = b"etaoinshrdlucmfwypvbgkjqxzetaoin";
+    let mut word = seed;
+    let mut block = 0u64;
+    while text.len() < length {
+        word = mix(word.wrapping_add(block));
+        block += 1;
+        for shift in 0..12 {
+            if text.len() == length {
+                break;
+            }
+            let letter = LETTERS[(word >> (shift * 5)) as usize & 31];
+            let blank = shift == 7 && text.len() + 1 < length;
+            text.push(if blank { ' ' } else { char::from(letter) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ChannelId, KeyLayout, RunId};
+    use super::*;
+
+    fn codec(run: u64, min: u32, max: u32) -> TextCodec {
+        let keys = KeyCodec::new(RunId(run), KeyLayout { channel_bits: 20 });
+        TextCodec::new(keys, SizeRange { min, max })
+    }
+
+    fn key(codec: &TextCodec, index: u32) -> MessageKey {
+        codec.keys().encode(MessageRef { channel: ChannelId(4), index }, 77)
+    }
+
+    #[test]
+    fn lengths_keep_their_range_and_ends_are_not_blank() {
+        let codec = codec(1, 80, 400);
+        let lengths: Vec<usize> = (0..2_000)
+            .map(|index| {
+                let text = codec.render(key(&codec, index));
+                assert!(!text.ends_with(' ') && text.is_ascii());
+                text.len()
+            })
+            .collect();
+        assert!(lengths.iter().all(|length| (80..=400).contains(length)));
+        assert!(lengths.iter().min() < Some(&90) && lengths.iter().max() > Some(&390));
+    }
+
+    #[test]
+    fn every_change_of_a_text_is_told_apart() {
+        let codec = codec(1, 100, 100);
+        let text = codec.render(key(&codec, 5));
+        let message = MessageRef { channel: ChannelId(4), index: 5 };
+        let expect = |intact| MessageText::Message { key: key(&codec, 5), message, intended_wrapped_us: 77, intact };
+        let mangled_key = text.replacen(":", ";", 2).replacen(";", ":", 1);
+        for (changed, meaning, reason) in [
+            (text.clone(), expect(true), "as sent"),
+            (text[..99].to_owned(), expect(false), "truncated"),
+            (text.replace('e', "E"), MessageText::Unrelated, "the literal itself is changed"),
+            (format!("{text} "), expect(false), "longer"),
+            (text[..50].to_owned(), MessageText::Foreign, "cut within the key"),
+            (mangled_key, expect(false), "separator changed"),
+            ("hello".to_owned(), MessageText::Unrelated, "of somebody else"),
+            (super::tests::codec(2, 100, 100).render(key(&codec, 5)), MessageText::Unrelated, "of another run"),
+        ] {
+            assert_eq!(codec.read(&changed), meaning, "{reason}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! A run summary as text: terminal, Markdown; and the live progress.
+//!
+//! Renderers return strings; they must not know where these go.

@@ -1,0 +1,2 @@
+//! The chat API of a target: requests rendered, answers parsed and classified.
+//! Wire formats stop here.

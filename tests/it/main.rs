@@ -1,0 +1,5 @@
+//! The integration tests: one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, missing_docs)]
+
+mod tidy;
