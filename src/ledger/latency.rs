@@ -1,61 +1,7 @@
 //! Latencies of one worker, in HdrHistograms of µs.
 
+use crate::model::LatencyKind;
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
-
-/// What is measured. Each starts and ends where `name` says in the docs of the
-/// variant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LatencyKind {
-    /// Intended → acknowledgement, with queueing, retries and back-off.
-    Ack,
-    /// Intended → pushed frame parsed, first live copy of each (message,
-    /// subscriber).
-    Delivery,
-    /// First byte written → acknowledgement, of each attempt.
-    Service,
-    /// Noticed disconnect → caught up; where the workload chose an absence,
-    /// from the end of the absence.
-    Heal,
-    /// Intended → obtained from history, of each healed message.
-    HealMessage,
-    /// Socket dead → client noticed.
-    Notice,
-    /// Intended → first byte written: the generator's own fault.
-    Lag,
-}
-
-impl LatencyKind {
-    /// All kinds, in the order of the reports.
-    pub const ALL: [LatencyKind; 7] = [
-        LatencyKind::Ack,
-        LatencyKind::Delivery,
-        LatencyKind::Service,
-        LatencyKind::Heal,
-        LatencyKind::HealMessage,
-        LatencyKind::Notice,
-        LatencyKind::Lag,
-    ];
-
-    /// The name in results and thresholds.
-    pub fn name(self) -> &'static str {
-        match self {
-            LatencyKind::Ack => "ack",
-            LatencyKind::Delivery => "delivery",
-            LatencyKind::Service => "service",
-            LatencyKind::Heal => "heal",
-            LatencyKind::HealMessage => "heal_message",
-            LatencyKind::Notice => "notice",
-            LatencyKind::Lag => "lag",
-        }
-    }
-
-    /// The kind of a name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
 
 /// One µs to one hour, three significant digits.
 pub fn new_histogram() -> Histogram<u64> {

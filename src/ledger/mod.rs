@@ -14,7 +14,7 @@ mod sends;
 mod subscriber;
 
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
-pub use latency::{Latencies, LatencyKind, new_histogram};
+pub use latency::{Latencies, new_histogram};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
 pub use record::{Drain, GeneratorFigures, RunRecord, WorkerFigures};
 pub use run_set::{Arrival, RunSet};

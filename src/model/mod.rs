@@ -7,12 +7,14 @@
 
 mod ids;
 mod key;
+mod names;
 mod outcome;
 mod random;
 mod text;
 
 pub use ids::{ChannelId, MessageRef, Position, RunId, UserId};
 pub use key::{KeyCodec, KeyError, KeyLayout, MessageKey, unwrap_intended_us};
+pub use names::{FindingKind, LatencyKind};
 pub use outcome::SendState;
 pub use random::Random;
 pub use text::{MessageText, SizeRange, TextCodec};
