@@ -255,7 +255,7 @@ mod tests {
     fn order_is_judged_within_one_connection_and_by_first_copies() {
         let mut log = SubscriberLog::new(UserId(0), [ChannelId(1)]);
         log.connected(0);
-        let mut push = |log: &mut SubscriberLog, index, position| {
+        let push = |log: &mut SubscriberLog, index, position| {
             log.pushed(message(index), Some(Position(position)), 1).unwrap().behind
         };
         assert_eq!(push(&mut log, 0, 10), None);

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_change_of_a_text_is_told_apart() {
-        let codec = codec(1, 100, 100);
+        let (codec, other) = (codec(1, 100, 100), codec(2, 100, 100));
         let text = codec.render(key(&codec, 5));
         let message = MessageRef { channel: ChannelId(4), index: 5 };
         let expect = |intact| MessageText::Message { key: key(&codec, 5), message, intended_wrapped_us: 77, intact };
@@ -163,7 +163,7 @@ mod tests {
             (text[..50].to_owned(), MessageText::Foreign, "cut within the key"),
             (mangled_key, expect(false), "separator changed"),
             ("hello".to_owned(), MessageText::Unrelated, "of somebody else"),
-            (super::tests::codec(2, 100, 100).render(key(&codec, 5)), MessageText::Unrelated, "of another run"),
+            (other.render(key(&codec, 5)), MessageText::Unrelated, "of another run"),
         ] {
             assert_eq!(codec.read(&changed), meaning, "{reason}");
         }

@@ -1,2 +1,19 @@
 //! The chat API of a target: requests rendered, answers parsed and classified.
 //! Wire formats stop here.
+//!
+//! It must not know who sends and why: it is given identities, and returns
+//! bytes to send or facts that were read.
+
+mod address;
+mod classify;
+mod history;
+mod profile;
+mod push;
+mod slack;
+
+pub use address::{Address, AddressError};
+pub use classify::{Answer, Classified, Effect, Retry};
+pub use history::{HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_socket_url};
+pub use profile::{TargetError, TargetProfile, built_in_targets};
+pub use push::{Frame, Push};
+pub use slack::{Call, Slack};

@@ -1,0 +1,146 @@
+//! Where a target is, and whether posthaste may send load there: a load tool
+//! is a weapon pointed by a typo.
+
+use std::net::{IpAddr, Ipv6Addr};
+use url::{Host, Url};
+
+/// The base address of a target's API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Path before the API's own, without a trailing slash: "" or "/slack".
+    pub prefix: String,
+}
+
+/// Why an address is not usable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not a URL that posthaste can use.
+    #[error("--url {url}: {reason}")]
+    Invalid {
+        /// As given.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// Not loopback, not private, not allowed by name.
+    #[error(
+        "{host} resolves to {ip}, which is neither loopback nor private; to send load there, say so with --allow-host {host}"
+    )]
+    Public {
+        /// The host of the URL.
+        host: String,
+        /// The address that is not allowed.
+        ip: IpAddr,
+    },
+}
+
+impl Address {
+    /// Parses the value of `--url`.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let invalid = |reason: &str| AddressError::Invalid { url: text.to_owned(), reason: reason.to_owned() };
+        let url = Url::parse(text).map_err(|error| invalid(&format!("{error}; write http://HOST:PORT")))?;
+        match url.scheme() {
+            "http" => {}
+            "https" => return Err(invalid("https is not supported yet; put the target behind a local http address")),
+            _ => return Err(invalid("the scheme must be http")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("a user or password in the URL is not used; remove it"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("a query or fragment is not used; remove it"));
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(ip)) => ip.to_string(),
+            Some(Host::Ipv6(ip)) => ip.to_string(),
+            None => return Err(invalid("the host is missing")),
+        };
+        let port = url.port_or_known_default().ok_or_else(|| invalid("the port is missing"))?;
+        Ok(Self { host, port, prefix: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// `host:port` as a `Host` header has it.
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.authority(), self.prefix)
+    }
+
+    /// Whether load may go to a resolved address of this host.
+    pub fn permit(&self, ip: IpAddr, allowed_hosts: &[String]) -> Result<(), AddressError> {
+        if is_near(ip) || allowed_hosts.iter().any(|host| host.eq_ignore_ascii_case(&self.host)) {
+            return Ok(());
+        }
+        Err(AddressError::Public { host: self.host.clone(), ip })
+    }
+}
+
+/// Loopback, private and link-local addresses.
+fn is_near(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(mapped) => is_near(IpAddr::V4(mapped)),
+            None => ip == Ipv6Addr::LOCALHOST || ip.is_unique_local() || ip.is_unicast_link_local(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_parsed_or_refused_with_a_reason() {
+        let parsed = Address::parse("http://127.0.0.1:8065/slack/").unwrap();
+        assert_eq!(parsed, Address { host: "127.0.0.1".into(), port: 8065, prefix: "/slack".into() });
+        assert_eq!(Address::parse("http://[::1]:9").unwrap().url(), "http://[::1]:9");
+        for (url, reason) in [
+            ("127.0.0.1:80", "write http://HOST:PORT"),
+            ("ftp://a", "scheme must be http"),
+            ("https://a", "https is not supported"),
+            ("http://me:secret@a", "user or password"),
+            ("http://a?x=1", "query or fragment"),
+        ] {
+            let error = Address::parse(url).unwrap_err().to_string();
+            assert!(error.contains(reason), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_near_addresses_are_permitted_unless_allowed_by_name() {
+        let address = Address::parse("http://chat.example:80").unwrap();
+        for (ip, near) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("172.16.0.1", true),
+            ("192.168.1.1", true),
+            ("169.254.0.1", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("::ffff:10.0.0.1", true),
+            ("8.8.8.8", false),
+            ("172.32.0.1", false),
+            ("2606:4700::1111", false),
+            ("::ffff:8.8.8.8", false),
+            ("0.0.0.0", false),
+        ] {
+            let ip: IpAddr = ip.parse().unwrap();
+            assert_eq!(address.permit(ip, &[]).is_ok(), near, "{ip}");
+            assert!(address.permit(ip, &["chat.example".into()]).is_ok());
+            assert_eq!(address.permit(ip, &["other.example".into()]).is_ok(), near);
+        }
+    }
+}

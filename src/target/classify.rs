@@ -1,0 +1,158 @@
+//! What an answer to a send means, on two axes: did it have an effect, and may
+//! it be tried again. When in doubt, indeterminate.
+
+use super::profile::TargetProfile;
+use super::slack::parse_ts;
+use crate::model::{MessageKey, Position};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// A complete HTTP answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// Value of `Retry-After`, if there is one.
+    pub retry_after: Option<&'a str>,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// What an attempt did to the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The target's declared acknowledgement.
+    Acknowledged {
+        /// The target's id of the message.
+        server_id: Box<str>,
+        /// Where the id stands in the channel.
+        position: Option<Position>,
+    },
+    /// Provably nothing happened.
+    None,
+    /// It may have been stored.
+    Indeterminate,
+}
+
+/// Whether an attempt may be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It would be refused again.
+    No,
+    /// After the client's own back-off.
+    Backoff,
+    /// Not before this wait in µs, which the target asked for.
+    After(u64),
+}
+
+/// An attempt, classified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classified {
+    /// What it did.
+    pub effect: Effect,
+    /// Whether it may be repeated.
+    pub retry: Retry,
+}
+
+/// An answer of `chat.postMessage`.
+#[derive(Deserialize)]
+struct Posted<'a> {
+    ok: bool,
+    #[serde(borrow, default)]
+    error: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    ts: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    message: Option<Echo<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Echo<'a> {
+    #[serde(borrow, default)]
+    client_msg_id: Option<Cow<'a, str>>,
+}
+
+impl TargetProfile {
+    /// Classifies the answer to an attempt that carried `key`.
+    pub fn classify(&self, answer: Answer<'_>, key: MessageKey) -> Classified {
+        if answer.status != 200 {
+            return self.refusal(self.refused_statuses.contains(&answer.status), answer.status == 429, answer);
+        }
+        let Ok(posted) = serde_json::from_slice::<Posted<'_>>(answer.body) else {
+            return INDETERMINATE;
+        };
+        if !posted.ok {
+            let error = posted.error.unwrap_or_default();
+            let refused = self.refused_errors.iter().any(|listed| *listed == error);
+            return self.refusal(refused, error == "ratelimited", answer);
+        }
+        let echoed = posted.message.and_then(|message| message.client_msg_id);
+        let echo_differs = echoed.is_some_and(|echo| MessageKey::parse(&echo) != Some(key));
+        match posted.ts {
+            Some(ts) if !ts.is_empty() && ts.len() <= 128 && !echo_differs => {
+                let position = parse_ts(&ts);
+                let effect = Effect::Acknowledged { server_id: ts.into(), position };
+                Classified { effect, retry: Retry::No }
+            }
+            _ => INDETERMINATE,
+        }
+    }
+
+    fn refusal(&self, refused: bool, limited: bool, answer: Answer<'_>) -> Classified {
+        if !refused {
+            return Classified { effect: Effect::Indeterminate, retry: asked_wait(answer).unwrap_or(Retry::Backoff) };
+        }
+        let retry = if limited { asked_wait(answer).unwrap_or(Retry::Backoff) } else { Retry::No };
+        Classified { effect: Effect::None, retry }
+    }
+}
+
+const INDETERMINATE: Classified = Classified { effect: Effect::Indeterminate, retry: Retry::Backoff };
+
+/// `Retry-After` in seconds; a date is not used by chat APIs and is ignored.
+fn asked_wait(answer: Answer<'_>) -> Option<Retry> {
+    let seconds: u64 = answer.retry_after?.trim().parse().ok()?;
+    Some(Retry::After(seconds.min(86_400) * 1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::built_in_targets;
+    use super::*;
+
+    #[test]
+    fn when_in_doubt_indeterminate() {
+        let profile = TargetProfile::parse(built_in_targets()[0].1, "reference").unwrap();
+        let key = MessageKey::parse("0190c1a2-0000-8000-8000-000000000001").unwrap();
+        let acknowledged = || Effect::Acknowledged {
+            server_id: "1700000000.000100".into(),
+            position: Some(Position(1_700_000_000_000_100)),
+        };
+        let good = r#"{"ok":true,"channel":"C1","ts":"1700000000.000100","message":{"client_msg_id":"0190c1a2-0000-8000-8000-000000000001"}}"#;
+        let other = good.replace("0001\"}", "0002\"}");
+        for (status, retry_after, body, effect, retry, reason) in [
+            (200, None, good, acknowledged(), Retry::No, "the acknowledgement"),
+            (200, None, r#"{"ok":true,"ts":"1700000000.000100"}"#, acknowledged(), Retry::No, "no echo is fine"),
+            (200, None, other.as_str(), Effect::Indeterminate, Retry::Backoff, "another key echoed"),
+            (200, None, &good[..60], Effect::Indeterminate, Retry::Backoff, "truncated"),
+            (200, None, "", Effect::Indeterminate, Retry::Backoff, "empty"),
+            (200, None, "<html>", Effect::Indeterminate, Retry::Backoff, "garbage"),
+            (200, None, r#"{"ok":true}"#, Effect::Indeterminate, Retry::Backoff, "no id"),
+            (200, None, r#"{"ok":false,"error":"channel_not_found"}"#, Effect::None, Retry::No, "a listed refusal"),
+            (200, None, r#"{"ok":false,"error":"internal_error"}"#, Effect::Indeterminate, Retry::Backoff, "unlisted"),
+            (200, None, r#"{"ok":false}"#, Effect::Indeterminate, Retry::Backoff, "no reason"),
+            (429, Some("3"), r#"{"ok":false,"error":"ratelimited"}"#, Effect::None, Retry::After(3_000_000), "limited"),
+            (429, Some("soon"), "", Effect::None, Retry::Backoff, "limited, without a number"),
+            (400, None, "", Effect::None, Retry::No, "a listed status"),
+            (408, None, "", Effect::Indeterminate, Retry::Backoff, "a time-out says nothing"),
+            (409, None, "", Effect::Indeterminate, Retry::Backoff, "a conflict says nothing"),
+            (500, None, "", Effect::Indeterminate, Retry::Backoff, "a server error says nothing"),
+            (503, Some("1"), "", Effect::Indeterminate, Retry::After(1_000_000), "and may ask for a wait"),
+            (201, None, good, Effect::Indeterminate, Retry::Backoff, "an undeclared success"),
+            (302, None, "", Effect::Indeterminate, Retry::Backoff, "a redirect is not followed"),
+        ] {
+            let classified = profile.classify(Answer { status, retry_after, body: body.as_bytes() }, key);
+            assert_eq!(classified, Classified { effect, retry }, "{reason}");
+        }
+    }
+}

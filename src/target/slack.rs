@@ -1,0 +1,175 @@
+//! Slack's calls, rendered. Everything is a POST; sends carry JSON, everything
+//! else a form, as the published SDKs do.
+
+use super::address::Address;
+use crate::model::{MessageKey, Position};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::form_urlencoded::Serializer;
+
+/// One call of the API, ready to be sent by POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Path with the target's prefix.
+    pub path: String,
+    /// `Content-Type` of the body.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Slack's wire at an address.
+#[derive(Clone, Debug)]
+pub struct Slack {
+    prefix: String,
+}
+
+#[derive(Serialize)]
+struct Post<'a> {
+    channel: &'a str,
+    text: &'a str,
+    client_msg_id: &'a str,
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Slack {
+    /// The wire of a target at an address.
+    pub fn new(address: &Address) -> Self {
+        Self { prefix: format!("{}/api/", address.prefix) }
+    }
+
+    /// `chat.postMessage` with the key as `client_msg_id`.
+    pub fn post_message(&self, channel: &str, key: MessageKey, text: &str) -> Call {
+        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+        let key = key.0.as_hyphenated().encode_lower(&mut buffer);
+        let body = serde_json::to_vec(&Post { channel, text, client_msg_id: key }).expect("strings serialise");
+        let path = format!("{}chat.postMessage", self.prefix);
+        Call { path, content_type: "application/json; charset=utf-8", body }
+    }
+
+    /// `auth.test`: is the target there, and does it know the user?
+    pub fn auth_test(&self) -> Call {
+        self.form("auth.test", &[])
+    }
+
+    /// `conversations.create`.
+    pub fn create_channel(&self, name: &str) -> Call {
+        self.form("conversations.create", &[("name", name)])
+    }
+
+    /// `conversations.join`.
+    pub fn join_channel(&self, channel: &str) -> Call {
+        self.form("conversations.join", &[("channel", channel)])
+    }
+
+    /// `rtm.connect`: a single-use socket URL.
+    pub fn rtm_connect(&self) -> Call {
+        self.form("rtm.connect", &[])
+    }
+
+    /// `conversations.history` of everything past a position (exclusive; from
+    /// the start with `None`), page by page towards the newest.
+    pub fn history(&self, channel: &str, after: Option<Position>, limit: u32, cursor: Option<&str>) -> Call {
+        let oldest = after.map_or_else(|| "0".to_owned(), format_ts);
+        let limit = limit.to_string();
+        let mut fields = vec![("channel", channel), ("oldest", oldest.as_str()), ("limit", limit.as_str())];
+        if let Some(cursor) = cursor {
+            fields.push(("cursor", cursor));
+        }
+        self.form("conversations.history", &fields)
+    }
+
+    /// `conversations.history` of the one row with a server id.
+    pub fn history_at(&self, channel: &str, server_id: &str) -> Call {
+        let fields =
+            [("channel", channel), ("oldest", server_id), ("latest", server_id), ("inclusive", "1"), ("limit", "1")];
+        self.form("conversations.history", &fields)
+    }
+
+    fn form(&self, method: &str, fields: &[(&str, &str)]) -> Call {
+        let body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
+        Call { path: format!("{}{method}", self.prefix), content_type: FORM, body }
+    }
+}
+
+/// Reads the answer of a set-up call: its value, or what the target said, in
+/// words.
+pub(super) fn expect_ok<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        ok: bool,
+        error: Option<String>,
+    }
+    if status != 200 {
+        return Err(format!("HTTP {status}"));
+    }
+    let head: Head = serde_json::from_slice(body).map_err(|_| "an answer that is no Slack answer".to_owned())?;
+    if !head.ok {
+        return Err(clip(&head.error.unwrap_or_else(|| "no reason".to_owned())));
+    }
+    serde_json::from_slice(body).map_err(|error| format!("an answer without what was asked for ({error})"))
+}
+
+/// A target's text, short and without control characters.
+fn clip(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(120).collect()
+}
+
+/// `1700000000.000100` as µs; `None` for another shape.
+pub(super) fn parse_ts(ts: &str) -> Option<Position> {
+    let (seconds, micros) = ts.split_once('.')?;
+    if micros.len() != 6 || seconds.is_empty() || seconds.len() > 12 {
+        return None;
+    }
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u64>().ok())?;
+    Some(Position(digits(seconds)? * 1_000_000 + digits(micros)?))
+}
+
+fn format_ts(position: Position) -> String {
+    format!("{}.{:06}", position.0 / 1_000_000, position.0 % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_go_both_ways_and_nothing_else_is_one() {
+        let position = Position(1_700_000_000_000_100);
+        assert_eq!(parse_ts("1700000000.000100"), Some(position));
+        assert_eq!(format_ts(position), "1700000000.000100");
+        for wrong in ["", "1", "1.1", "1700000000.0001000", "a.000000", "1.00000a", "-1.000000", "9999999999999.000000"]
+        {
+            assert_eq!(parse_ts(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn calls_carry_prefix_and_escaped_fields() {
+        let slack = Slack::new(&Address::parse("http://h:1/base").unwrap());
+        let call = slack.history("C&1", Some(Position(5)), 10, Some("a=b"));
+        assert_eq!(call.path, "/base/api/conversations.history");
+        assert_eq!(call.body, b"channel=C%261&oldest=0.000005&limit=10&cursor=a%3Db");
+        let key = MessageKey::parse("0190c1a2-0000-8000-8000-000000000001").unwrap();
+        let body = slack.post_message("C1", key, "a \"b\"").body;
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"channel":"C1","text":"a \"b\"","client_msg_id":"0190c1a2-0000-8000-8000-000000000001"}"#
+        );
+    }
+
+    #[test]
+    fn set_up_answers_are_values_or_reasons() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Url {
+            url: String,
+        }
+        let read = |status, body: &str| expect_ok::<Url>(status, body.as_bytes());
+        assert_eq!(read(200, r#"{"ok":true,"url":"ws://a"}"#), Ok(Url { url: "ws://a".into() }));
+        assert_eq!(read(200, r#"{"ok":false,"error":"not\u001b_authed"}"#), Err("not_authed".into()));
+        assert_eq!(read(503, ""), Err("HTTP 503".into()));
+        assert!(read(200, "<html>").unwrap_err().contains("no Slack answer"));
+        assert!(read(200, r#"{"ok":true}"#).unwrap_err().contains("without what was asked"));
+    }
+}
