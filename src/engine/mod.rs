@@ -3,3 +3,105 @@
 //!
 //! It writes facts into `ledger`; it must not know `judge`, and so cannot
 //! excuse itself.
+//!
+//! [`run`] is a run from the first socket to the merged facts. `orchestrator`
+//! leads it through its phases, `drain` is its end; each `worker` is a thread
+//! with its virtual users: a `sender` and a `subscriber` for each.
+
+mod api;
+mod catch_up;
+mod clock;
+mod drain;
+mod final_read;
+mod http;
+mod machine;
+mod orchestrator;
+mod sender;
+mod setup;
+mod shard;
+mod socket;
+mod subscriber;
+mod telemetry;
+mod worker;
+
+pub use machine::{available_descriptors, raise_descriptor_limit};
+pub use shard::Counters;
+pub use telemetry::{Interval, Observer, Snapshot};
+
+use crate::ledger::{Latencies, Ledger, RunRecord};
+use crate::model::RunId;
+use crate::plan::RunPlan;
+use crate::target::{Address, AddressError, TargetProfile};
+use std::io;
+use tokio::sync::watch;
+
+/// One run to do.
+pub struct Job {
+    /// The plan.
+    pub plan: RunPlan,
+    /// What the target promises.
+    pub target: TargetProfile,
+    /// Where the target is.
+    pub address: Address,
+    /// Hosts that the user allowed by name, beside loopback and private ones.
+    pub allowed_hosts: Vec<String>,
+    /// The 64 bits that stand in every text.
+    pub run: RunId,
+    /// Name of the run and of its folder.
+    pub run_id: String,
+    /// Wall clock at the start, RFC 3339 in UTC.
+    pub started_at: String,
+    /// Worker threads; at least 1.
+    pub workers: usize,
+}
+
+/// What a run leaves.
+pub struct Outcome {
+    /// How it went.
+    pub record: RunRecord,
+    /// The ledgers of the workers, and last the one of the final reads. Not
+    /// merged, so that each can be written as it is.
+    pub ledgers: Vec<Ledger>,
+    /// The latencies of the whole run.
+    pub latencies: Latencies,
+}
+
+/// How far the user wants the run to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not at all.
+    No,
+    /// Intend no more, then drain and judge.
+    Intending,
+    /// Leave at once.
+    Now,
+}
+
+/// Why a run has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The target is not there, or does not speak the profile's wire.
+    #[error("cannot reach the target at {0}")]
+    Unreachable(String),
+    /// Load must not go to that address.
+    #[error(transparent)]
+    Address(AddressError),
+    /// The user asked twice to stop.
+    #[error("left at the second signal; what was written so far can be reported")]
+    Left,
+    /// A part of posthaste failed.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// The system refused something that the engine itself needs.
+    #[error("the system refused a thread, a timer or a runtime: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs a job to its end. The observer is told what happens as it happens.
+pub fn run(job: Job, observer: &mut dyn Observer, stop: watch::Receiver<Stop>) -> Result<Outcome, EngineError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(orchestrator::lead(job, observer, stop));
+    // Lookups and files of a target that hangs must not hold the process.
+    runtime.shutdown_background();
+    outcome
+}

@@ -22,6 +22,9 @@ pub struct Row {
     pub position: Position,
     /// What its echoed key or its text names.
     pub message: Option<MessageRef>,
+    /// The named message's intended time in µs after the start of the load,
+    /// modulo 2³⁶.
+    pub intended_wrapped_us: u64,
     /// Whether its text is what the message's generator produces; `None` if no
     /// message is named.
     pub intact: Option<bool>,
@@ -101,6 +104,7 @@ impl HistoryPage {
                 server_id: message.ts.into(),
                 position,
                 message: named.message,
+                intended_wrapped_us: named.intended_wrapped_us,
                 intact: named.intact,
                 foreign: named.foreign.then_some(message.text),
             });

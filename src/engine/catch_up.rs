@@ -1,0 +1,220 @@
+//! A subscriber reads what it missed from history, from its own cursor to the
+//! end, while new pushes already arrive.
+
+use super::shard::Shard;
+use crate::ledger::{CatchUpKind, FirstSeen, PageRecord, RunSet, SubscriberLog};
+use crate::model::{ChannelId, LatencyKind, Position, Random, UserId};
+use crate::target::{HistoryPage, Row};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Tries of one page before the client gives the catch-up up until its next
+/// reconnect. In the drain there is no next one: it tries until the deadline.
+const POLICY_TRIES: u32 = 5;
+
+/// A catch-up under way; dropping it ends it.
+pub struct CatchUpTask {
+    /// Why it was begun.
+    pub kind: CatchUpKind,
+    task: JoinHandle<bool>,
+}
+
+impl Drop for CatchUpTask {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl CatchUpTask {
+    /// Begins to read the given channels, one after the other.
+    pub fn spawn(
+        shard: &Rc<Shard>,
+        user: UserId,
+        log: &Rc<RefCell<SubscriberLog>>,
+        channels: Vec<ChannelId>,
+        kind: CatchUpKind,
+    ) -> Self {
+        let mut reader = Reader { shard: shard.clone(), user, log: log.clone(), kind };
+        shard.count(|counters| counters.catch_ups += 1);
+        let task = tokio::task::spawn_local(async move {
+            let mut reached_all = true;
+            for channel in channels {
+                reached_all &= reader.read_channel(channel).await;
+            }
+            reached_all
+        });
+        Self { kind, task }
+    }
+
+    /// Waits until it has ended: whether it reached the end of every channel.
+    /// Never returns where there is none.
+    pub async fn joined(running: &mut Option<CatchUpTask>) -> bool {
+        match running {
+            Some(catch_up) => (&mut catch_up.task).await.unwrap_or(false),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The channels in which the subscriber lacks a stored message.
+pub fn missing_channels(log: &SubscriberLog, stored: &[RunSet]) -> Vec<ChannelId> {
+    let lacks = |channel: ChannelId| {
+        let (Some(window), Some(stored)) = (log.window(channel), stored.get(channel.0 as usize)) else { return false };
+        let mut had = window.live();
+        had.union(&window.caught_up);
+        had.union(&window.drained);
+        let lacking = had.holes(stored.watermark());
+        lacking.into_iter().flatten().any(|index| stored.contains(index))
+    };
+    log.windows.iter().map(|window| window.channel).filter(|channel| lacks(*channel)).collect()
+}
+
+struct Reader {
+    shard: Rc<Shard>,
+    user: UserId,
+    log: Rc<RefCell<SubscriberLog>>,
+    kind: CatchUpKind,
+}
+
+/// How far a page brought the traversal.
+enum Step {
+    /// To the end.
+    End,
+    /// To the page with this cursor.
+    Next(String),
+    /// Nowhere: neither a new row nor the end.
+    Stuck,
+}
+
+impl Reader {
+    /// Whether the end of the channel was reached.
+    async fn read_channel(&mut self, channel: ChannelId) -> bool {
+        let after = self.log.borrow().window(channel).and_then(|window| window.cursor);
+        let mut highest = after;
+        let mut cursor: Option<String> = None;
+        for _ in 0..self.shard.plan().catch_up.max_pages {
+            let Some((written_us, page)) = self.read_page(channel, after, cursor.as_deref()).await else {
+                return false;
+            };
+            match self.note_page(channel, after, &mut highest, written_us, page) {
+                Step::End => return true,
+                Step::Next(next) => cursor = Some(next),
+                Step::Stuck => return false,
+            }
+        }
+        false
+    }
+
+    /// One page, tried again after a back-off; when its request was written.
+    async fn read_page(
+        &self,
+        channel: ChannelId,
+        after: Option<Position>,
+        cursor: Option<&str>,
+    ) -> Option<(u64, HistoryPage)> {
+        let shard = &self.shard;
+        let plan = &shard.plan().catch_up;
+        let place = (u64::from(self.user.0) << 32) | u64::from(channel.0);
+        let mut random = Random::new(shard.plan().seed, "catch-up").split(place);
+        let mut tries = 0;
+        loop {
+            let call = shard.api.slack.history(shard.shared.directory.id(channel), after, plan.page_size, cursor);
+            // Before the request is written, so that whatever was acknowledged
+            // earlier was acknowledged before the write too.
+            let written_us = shard.now_us();
+            let answer = shard.api.call(self.user, call, Duration::from_micros(plan.timeout_us)).await;
+            let page = answer.and_then(|answer| {
+                HistoryPage::parse(answer.status, &answer.body, &shard.shared.texts).map_err(|error| error.to_string())
+            });
+            match page {
+                Ok(page) => return Some((written_us, page)),
+                Err(reason) => tracing::debug!(user = self.user.0, channel = channel.0, reason, "cannot read history"),
+            }
+            tries += 1;
+            if tries >= POLICY_TRIES && self.kind == CatchUpKind::Policy {
+                return None;
+            }
+            let wait_us = shard.plan().connect.backoff.wait_us(tries, &mut random);
+            tokio::time::sleep(Duration::from_micros(wait_us)).await;
+        }
+    }
+
+    fn note_page(
+        &self,
+        channel: ChannelId,
+        after: Option<Position>,
+        highest: &mut Option<Position>,
+        written_us: u64,
+        page: HistoryPage,
+    ) -> Step {
+        let now_us = self.shard.now_us();
+        let mut record = PageRecord {
+            reader: self.user,
+            channel,
+            kind: self.kind,
+            written_us,
+            after,
+            lowest: page.rows.first().map(|row| row.position),
+            highest: page.rows.last().map(|row| row.position),
+            messages: RunSet::default(),
+            unrecognised: Vec::new(),
+            last: page.next_cursor.is_none(),
+            repeated_rows: 0,
+            stuck: false,
+        };
+        let mut log = self.log.borrow_mut();
+        let Some(window) = log.window_mut(channel) else { return Step::Stuck };
+        let mut fresh = 0;
+        for row in &page.rows {
+            if Some(row.position) <= *highest {
+                record.repeated_rows += 1;
+            } else {
+                *highest = Some(row.position);
+                fresh += 1;
+            }
+            self.note_facts(row, now_us);
+            match row.message.filter(|message| message.channel == channel) {
+                Some(message) => {
+                    record.messages.insert(message.index);
+                    if window.read(message.index, self.kind) {
+                        self.note_healed(row, now_us);
+                    }
+                }
+                None => record.unrecognised.push(row.server_id.clone()),
+            }
+        }
+        window.cursor = window.cursor.max(*highest);
+        let step = match page.next_cursor {
+            None => {
+                window.reached_end_us = Some(written_us);
+                Step::End
+            }
+            Some(_) if fresh == 0 => Step::Stuck,
+            Some(next) => Step::Next(next),
+        };
+        record.stuck = matches!(step, Step::Stuck);
+        self.shard.pages.borrow_mut().push(record);
+        step
+    }
+
+    fn note_facts(&self, row: &Row, now_us: u64) {
+        let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
+        if let (Some(message), Some(false)) = (row.message, row.intact) {
+            self.shard.facts.borrow_mut().altered(message, seen);
+        }
+        if let Some(text) = &row.foreign {
+            self.shard.facts.borrow_mut().foreign(text, seen);
+        }
+    }
+
+    /// A message obtained for the first time, and from history.
+    fn note_healed(&self, row: &Row, now_us: u64) {
+        self.shard.count(|counters| counters.healed += 1);
+        let load_start_us = self.shard.load_start_us.get();
+        let since_load_us = now_us.saturating_sub(load_start_us);
+        let intended_us = load_start_us + crate::model::unwrap_intended_us(row.intended_wrapped_us, since_load_us);
+        self.shard.record_of_message(LatencyKind::HealMessage, intended_us, now_us.saturating_sub(intended_us));
+    }
+}

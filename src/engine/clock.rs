@@ -1,0 +1,160 @@
+//! One monotonic clock for the whole process, and a precise sleep on it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The clock of a run: µs since its start.
+#[derive(Clone, Copy, Debug)]
+pub struct RunClock {
+    start: Instant,
+    #[cfg(target_os = "linux")]
+    start_monotonic: Duration,
+}
+
+impl RunClock {
+    /// A run that starts now.
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+            #[cfg(target_os = "linux")]
+            start_monotonic: read_clock(nix::time::ClockId::CLOCK_MONOTONIC),
+        }
+    }
+
+    /// µs since the start of the run.
+    pub fn now_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    /// The instant of a time of the run.
+    pub fn instant(&self, at_us: u64) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.start + Duration::from_micros(at_us))
+    }
+
+    /// Sleeps until a time of the run, with tokio's grain of 1 ms.
+    pub async fn sleep_until(&self, at_us: u64) {
+        tokio::time::sleep_until(self.instant(at_us)).await;
+    }
+}
+
+/// CPU time of the calling thread in µs.
+pub fn thread_cpu_us() -> u64 {
+    read_clock(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).as_micros() as u64
+}
+
+/// How long the machine has slept since it booted, in µs; 0 where the system
+/// does not say.
+pub fn suspended_us() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let since_boot = read_clock(nix::time::ClockId::CLOCK_BOOTTIME);
+        let awake = read_clock(nix::time::ClockId::CLOCK_MONOTONIC);
+        since_boot.saturating_sub(awake).as_micros() as u64
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+fn read_clock(id: nix::time::ClockId) -> Duration {
+    id.now().map(Duration::from).unwrap_or_default()
+}
+
+/// A timer with the kernel's precision.
+///
+/// tokio's timer wakes on the next whole millisecond: sends would be late by
+/// half a millisecond on average, and that lateness is the generator's own. A
+/// timerfd with an absolute deadline is late by tens of µs.
+pub struct PreciseTimer {
+    #[cfg(target_os = "linux")]
+    timer: tokio::io::unix::AsyncFd<KernelTimer>,
+    clock: RunClock,
+}
+
+impl PreciseTimer {
+    /// A timer on the clock of a run; belongs to the runtime that calls.
+    #[cfg_attr(
+        target_os = "linux",
+        expect(
+            deprecated,
+            reason = "the newer call is unsafe; what it warns of, a descriptor that is closed while registered, cannot happen to a timer that owns its own"
+        )
+    )]
+    pub fn new(clock: RunClock) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+            let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+            let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+            Ok(Self { timer: tokio::io::unix::AsyncFd::new(KernelTimer(timer))?, clock })
+        }
+        #[cfg(not(target_os = "linux"))]
+        Ok(Self { clock })
+    }
+
+    /// Sleeps until a time of the run; returns at once if it has passed.
+    #[cfg(target_os = "linux")]
+    pub async fn sleep_until(&self, at_us: u64) -> io::Result<()> {
+        use nix::sys::time::TimeSpec;
+        use nix::sys::timerfd::{Expiration, TimerSetTimeFlags};
+        if self.clock.now_us() >= at_us {
+            return Ok(());
+        }
+        let deadline = self.clock.start_monotonic + Duration::from_micros(at_us);
+        let expiration = Expiration::OneShot(TimeSpec::from_duration(deadline));
+        self.timer.get_ref().0.set(expiration, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        loop {
+            let mut ready = self.timer.readable().await?;
+            // Setting the timer again has made an old expiry unreadable, so a
+            // wake-up without an expiry is possible and not an error.
+            ready.clear_ready();
+            if self.clock.now_us() >= at_us {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sleeps until a time of the run; returns at once if it has passed.
+    #[cfg(not(target_os = "linux"))]
+    pub async fn sleep_until(&self, at_us: u64) -> io::Result<()> {
+        self.clock.sleep_until(at_us).await;
+        Ok(())
+    }
+}
+
+/// nix's timer, with the trait that tokio asks for.
+#[cfg(target_os = "linux")]
+struct KernelTimer(nix::sys::timerfd::TimerFd);
+
+#[cfg(target_os = "linux")]
+impl std::os::fd::AsRawFd for KernelTimer {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        use std::os::fd::AsFd;
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl std::os::fd::AsFd for KernelTimer {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_precise_timer_never_fires_early_and_can_be_reused() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock = RunClock::start();
+            let timer = PreciseTimer::new(clock).unwrap();
+            for wait_us in [300, 1, 2_500, 0, 700] {
+                let at_us = clock.now_us() + wait_us;
+                timer.sleep_until(at_us).await.unwrap();
+                assert!(clock.now_us() >= at_us);
+            }
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! The final reads: every channel from its start to its end. They are the
+//! truth that everything else is held against.
+
+use super::api::Api;
+use super::shard::Shared;
+use crate::ledger::{FinalRead, HistoryRow, PointRead, RowText, SendRow};
+use crate::model::{ChannelId, UserId};
+use crate::target::{HistoryPage, Row};
+use futures_util::StreamExt;
+use futures_util::stream;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Channels or messages read at once.
+const CONCURRENCY: usize = 16;
+
+/// What a final read needs to know.
+pub struct FinalReader {
+    /// What all workers know.
+    pub shared: Arc<Shared>,
+    /// Fresh connections: a read must not share a fate with earlier ones.
+    pub api: Api,
+    /// When the drain must be over, in µs since the start of the run.
+    pub deadline_us: u64,
+}
+
+impl FinalReader {
+    /// Reads every channel with the given page size.
+    pub async fn read_all(&self, number: u32, page_size: u32) -> Vec<FinalRead> {
+        let channels = (0..self.shared.plan.population.channels).map(ChannelId);
+        let reading = channels.map(|channel| self.read_channel(number, page_size, channel));
+        let mut reads: Vec<FinalRead> = stream::iter(reading).buffer_unordered(CONCURRENCY).collect().await;
+        reads.sort_by_key(|read| read.channel);
+        reads
+    }
+
+    /// Reads each of the given messages by its acknowledged id; the second
+    /// part are those that could not be read in time.
+    pub async fn read_points(&self, rows: &[&SendRow]) -> (Vec<PointRead>, usize) {
+        let reading = rows.iter().map(|row| self.read_point(row));
+        let reads: Vec<Option<PointRead>> = stream::iter(reading).buffer_unordered(CONCURRENCY).collect().await;
+        let failed = reads.iter().filter(|read| read.is_none()).count();
+        (reads.into_iter().flatten().collect(), failed)
+    }
+
+    async fn read_channel(&self, number: u32, page_size: u32, channel: ChannelId) -> FinalRead {
+        let mut read = FinalRead {
+            number,
+            channel,
+            written_us: self.shared.clock.now_us(),
+            ended_us: 0,
+            failure: None,
+            rows: Vec::new(),
+            repeated: Vec::new(),
+            stuck_pages: 0,
+            truncated_before: None,
+        };
+        let mut seen: HashSet<Box<str>> = HashSet::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = match self.page(page_size, channel, cursor.as_deref()).await {
+                Ok(page) => page,
+                Err(reason) => {
+                    read.failure = Some(reason);
+                    break;
+                }
+            };
+            let known = seen.len();
+            for row in page.rows {
+                if seen.insert(row.server_id.clone()) {
+                    read.rows.push(history_row(row));
+                } else {
+                    read.repeated.push(row.server_id);
+                }
+            }
+            match page.next_cursor {
+                None => break,
+                Some(_) if seen.len() == known => {
+                    read.stuck_pages += 1;
+                    read.failure = Some("a page brought neither a new row nor the end".to_owned());
+                    break;
+                }
+                Some(next) => cursor = Some(next),
+            }
+        }
+        read.rows.sort_by_key(|row| row.position);
+        read.ended_us = self.shared.clock.now_us();
+        read
+    }
+
+    async fn page(&self, page_size: u32, channel: ChannelId, cursor: Option<&str>) -> Result<HistoryPage, String> {
+        self.insist(channel, || self.api.slack.history(self.shared.directory.id(channel), None, page_size, cursor))
+            .await
+    }
+
+    async fn read_point(&self, row: &SendRow) -> Option<PointRead> {
+        let written_us = self.shared.clock.now_us();
+        let channel = row.message.channel;
+        let server_id = row.server_id.as_deref()?;
+        let page = self
+            .insist(channel, || self.api.slack.history_at(self.shared.directory.id(channel), server_id))
+            .await
+            .ok()?;
+        let found = page.rows.into_iter().find(|found| &*found.server_id == server_id);
+        Some(PointRead { message: row.message, written_us, row: found.map(history_row) })
+    }
+
+    /// Tries until it succeeds or the deadline passes.
+    async fn insist(&self, channel: ChannelId, call: impl Fn() -> crate::target::Call) -> Result<HistoryPage, String> {
+        let reader = self.shared.roster.members(channel).first().copied().unwrap_or(UserId(0));
+        let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let answer = self.api.call(reader, call(), timeout).await;
+            let page = answer.and_then(|answer| {
+                HistoryPage::parse(answer.status, &answer.body, &self.shared.texts).map_err(|error| error.to_string())
+            });
+            match page {
+                Ok(page) => return Ok(page),
+                Err(reason) if self.shared.clock.now_us() >= self.deadline_us => return Err(reason),
+                Err(_) => tokio::time::sleep(wait).await,
+            }
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+fn history_row(row: Row) -> HistoryRow {
+    let text = match (row.intact, row.foreign) {
+        (Some(true), _) => RowText::Intact,
+        (Some(false), _) => RowText::Altered,
+        (None, Some(_)) => RowText::Foreign,
+        (None, None) => RowText::Unrelated,
+    };
+    HistoryRow { server_id: row.server_id, position: row.position, message: row.message, text }
+}

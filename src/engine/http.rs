@@ -1,0 +1,163 @@
+//! One user's HTTP connection for sends.
+//!
+//! hyper's bare connection, not a pooled client: a pool may repeat a request
+//! that nobody counted, and shows neither when the first byte was written nor
+//! on which connection; the ledger needs both.
+
+use super::clock::RunClock;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+/// An answer to a send is short; more is not read.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// When the first byte of the current attempt was written, in µs since the
+/// start of the run.
+pub type FirstByte = Rc<Cell<Option<u64>>>;
+
+/// What a request needs beside its body.
+#[derive(Clone, Copy)]
+pub struct Envelope<'a> {
+    /// Path and query.
+    pub path: &'a str,
+    /// `Host`.
+    pub authority: &'a str,
+    /// Bearer token.
+    pub token: &'a str,
+    /// `Content-Type`.
+    pub content_type: &'a str,
+}
+
+/// A complete answer.
+pub struct HttpAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// An open connection; dropping it closes it and writes nothing more.
+pub struct HttpConnection {
+    requests: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl HttpConnection {
+    /// Connects. The first byte of each request written will be stamped into
+    /// `first_byte` while that is empty.
+    pub async fn open(address: SocketAddr, clock: RunClock, first_byte: FirstByte) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stamped = Stamped { stream: TokioIo::new(stream), clock, first_byte };
+        let (requests, connection) = handshake(stamped).await.map_err(io::Error::other)?;
+        // An error of the connection reaches the request that is in flight.
+        let driver = tokio::task::spawn_local(async move {
+            let _ = connection.await;
+        });
+        Ok(Self { requests, driver })
+    }
+
+    /// Whether the target has closed it.
+    pub fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub async fn post(&mut self, envelope: Envelope<'_>, body: Bytes) -> Result<HttpAnswer, BoxError> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(envelope.path)
+            .header(HOST, envelope.authority)
+            .header(AUTHORIZATION, format!("Bearer {}", envelope.token))
+            .header(CONTENT_TYPE, envelope.content_type)
+            .body(Full::new(body))?;
+        self.requests.ready().await?;
+        let response = self.requests.send_request(request).await?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await?.to_bytes();
+        Ok(HttpAnswer { status, retry_after, body })
+    }
+}
+
+impl Drop for HttpConnection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Why a request has no answer; only whether a byte was written matters.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whether an error is this machine's own limit: descriptors or ports.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let own_limits = [Errno::EMFILE, Errno::ENFILE, Errno::EADDRNOTAVAIL, Errno::ENOBUFS];
+    error.raw_os_error().is_some_and(|code| own_limits.iter().any(|limit| *limit as i32 == code))
+}
+
+/// A stream that notes when the first byte of an attempt was written.
+struct Stamped {
+    stream: TokioIo<TcpStream>,
+    clock: RunClock,
+    first_byte: FirstByte,
+}
+
+impl Stamped {
+    fn stamp(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) && self.first_byte.get().is_none() {
+            self.first_byte.set(Some(self.clock.now_us()));
+        }
+    }
+}
+
+impl Read for Stamped {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(task, buffer)
+    }
+}
+
+impl Write for Stamped {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(task, bytes);
+        self.stamp(&written);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(task)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(task, parts);
+        self.stamp(&written);
+        written
+    }
+}

@@ -1,0 +1,69 @@
+//! What the generator takes of the machine that it runs on.
+
+use super::clock::suspended_us;
+use crate::ledger::GeneratorFigures;
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+
+/// Raises the soft limit of descriptors to the hard one and returns it.
+pub fn raise_descriptor_limit() -> u64 {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // macOS refuses an infinite soft limit; the old one then stays.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    available_descriptors()
+}
+
+/// The soft limit of descriptors.
+pub fn available_descriptors() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft)
+}
+
+/// Watches the machine's figures over a run.
+pub struct Machine {
+    suspended_before_us: u64,
+    throttled_before: u64,
+    figures: GeneratorFigures,
+}
+
+impl Machine {
+    /// Begins to watch.
+    pub fn watch() -> Self {
+        Self {
+            suspended_before_us: suspended_us(),
+            throttled_before: throttled(),
+            figures: GeneratorFigures::default(),
+        }
+    }
+
+    /// Looks again; about once a second.
+    pub fn sample(&mut self) {
+        self.figures.descriptors = self.figures.descriptors.max(open_descriptors());
+        if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
+            let time_us = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;
+            self.figures.cpu_us = time_us(usage.user_time()) + time_us(usage.system_time());
+            let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+            self.figures.rss_bytes = usage.max_rss() as u64 * unit;
+        }
+        self.figures.suspended_us = suspended_us().saturating_sub(self.suspended_before_us);
+        self.figures.throttled = throttled().saturating_sub(self.throttled_before);
+    }
+
+    /// The figures so far.
+    pub fn figures(&self) -> GeneratorFigures {
+        self.figures.clone()
+    }
+}
+
+fn open_descriptors() -> u64 {
+    let folder = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    std::fs::read_dir(folder).map_or(0, |entries| entries.count() as u64)
+}
+
+/// How often the cgroup has held the process back; 0 where there is none.
+fn throttled() -> u64 {
+    let text = std::fs::read_to_string("/sys/fs/cgroup/cpu.stat").unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix("nr_throttled "));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,88 @@
+//! Before the first subscription: is the target there, and the run's channels
+//! with their members.
+
+use super::EngineError;
+use super::api::Api;
+use super::shard::Directory;
+use crate::model::{ChannelId, RunId, UserId};
+use crate::plan::Roster;
+use crate::target::{Address, Call, parse_created_channel, parse_done};
+use futures_util::StreamExt;
+use futures_util::stream;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Calls of the set-up under way at once.
+const CONCURRENCY: usize = 64;
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Tries of one call; a set-up must not fail by one lost packet.
+const TRIES: u32 = 3;
+
+/// The addresses of a target's host, each one permitted.
+pub async fn resolve(address: &Address, allowed_hosts: &[String]) -> Result<Vec<SocketAddr>, EngineError> {
+    let looked_up = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
+    let resolved: Vec<SocketAddr> =
+        looked_up.map_err(|error| EngineError::Unreachable(format!("{}: {error}", address.url())))?.collect();
+    if resolved.is_empty() {
+        return Err(EngineError::Unreachable(format!("{}: the name has no address", address.url())));
+    }
+    for socket in &resolved {
+        address.permit(socket.ip(), allowed_hosts).map_err(EngineError::Address)?;
+    }
+    Ok(resolved)
+}
+
+/// Asks the target who a user is: it must be there and speak the wire.
+pub async fn greet(api: &Api, address: &Address) -> Result<(), EngineError> {
+    let answer = api.call(UserId(0), api.slack.auth_test(), CALL_TIMEOUT).await;
+    answer
+        .and_then(|answer| parse_done(answer.status, &answer.body))
+        .map_err(|reason| EngineError::Unreachable(format!("{}: auth.test: {reason}", address.url())))
+}
+
+/// Creates the channels, each by its first member, and joins the others.
+pub async fn create_channels(api: &Api, roster: &Roster, channels: u32, run: RunId) -> Result<Directory, EngineError> {
+    let creating = (0..channels).map(|rank| {
+        let creator = roster.members(ChannelId(rank)).first().copied().unwrap_or(UserId(0));
+        let call = api.slack.create_channel(&format!("posthaste-{run}-{rank}"));
+        async move { insist(api, creator, "conversations.create", call, parse_created_channel).await }
+    });
+    let ids: Vec<Result<String, EngineError>> = stream::iter(creating).buffered(CONCURRENCY).collect().await;
+    let directory = Directory::new(ids.into_iter().collect::<Result<_, _>>()?);
+    let joining = (0..channels).map(ChannelId).flat_map(|channel| {
+        let id = directory.id(channel);
+        roster.members(channel).iter().skip(1).map(move |user| {
+            let call = api.slack.join_channel(id);
+            async move { insist(api, *user, "conversations.join", call, parse_done).await }
+        })
+    });
+    let mut joined = stream::iter(joining).buffer_unordered(CONCURRENCY);
+    while let Some(result) = joined.next().await {
+        result?;
+    }
+    drop(joined);
+    Ok(directory)
+}
+
+async fn insist<T>(
+    api: &Api,
+    user: UserId,
+    method: &str,
+    call: Call,
+    parse: impl Fn(u16, &[u8]) -> Result<T, String>,
+) -> Result<T, EngineError> {
+    let mut tries = 0;
+    loop {
+        let answer = api.call(user, call.clone(), CALL_TIMEOUT).await;
+        match answer.and_then(|answer| parse(answer.status, &answer.body)) {
+            Ok(value) => return Ok(value),
+            Err(reason) => {
+                tries += 1;
+                if tries == TRIES {
+                    return Err(EngineError::Unreachable(format!("{method}: {reason}")));
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

@@ -1,0 +1,281 @@
+//! What the virtual users of one worker share: the plan, the clock, and the
+//! worker's own ledger. Everything lives on one thread; nothing is locked.
+
+use super::api::Api;
+use super::clock::RunClock;
+use crate::ledger::{Facts, Latencies, Ledger, PageRecord, SendRow, SubscriberLog};
+use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
+use crate::plan::{Roster, RunPlan};
+use crate::target::{Address, TargetProfile};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What all workers know; immutable.
+pub struct Shared {
+    /// The plan.
+    pub plan: Arc<RunPlan>,
+    /// Who is in which channel.
+    pub roster: Arc<Roster>,
+    /// What the target promises and which answers are refusals.
+    pub target: TargetProfile,
+    /// Where the target is.
+    pub address: Address,
+    /// The addresses that its name resolved to, used in turn.
+    pub resolved: Vec<SocketAddr>,
+    /// Hosts that the user allowed by name.
+    pub allowed_hosts: Vec<String>,
+    /// The run's 64 bits.
+    pub run: RunId,
+    /// The clock.
+    pub clock: RunClock,
+    /// Renders and recognises texts.
+    pub texts: TextCodec,
+    /// The channels at the target.
+    pub directory: Directory,
+    /// How many workers there are.
+    pub workers: usize,
+}
+
+/// The target's ids of the run's channels.
+#[derive(Debug, Default)]
+pub struct Directory {
+    ids: Vec<String>,
+    channels: HashMap<String, ChannelId>,
+}
+
+impl Directory {
+    /// From the target's ids in the order of the channels.
+    pub fn new(ids: Vec<String>) -> Self {
+        let numbered = ids.iter().enumerate();
+        let channels = numbered.map(|(rank, id)| (id.clone(), ChannelId(rank as u32))).collect();
+        Self { ids, channels }
+    }
+
+    /// The target's id of a channel.
+    pub fn id(&self, channel: ChannelId) -> &str {
+        &self.ids[channel.0 as usize]
+    }
+
+    /// The channel with the target's id, if it is one of the run's.
+    pub fn channel(&self, id: &str) -> Option<ChannelId> {
+        self.channels.get(id).copied()
+    }
+}
+
+/// Counts of one worker since the start; the last ones are levels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages intended.
+    pub intended: u64,
+    /// Messages finished as acknowledged.
+    pub acknowledged: u64,
+    /// Messages finished as rejected.
+    pub rejected: u64,
+    /// Messages finished as unknown.
+    pub unknown: u64,
+    /// Messages finished as unattempted.
+    pub unattempted: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Attempts after the first of each message.
+    pub retries: u64,
+    /// Attempts that may have had an effect and were not acknowledged.
+    pub indeterminate: u64,
+    /// First live copies.
+    pub delivered: u64,
+    /// Further live copies.
+    pub duplicates: u64,
+    /// Frames that were neither JSON nor text of a sensible size.
+    pub garbage_frames: u64,
+    /// Connections lost that the workload did not ask for.
+    pub lost_connections: u64,
+    /// Disconnects that the workload asked for.
+    pub chosen_disconnects: u64,
+    /// Catch-ups begun.
+    pub catch_ups: u64,
+    /// Catch-ups that ended without reaching the end of the history.
+    pub failed_catch_ups: u64,
+    /// Messages first obtained from history.
+    pub healed: u64,
+    /// Connections refused for want of descriptors or ports.
+    pub exhausted: u64,
+    /// Subscribers that have been connected at least once.
+    pub ever_connected: u64,
+    /// Subscribers that have finished the drain.
+    pub drained: u64,
+    /// Level: messages waiting or in flight.
+    pub pending: u64,
+    /// Level: attempts in flight.
+    pub in_flight: u64,
+    /// Level: subscribers connected.
+    pub connected: u64,
+    /// Level: whether the worker still intends messages, 0 or 1.
+    pub intending: u64,
+}
+
+impl Counters {
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &Counters) {
+        let mut other = *other;
+        for (field, more) in self.fields_mut().into_iter().zip(other.fields_mut()) {
+            *field += *more;
+        }
+    }
+
+    /// What was added since an earlier state; the levels as they are now.
+    pub fn since(&self, earlier: &Counters) -> Counters {
+        let mut difference = *self;
+        let mut earlier = Counters { pending: 0, in_flight: 0, connected: 0, intending: 0, ..*earlier };
+        for (field, before) in difference.fields_mut().into_iter().zip(earlier.fields_mut()) {
+            *field -= *before;
+        }
+        difference
+    }
+
+    fn fields_mut(&mut self) -> [&mut u64; 23] {
+        [
+            &mut self.intended,
+            &mut self.acknowledged,
+            &mut self.rejected,
+            &mut self.unknown,
+            &mut self.unattempted,
+            &mut self.attempts,
+            &mut self.retries,
+            &mut self.indeterminate,
+            &mut self.delivered,
+            &mut self.duplicates,
+            &mut self.garbage_frames,
+            &mut self.lost_connections,
+            &mut self.chosen_disconnects,
+            &mut self.catch_ups,
+            &mut self.failed_catch_ups,
+            &mut self.healed,
+            &mut self.exhausted,
+            &mut self.ever_connected,
+            &mut self.drained,
+            &mut self.pending,
+            &mut self.in_flight,
+            &mut self.connected,
+            &mut self.intending,
+        ]
+    }
+}
+
+/// One worker's state.
+pub struct Shard {
+    /// What all workers know.
+    pub shared: Arc<Shared>,
+    /// The worker's client for reads.
+    pub api: Api,
+    /// Rows of the messages that its users intend, in the order of the
+    /// schedule.
+    pub sends: RefCell<Vec<SendRow>>,
+    /// Logs of its subscribers.
+    pub logs: RefCell<Vec<Rc<RefCell<SubscriberLog>>>>,
+    /// Pages that its subscribers read.
+    pub pages: RefCell<Vec<PageRecord>>,
+    /// What was seen beside deliveries.
+    pub facts: RefCell<Facts>,
+    /// Latencies since they were last taken.
+    pub latencies: RefCell<Latencies>,
+    /// Counts for the live display.
+    pub counters: RefCell<Counters>,
+    /// Start of the schedule; set before the first send.
+    pub load_start_us: Cell<u64>,
+    /// The latest trouble of a subscriber, in words, since it was last taken.
+    pub trouble: RefCell<Option<String>>,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(shared: Arc<Shared>, api: Api) -> Self {
+        Self {
+            shared,
+            api,
+            sends: RefCell::default(),
+            logs: RefCell::default(),
+            pages: RefCell::default(),
+            facts: RefCell::default(),
+            latencies: RefCell::default(),
+            counters: RefCell::default(),
+            load_start_us: Cell::new(0),
+            trouble: RefCell::default(),
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &RunPlan {
+        &self.shared.plan
+    }
+
+    /// µs since the start of the run.
+    pub fn now_us(&self) -> u64 {
+        self.shared.clock.now_us()
+    }
+
+    /// Changes the counters.
+    pub fn count(&self, change: impl FnOnce(&mut Counters)) {
+        change(&mut self.counters.borrow_mut());
+    }
+
+    /// Records a latency of a message, unless it was intended in the warm-up.
+    pub fn record_of_message(&self, kind: LatencyKind, intended_us: u64, latency_us: u64) {
+        let warm_up_end_us = self.load_start_us.get() + self.plan().arrival.warm_up_us();
+        if intended_us >= warm_up_end_us {
+            self.record(kind, latency_us);
+        }
+    }
+
+    /// Records a latency that belongs to no message.
+    pub fn record(&self, kind: LatencyKind, latency_us: u64) {
+        self.latencies.borrow_mut().record(kind, latency_us);
+    }
+
+    /// The address that a user connects to.
+    pub fn address_of(&self, user: UserId) -> SocketAddr {
+        self.shared.resolved[user.0 as usize % self.shared.resolved.len()]
+    }
+
+    /// A copy of the ledger so far, made piece by piece so that the users'
+    /// tasks run in between: the pieces are of slightly different times.
+    pub async fn checkpoint(&self) -> Ledger {
+        const PIECE: usize = 256;
+        let mut copy = Ledger { facts: self.facts.borrow().clone(), ..Ledger::default() };
+        let (sends, logs, pages) = (self.sends.borrow().len(), self.logs.borrow().len(), self.pages.borrow().len());
+        for from in (0..logs).step_by(PIECE) {
+            let to = logs.min(from + PIECE);
+            copy.subscribers.extend(self.logs.borrow()[from..to].iter().map(|log| log.borrow().clone()));
+            tokio::task::yield_now().await;
+        }
+        for from in (0..sends).step_by(16 * PIECE) {
+            copy.sends.extend_from_slice(&self.sends.borrow()[from..sends.min(from + 16 * PIECE)]);
+            tokio::task::yield_now().await;
+        }
+        for from in (0..pages).step_by(PIECE) {
+            copy.pages.extend_from_slice(&self.pages.borrow()[from..pages.min(from + PIECE)]);
+            tokio::task::yield_now().await;
+        }
+        copy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adding_counters_adds_every_field() {
+        let mut ones = Counters::default();
+        for field in ones.fields_mut() {
+            *field = 1;
+        }
+        let mut sum = ones;
+        sum.add(&ones);
+        assert!(sum.fields_mut().iter().all(|field| **field == 2));
+        let fields = std::mem::size_of::<Counters>() / std::mem::size_of::<u64>();
+        assert_eq!(fields, sum.fields_mut().len(), "a field is missing in the list");
+    }
+}

@@ -1,0 +1,73 @@
+//! A subscriber's socket: asked for by `rtm.connect`, opened, bounded.
+
+use super::shard::Shard;
+use crate::model::UserId;
+use crate::target::parse_socket_url;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use url::{Host, Url};
+
+/// A subscriber's connection.
+pub type Socket = WebSocketStream<TcpStream>;
+
+/// tokio-tungstenite's default is 128 KiB a connection; 4 KiB cost no more CPU
+/// and 6 KiB of memory.
+const READ_BUFFER_BYTES: usize = 4096;
+/// No chat event is larger; a larger frame ends the connection.
+const MAX_FRAME_BYTES: usize = 1024 * 1024;
+
+/// Opens a socket for a user within the plan's time-out. An error is in words.
+pub async fn open(shard: &Shard, user: UserId) -> Result<Socket, String> {
+    let timeout = Duration::from_micros(shard.plan().connect.timeout_us);
+    let opening = async {
+        let answer = shard.api.call(user, shard.api.slack.rtm_connect(), timeout).await?;
+        let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("rtm.connect: {said}"))?;
+        let address = address_of(shard, user, &url)?;
+        let stream = TcpStream::connect(address).await.map_err(|error| note_exhaustion(shard, error))?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(64 * 1024)
+            .max_message_size(Some(MAX_FRAME_BYTES))
+            .max_frame_size(Some(MAX_FRAME_BYTES));
+        let (socket, _) = client_async_with_config(&url, stream, Some(config))
+            .await
+            .map_err(|error| format!("handshake: {error}"))?;
+        Ok(socket)
+    };
+    tokio::time::timeout(timeout, opening).await.unwrap_or_else(|_| Err("no connection in time".to_owned()))
+}
+
+/// Where a socket URL leads: the target's own host, or another address that
+/// load may go to.
+fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, String> {
+    let parsed = Url::parse(url).map_err(|error| format!("the socket URL is no URL ({error})"))?;
+    if parsed.scheme() != "ws" {
+        return Err(format!("the socket URL has the scheme {}, and only ws is supported", parsed.scheme()));
+    }
+    let port = parsed.port_or_known_default().ok_or("the socket URL has no port")?;
+    let ip: IpAddr = match parsed.host() {
+        Some(Host::Ipv4(ip)) => ip.into(),
+        Some(Host::Ipv6(ip)) => ip.into(),
+        Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&shard.shared.address.host) => {
+            shard.address_of(user).ip()
+        }
+        _ => return Err("the socket URL leads to another host than the target's".to_owned()),
+    };
+    if !shard.shared.resolved.iter().any(|resolved| resolved.ip() == ip) {
+        let host = shard.shared.address.permit(ip, &shard.shared.allowed_hosts);
+        host.map_err(|error| error.to_string())?;
+    }
+    Ok(SocketAddr::new(ip, port))
+}
+
+fn note_exhaustion(shard: &Shard, error: std::io::Error) -> String {
+    if super::http::is_exhaustion(&error) {
+        shard.count(|counters| counters.exhausted += 1);
+    }
+    error.to_string()
+}

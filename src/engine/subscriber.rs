@@ -1,0 +1,427 @@
+//! A virtual user as a subscriber: holds a socket, reads every frame, notices
+//! when it is dead, reconnects, and has history read while new pushes already
+//! arrive.
+
+use super::catch_up::{CatchUpTask, missing_channels};
+use super::shard::Shard;
+use super::socket::{self, Socket};
+use super::worker::Phase;
+use crate::ledger::{CatchUpKind, ConnectionEnd, FirstSeen, Leak, Reordered, SubscriberLog};
+use crate::model::{LatencyKind, Random, UserId, unwrap_intended_us};
+use crate::plan::{CatchUpCursor, Disconnect, disconnects};
+use crate::target::{Frame, Push};
+use futures_util::{SinkExt, StreamExt};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+/// How long a clean close waits for the target's own.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// Thirty years: a timer that does not fire.
+const NEVER_US: u64 = 1_000_000_000_000_000;
+
+/// One subscriber of a shard.
+pub struct Subscriber {
+    shard: Rc<Shard>,
+    user: UserId,
+    log: Rc<RefCell<SubscriberLog>>,
+    phase: watch::Receiver<Phase>,
+    churn: VecDeque<Disconnect>,
+    random: Random,
+    /// The catch-up that the next connection owes, and when it began to be
+    /// owed.
+    owed: Option<(CatchUpKind, u64)>,
+    connected_before: bool,
+    drained: bool,
+}
+
+/// Why a connection is not held any longer.
+struct Parted {
+    end: ConnectionEnd,
+    /// How long to stay away, in µs.
+    away_us: u64,
+    /// What the next connection owes.
+    owed: CatchUpKind,
+}
+
+impl Subscriber {
+    /// A subscriber that has not connected yet.
+    pub fn new(shard: Rc<Shard>, user: UserId, log: Rc<RefCell<SubscriberLog>>, phase: watch::Receiver<Phase>) -> Self {
+        let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
+        let churn = disconnects(shard.plan(), user).into();
+        Self { shard, user, log, phase, churn, random, owed: None, connected_before: false, drained: false }
+    }
+
+    /// Lives until the run ends.
+    pub async fn run(mut self, connect_at_us: u64) {
+        self.shard.shared.clock.sleep_until(connect_at_us).await;
+        while let Some(socket) = self.connect().await {
+            let Some(parted) = self.hold(socket).await else { return };
+            if parted.away_us > 0 && !self.stay_away(parted.away_us).await {
+                return;
+            }
+            // A chosen absence is the user's own time: healing begins after it.
+            self.owed = Some((parted.owed, self.shard.now_us()));
+        }
+    }
+
+    /// Connects, with jittered back-off after the first try; `None` when the
+    /// run ends.
+    async fn connect(&mut self) -> Option<Socket> {
+        let mut tries = 0;
+        loop {
+            let opened = tokio::select! {
+                opened = socket::open(&self.shard, self.user) => opened,
+                () = ended(self.phase.clone()) => return None,
+            };
+            match opened {
+                Ok(socket) => return Some(socket),
+                Err(reason) => {
+                    tracing::debug!(user = self.user.0, reason, "cannot connect");
+                    self.shard.trouble.replace(Some(reason));
+                }
+            }
+            let wait_us = self.shard.plan().connect.backoff.wait_us(tries, &mut self.random);
+            tries += 1;
+            if !self.stay_away(wait_us).await {
+                return None;
+            }
+        }
+    }
+
+    /// Waits; an absence is cut short by the drain. False when the run ends.
+    async fn stay_away(&mut self, wait_us: u64) -> bool {
+        let draining = async {
+            let _ = self.phase.clone().wait_for(|phase| matches!(phase, Phase::Drain(_) | Phase::End)).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_micros(wait_us)) => {}
+            () = draining => {
+                // While the drain lasts, a target that is gone is not asked
+                // without pause.
+                tokio::time::sleep(Duration::from_micros(wait_us.min(200_000))).await;
+            }
+        }
+        !matches!(*self.phase.borrow(), Phase::End)
+    }
+
+    /// Holds one connection until it ends. `None` when the run ends.
+    async fn hold(&mut self, mut socket: Socket) -> Option<Parted> {
+        let mut held = Held::new(&self.shard, &mut self.random);
+        let parted = self.hold_until_parted(&mut socket, &mut held).await;
+        let noticed_us = self.shard.now_us();
+        let end = parted.as_ref().map_or(ConnectionEnd::RunEnd, |parted| parted.end);
+        match end {
+            ConnectionEnd::ChosenReset => {
+                let _ = socket.get_ref().set_zero_linger();
+            }
+            ConnectionEnd::ChosenClose => self.close(&mut socket).await,
+            ConnectionEnd::RunEnd => {
+                let _ = tokio::time::timeout(CLOSE_WAIT, socket.close(None)).await;
+            }
+            ConnectionEnd::Open | ConnectionEnd::Lost | ConnectionEnd::Dead => {}
+        }
+        if held.armed {
+            self.log.borrow_mut().disconnected(noticed_us, end);
+            self.shard.count(|counters| counters.connected -= 1);
+        }
+        parted
+    }
+
+    async fn hold_until_parted(&mut self, socket: &mut Socket, held: &mut Held) -> Option<Parted> {
+        let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            if let Some(parted) = self.continue_drain(held) {
+                return Some(parted);
+            }
+            let due_us = held.due_us(&self.churn, self.shard.load_start_us.get());
+            timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
+            loop {
+                let healing = held.catch_up.is_some();
+                tokio::select! {
+                    biased;
+                    frame = socket.next() => {
+                        let now_us = self.shard.now_us();
+                        held.last_frame_us = now_us;
+                        if let Err(end) = self.take_frame(frame, held, now_us) {
+                            return Some(self.parted(end, 0));
+                        }
+                        if held.schedule_changed {
+                            held.schedule_changed = false;
+                            break;
+                        }
+                    }
+                    reached = CatchUpTask::joined(&mut held.catch_up), if healing => {
+                        self.caught_up(held, reached);
+                        break;
+                    }
+                    changed = self.phase.changed() => {
+                        if changed.is_err() || matches!(*self.phase.borrow(), Phase::End) {
+                            return None;
+                        }
+                        break;
+                    }
+                    () = &mut timer => {
+                        if let Some(parted) = self.due(socket, held).await {
+                            return Some(parted);
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn parted(&self, end: ConnectionEnd, away_us: u64) -> Parted {
+        self.shard.count(|counters| match end {
+            ConnectionEnd::ChosenClose | ConnectionEnd::ChosenReset => counters.chosen_disconnects += 1,
+            _ => counters.lost_connections += 1,
+        });
+        Parted { end, away_us, owed: CatchUpKind::Policy }
+    }
+
+    /// What the timer was set for: a heartbeat, a death, or the workload's
+    /// wish that the connection ends.
+    async fn due(&mut self, socket: &mut Socket, held: &mut Held) -> Option<Parted> {
+        let now_us = self.shard.now_us();
+        let load_start_us = self.shard.load_start_us.get();
+        if !held.armed && now_us >= held.arm_by_us {
+            return Some(self.parted(ConnectionEnd::Lost, 0));
+        }
+        if load_start_us > 0 && held.armed {
+            while self.churn.front().is_some_and(|next| load_start_us + next.at_us <= now_us) {
+                let chosen = self.churn.pop_front()?;
+                // What fell into an absence or a reconnect is not made up for.
+                if load_start_us + chosen.at_us >= held.opened_us && !self.draining() {
+                    let end = if chosen.reset { ConnectionEnd::ChosenReset } else { ConnectionEnd::ChosenClose };
+                    return Some(self.parted(end, chosen.away_us));
+                }
+            }
+        }
+        let heartbeat = self.shard.plan().heartbeat;
+        match held.pinged_us {
+            Some(pinged_us) if held.last_frame_us >= pinged_us => held.pinged_us = None,
+            Some(pinged_us) if now_us >= pinged_us + heartbeat.timeout_us => {
+                self.shard.record(LatencyKind::Notice, now_us - held.last_frame_us);
+                return Some(self.parted(ConnectionEnd::Dead, 0));
+            }
+            Some(_) => {}
+            None if now_us >= held.next_ping_us => {
+                held.pings += 1;
+                held.pinged_us = Some(now_us);
+                held.pong_due_us = now_us + heartbeat.timeout_us;
+                held.next_ping_us = now_us + heartbeat.interval_us;
+                let ping = socket.send(Message::text(Frame::ping(held.pings)));
+                if !matches!(tokio::time::timeout(Duration::from_secs(1), ping).await, Ok(Ok(()))) {
+                    return Some(self.parted(ConnectionEnd::Lost, 0));
+                }
+            }
+            None => {}
+        }
+        None
+    }
+
+    /// Reads what still arrives until the target closes too.
+    async fn close(&mut self, socket: &mut Socket) {
+        let closing = async {
+            if socket.close(None).await.is_err() {
+                return;
+            }
+            while let Some(Ok(message)) = socket.next().await {
+                if let Message::Text(text) = message {
+                    self.take_text(&text, self.shard.now_us());
+                }
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE_WAIT, closing).await;
+    }
+
+    fn take_frame(
+        &mut self,
+        frame: Option<Result<Message, tungstenite::Error>>,
+        held: &mut Held,
+        now_us: u64,
+    ) -> Result<(), ConnectionEnd> {
+        match frame {
+            Some(Ok(Message::Text(text))) => {
+                if !held.armed {
+                    self.arm(held, now_us);
+                }
+                self.take_text(&text, now_us);
+                Ok(())
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Binary(_) | Message::Frame(_))) => {
+                self.shard.count(|counters| counters.garbage_frames += 1);
+                Ok(())
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(ConnectionEnd::Lost),
+        }
+    }
+
+    /// The first frame confirms the subscription: from here on, what is sent
+    /// should arrive live.
+    fn arm(&mut self, held: &mut Held, now_us: u64) {
+        held.armed = true;
+        held.schedule_changed = true;
+        self.log.borrow_mut().connected(now_us);
+        let first = !std::mem::replace(&mut self.connected_before, true);
+        self.shard.count(|counters| {
+            counters.connected += 1;
+            counters.ever_connected += u64::from(first);
+        });
+        if let Some((kind, since_us)) = self.owed.take() {
+            let channels = match &*self.phase.borrow() {
+                Phase::Drain(stored) if kind == CatchUpKind::Drain => missing_channels(&self.log.borrow(), stored),
+                _ => self.log.borrow().windows.iter().map(|window| window.channel).collect(),
+            };
+            held.healing_since_us = since_us;
+            held.catch_up = Some(CatchUpTask::spawn(&self.shard, self.user, &self.log, channels, kind));
+        }
+    }
+
+    fn caught_up(&mut self, held: &mut Held, reached: bool) {
+        let Some(task) = held.catch_up.take() else { return };
+        let now_us = self.shard.now_us();
+        if !reached {
+            self.shard.count(|counters| counters.failed_catch_ups += 1);
+        } else if task.kind == CatchUpKind::Policy {
+            self.shard.record(LatencyKind::Heal, now_us.saturating_sub(held.healing_since_us));
+        }
+        if task.kind == CatchUpKind::Drain {
+            self.finish_drain();
+        }
+    }
+
+    /// In the drain, once no catch-up is under way: a subscriber that still
+    /// misses something reconnects and catches up.
+    fn continue_drain(&mut self, held: &Held) -> Option<Parted> {
+        if self.drained || !held.armed || held.catch_up.is_some() {
+            return None;
+        }
+        let missing = match &*self.phase.borrow() {
+            Phase::Drain(stored) => !missing_channels(&self.log.borrow(), stored).is_empty(),
+            _ => return None,
+        };
+        if missing {
+            return Some(Parted { end: ConnectionEnd::ChosenClose, away_us: 0, owed: CatchUpKind::Drain });
+        }
+        self.finish_drain();
+        None
+    }
+
+    fn finish_drain(&mut self) {
+        if !std::mem::replace(&mut self.drained, true) {
+            self.shard.count(|counters| counters.drained += 1);
+        }
+    }
+
+    fn draining(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
+    }
+
+    fn take_text(&self, text: &str, now_us: u64) {
+        match Frame::parse(text, &self.shard.shared.texts) {
+            Frame::Push(push) => self.take_push(&push, now_us),
+            Frame::Foreign(text) => {
+                let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
+                self.shard.facts.borrow_mut().foreign(&text, seen);
+            }
+            Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
+            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Other => {}
+        }
+    }
+
+    fn take_push(&self, push: &Push<'_>, now_us: u64) {
+        let shard = &self.shard;
+        let message = push.message;
+        if !push.intact {
+            let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
+            shard.facts.borrow_mut().altered(message, seen);
+        }
+        let under = shard.shared.directory.channel(&push.channel);
+        let mut log = self.log.borrow_mut();
+        let arrival = (under == Some(message.channel)).then(|| log.pushed(message, push.position, now_us)).flatten();
+        let Some(arrival) = arrival else {
+            shard.facts.borrow_mut().leaked(self.user, message, Leak { at_us: now_us, under });
+            return;
+        };
+        if !arrival.first {
+            shard.count(|counters| counters.duplicates += 1);
+            return;
+        }
+        if let (CatchUpCursor::Seen, Some(window)) = (shard.plan().catch_up.cursor, log.window_mut(message.channel)) {
+            window.cursor = window.cursor.max(push.position);
+        }
+        let load_start_us = shard.load_start_us.get();
+        let since_load_us = now_us.saturating_sub(load_start_us);
+        let intended_us = load_start_us + unwrap_intended_us(push.intended_wrapped_us, since_load_us);
+        shard.count(|counters| counters.delivered += 1);
+        shard.record_of_message(LatencyKind::Delivery, intended_us, now_us.saturating_sub(intended_us));
+        if let Some(ahead) = arrival.behind {
+            let reordered = Reordered { subscriber: self.user, message, ahead, at_us: now_us };
+            shard.facts.borrow_mut().reordered.push(reordered);
+        }
+    }
+}
+
+/// One connection while it is held.
+struct Held {
+    opened_us: u64,
+    /// The subscription must be confirmed by then.
+    arm_by_us: u64,
+    armed: bool,
+    /// The timer must be set anew.
+    schedule_changed: bool,
+    last_frame_us: u64,
+    pings: u64,
+    next_ping_us: u64,
+    pinged_us: Option<u64>,
+    pong_due_us: u64,
+    catch_up: Option<CatchUpTask>,
+    healing_since_us: u64,
+}
+
+impl Held {
+    fn new(shard: &Shard, random: &mut Random) -> Self {
+        let now_us = shard.now_us();
+        let interval_us = shard.plan().heartbeat.interval_us;
+        // The first ping is jittered: a thousand clients that connect together
+        // do not beat together.
+        let first_us = if interval_us == 0 { NEVER_US } else { random.between(interval_us / 2, interval_us) };
+        Self {
+            opened_us: now_us,
+            arm_by_us: now_us + shard.plan().connect.timeout_us,
+            armed: false,
+            schedule_changed: false,
+            last_frame_us: now_us,
+            pings: 0,
+            next_ping_us: now_us + first_us,
+            pinged_us: None,
+            pong_due_us: NEVER_US,
+            catch_up: None,
+            healing_since_us: now_us,
+        }
+    }
+
+    /// When the timer is due next.
+    fn due_us(&self, churn: &VecDeque<Disconnect>, load_start_us: u64) -> u64 {
+        if !self.armed {
+            return self.arm_by_us;
+        }
+        let heartbeat_us = if self.pinged_us.is_some() { self.pong_due_us } else { self.next_ping_us };
+        match churn.front() {
+            Some(next) if load_start_us > 0 => heartbeat_us.min(load_start_us + next.at_us),
+            _ => heartbeat_us,
+        }
+    }
+}
+
+/// Returns when the run ends.
+async fn ended(mut phase: watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| matches!(phase, Phase::End)).await;
+}

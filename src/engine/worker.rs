@@ -1,0 +1,228 @@
+//! One worker: a thread with its own single-threaded runtime, its own virtual
+//! users and its own ledger. It shares nothing that changes with the others;
+//! it is told the phase of the run and reports by messages.
+
+use super::api::Api;
+use super::clock::{PreciseTimer, thread_cpu_us};
+use super::sender::Senders;
+use super::shard::{Counters, Shard, Shared};
+use super::subscriber::Subscriber;
+use crate::ledger::{Latencies, Ledger, RunSet, SubscriberLog, WorkerFigures};
+use crate::plan::ArrivalSchedule;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+/// How often a worker reports.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often a worker's ledger is copied at most.
+const CHECKPOINT_US: u64 = 3_000_000;
+
+/// What the run is doing, as the workers are told.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// Subscribers connect.
+    Connect,
+    /// Messages are intended from this time on, in µs since the start of the
+    /// run.
+    Load(u64),
+    /// No further message is intended; what is pending finishes.
+    Finish,
+    /// Subscribers catch up with these stored messages, by channel.
+    Drain(Arc<Vec<RunSet>>),
+    /// Everything ends.
+    End,
+}
+
+/// What a worker tells the orchestrator.
+pub enum Report {
+    /// Counts so far, and the latencies since the last report.
+    Tick {
+        /// Which worker.
+        worker: usize,
+        /// Counts since the start.
+        counters: Counters,
+        /// Latencies since the last tick.
+        latencies: Box<Latencies>,
+        /// The latest trouble of its subscribers, in words.
+        trouble: Option<String>,
+    },
+    /// A checkpoint of the ledger.
+    Checkpoint {
+        /// Which worker.
+        worker: usize,
+        /// The ledger as it was over the last seconds.
+        ledger: Box<Ledger>,
+    },
+    /// The worker has ended.
+    Finished {
+        /// Which worker.
+        worker: usize,
+        /// Its ledger.
+        ledger: Box<Ledger>,
+        /// Its figures.
+        figures: WorkerFigures,
+    },
+}
+
+/// What a worker is started with.
+pub struct Start {
+    /// Its rank.
+    pub worker: usize,
+    /// What all workers know.
+    pub shared: Arc<Shared>,
+    /// The phase of the run.
+    pub phase: watch::Receiver<Phase>,
+    /// To the orchestrator.
+    pub reports: mpsc::UnboundedSender<Report>,
+}
+
+/// Starts the worker's thread.
+pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>> {
+    std::thread::Builder::new().name(format!("worker-{}", start.worker)).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = LocalSet::new();
+        local.block_on(&runtime, work(start))
+    })
+}
+
+async fn work(start: Start) -> io::Result<()> {
+    let Start { worker, shared, mut phase, reports } = start;
+    let api = Api::new(&shared.address, &shared.resolved, shared.run).map_err(io::Error::other)?;
+    let shard = Rc::new(Shard::new(shared, api));
+    shard.count(|counters| counters.intending = 1);
+    let subscribers = start_subscribers(&shard, worker, &phase);
+    let figures = Rc::new(RefCell::new(WorkerFigures::default()));
+    let ticking = tokio::task::spawn_local(tick(shard.clone(), worker, reports.clone()));
+    let checkpoints = tokio::task::spawn_local(checkpoint(shard.clone(), worker, reports.clone()));
+
+    let _ = phase.wait_for(|phase| !matches!(phase, Phase::Connect)).await;
+    let load = match *phase.borrow() {
+        Phase::Load(start_us) => Some(start_us),
+        _ => None,
+    };
+    if let Some(start_us) = load {
+        shard.load_start_us.set(start_us);
+        let canary = tokio::task::spawn_local(watch_canary(shard.clone(), figures.clone()));
+        let (cpu_us, began_us) = (thread_cpu_us(), shard.now_us());
+        tokio::select! {
+            paced = pace(&shard, worker) => paced?,
+            _ = phase.wait_for(|phase| !matches!(phase, Phase::Load(_))) => {}
+        }
+        let mut figures = figures.borrow_mut();
+        figures.cpu_us = thread_cpu_us() - cpu_us;
+        figures.wall_us = shard.now_us() - began_us;
+        canary.abort();
+    }
+    shard.count(|counters| counters.intending = 0);
+
+    let _ = phase.wait_for(|phase| matches!(phase, Phase::End)).await;
+    for subscriber in subscribers {
+        let _ = subscriber.await;
+    }
+    checkpoints.abort();
+    ticking.abort();
+    let _ = ticking.await;
+    report_tick(&shard, worker, &reports);
+    let figures = figures.borrow().clone();
+    // Tasks of senders may still hold the shard; what they know is in it.
+    let ledger = Box::new(shard.checkpoint().await);
+    let _ = reports.send(Report::Finished { worker, ledger, figures });
+    Ok(())
+}
+
+/// Starts a task for each subscriber of this worker. Together, the workers
+/// open connections at the plan's rate.
+fn start_subscribers(
+    shard: &Rc<Shard>,
+    worker: usize,
+    phase: &watch::Receiver<Phase>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let gap_us = 1_000_000.0 / shard.plan().connect.rate_per_s;
+    let now_us = shard.now_us();
+    let roster = &shard.shared.roster;
+    let mut tasks = Vec::new();
+    for (rank, user) in roster.subscribers().enumerate() {
+        if user.0 as usize % shard.shared.workers != worker {
+            continue;
+        }
+        let log = Rc::new(RefCell::new(SubscriberLog::new(user, roster.channels(user).iter().copied())));
+        shard.logs.borrow_mut().push(log.clone());
+        let subscriber = Subscriber::new(shard.clone(), user, log, phase.clone());
+        tasks.push(tokio::task::spawn_local(subscriber.run(now_us + (rank as f64 * gap_us) as u64)));
+    }
+    tasks
+}
+
+/// Intends every message of the worker's users at its time, until the schedule
+/// ends.
+async fn pace(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
+    let timer = PreciseTimer::new(shard.shared.clock)?;
+    let senders = Senders::default();
+    let schedule = ArrivalSchedule::new(shard.shared.plan.clone(), shard.shared.roster.clone());
+    let start_us = shard.load_start_us.get();
+    for intended in schedule {
+        if intended.user.0 as usize % shard.shared.workers != worker {
+            continue;
+        }
+        let at_us = start_us + intended.intended_us;
+        if shard.now_us() < at_us {
+            timer.sleep_until(at_us).await?;
+        } else {
+            // Behind schedule: the sends that are due get their turn too.
+            tokio::task::consume_budget().await;
+        }
+        senders.intend(shard, &intended);
+    }
+    Ok(())
+}
+
+/// Ticks every millisecond; its drift shows stalls of the event loop.
+async fn watch_canary(shard: Rc<Shard>, figures: Rc<RefCell<WorkerFigures>>) {
+    let late_us = shard.plan().measurement.canary_late_us;
+    loop {
+        let expected_us = shard.now_us() + 1_000;
+        shard.shared.clock.sleep_until(expected_us).await;
+        let drift_us = shard.now_us().saturating_sub(expected_us);
+        let mut figures = figures.borrow_mut();
+        figures.canary_ticks += 1;
+        figures.canary_late += u64::from(drift_us > late_us);
+        figures.canary_worst_us = figures.canary_worst_us.max(drift_us);
+    }
+}
+
+async fn tick(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSender<Report>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        report_tick(&shard, worker, &reports);
+    }
+}
+
+/// Copies the ledger every few seconds, and never spends more than a fiftieth
+/// of the time on it.
+async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSender<Report>) {
+    let mut pause_us = CHECKPOINT_US;
+    loop {
+        tokio::time::sleep(Duration::from_micros(pause_us)).await;
+        let began_us = thread_cpu_us();
+        let ledger = Box::new(shard.checkpoint().await);
+        pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
+        if reports.send(Report::Checkpoint { worker, ledger }).is_err() {
+            return;
+        }
+    }
+}
+
+fn report_tick(shard: &Shard, worker: usize, reports: &mpsc::UnboundedSender<Report>) {
+    let latencies = Box::new(shard.latencies.take());
+    let counters = *shard.counters.borrow();
+    let trouble = shard.trouble.take();
+    let _ = reports.send(Report::Tick { worker, counters, latencies, trouble });
+}
