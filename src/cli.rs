@@ -1,6 +1,8 @@
 //! The command line: clap's structs, and nothing else.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
 
 /// Load generator and delivery-correctness benchmark for chat servers.
 #[derive(Debug, Parser)]
@@ -13,4 +15,61 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// The reference server: Slack-compatible, over SQLite.
+    Serve(ServeArgs),
+}
+
+/// The reference server.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on; 0 takes a free one. The first line of the output
+    /// names it.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// SQLite database, made where there is none. Without it the data lives in
+    /// a temporary file and is gone at the end.
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+    /// What a commit waits for: the disk, or nothing.
+    #[arg(long, value_enum, default_value = "full")]
+    pub synchronous: SynchronousArg,
+    /// Whether writes that wait share a commit.
+    #[arg(long, value_enum, default_value = "group")]
+    pub commit: CommitArg,
+    /// Plants a bug that shows at every n-th opportunity. May be repeated.
+    #[arg(long, value_name = "NAME[=every]")]
+    pub defect: Vec<String>,
+    /// Closes the connection instead of answering, after every n-th message is
+    /// stored.
+    #[arg(long, value_name = "every")]
+    pub lose_ack: Option<NonZeroU64>,
+    /// Appends a JSON line for every instance of a planted bug.
+    #[arg(long, value_name = "FILE")]
+    pub defect_log: Option<PathBuf>,
+    /// Ends when standard input does, so that a server does not outlive the
+    /// process that started it.
+    #[arg(long, hide = true)]
+    pub exit_with_stdin: bool,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SynchronousArg {
+    /// The disk.
+    Full,
+    /// Nothing: survives a killed process, but no power failure.
+    Off,
+}
+
+/// How many writes share a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CommitArg {
+    /// All that wait share one.
+    Group,
+    /// Each has its own.
+    Each,
+}

@@ -2,3 +2,129 @@
 //!
 //! It must not know `plan`, `ledger` or `judge`: the product shares no
 //! assumption with the thing that it tests.
+//!
+//! One message through the house: `http` reads a request, `api` checks it
+//! against the `directory` in memory, the `writer` stores it together with all
+//! others that wait, and when that commit is on disk the `publisher` answers
+//! the sender and hands the message to the `socket`s of its channel. Reads
+//! (`history`) have their own connections to the database.
+//!
+//! What holds, and is tested: an answer leaves only after the commit that
+//! holds the message; the unique index over (channel, user, client_msg_id) is
+//! the idempotency rule; pushes follow the commit, in its order; `ts` is
+//! unique in a channel and ordered as the commits are.
+
+mod answer;
+mod api;
+mod defects;
+mod directory;
+mod history;
+mod http;
+mod ids;
+mod options;
+mod params;
+mod publisher;
+mod readers;
+mod rtm;
+mod shared;
+mod socket;
+mod store;
+mod writer;
+mod writer_defects;
+
+pub use defects::{Defect, DefectError, DefectSpec};
+pub use options::{Commit, Options, ServerError, Synchronous};
+
+use defects::Defects;
+use publisher::Publisher;
+use readers::Readers;
+use shared::Shared;
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use writer::Writer;
+
+/// How long requests may take to end, and then sockets, when the server ends.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A server whose database is open, ready to serve.
+pub struct Server {
+    shared: Arc<Shared>,
+    writer: Writer,
+    publisher: Publisher,
+    notices: mpsc::Receiver<publisher::Notice>,
+    sockets_ended: mpsc::Receiver<()>,
+}
+
+impl Server {
+    /// Opens the database, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`ServerError`] where a file cannot be opened or used.
+    pub fn open(options: &Options) -> Result<Self, ServerError> {
+        let wrong = |source| ServerError::Database { path: options.db.clone(), source };
+        // Tokens are in it, so it is nobody else's to read.
+        open_file(&options.db, "--db", OpenOptions::new().create(true).append(true))?;
+        let log = match &options.defect_log {
+            Some(path) => Some(open_file(path, "--defect-log", OpenOptions::new().create(true).append(true))?),
+            None => None,
+        };
+        let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
+        let database = store::open_writer(options, !defects.has(Defect::NoDedup)).map_err(wrong)?;
+        let directory = Arc::new(store::load(&database).map_err(wrong)?);
+        let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);
+        let (sockets_alive, sockets_ended) = mpsc::channel(1);
+        let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
+        let writer = Writer::new(database, options.commit, waiting, notes, &defects);
+        let publisher = Publisher::new(directory.clone(), defects.clone());
+        let shared = Shared::new(directory, Readers::new(options.db.clone()), defects, writes, sockets_alive);
+        Ok(Self { shared: Arc::new(shared), writer, publisher, notices, sockets_ended })
+    }
+
+    /// Serves until `shutdown` is ready; then accepts no more, ends requests
+    /// and sockets, and stores what is queued.
+    ///
+    /// # Errors
+    /// [`ServerError::Thread`] where the writer cannot be started.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let Self { shared, writer, publisher, notices, mut sockets_ended } = self;
+        let writing = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run());
+        let writing = writing.map_err(ServerError::Thread)?;
+        let publishing = tokio::spawn(publisher.run(notices));
+        let (stop, stopped) = watch::channel(false);
+        let (alive, mut ended) = mpsc::channel(1);
+        let accepting = tokio::spawn(http::accept(listener, http::router(shared.clone()), stopped, alive));
+
+        shutdown.await;
+        stop.send_replace(true);
+        // Requests first, so that what they store is still pushed.
+        let requests = tokio::time::timeout(PATIENCE, ended.recv()).await;
+        if requests.is_err() {
+            tracing::warn!("some requests did not end within {PATIENCE:?}");
+        }
+        accepting.abort();
+        shared.end_sockets();
+        if tokio::time::timeout(PATIENCE, sockets_ended.recv()).await.is_err() {
+            tracing::warn!("some sockets did not close within {PATIENCE:?}");
+        }
+        shared.end_writes().await;
+        let joined = tokio::task::spawn_blocking(move || writing.join().is_ok()).await;
+        if !joined.unwrap_or(false) {
+            tracing::error!("the writer ended in a panic");
+        }
+        // The writer has dropped its end, so the publisher comes to its own.
+        if publishing.await.is_err() {
+            tracing::error!("the publisher ended in a panic");
+        }
+        Ok(())
+    }
+}
+
+fn open_file(path: &Path, flag: &'static str, how: &mut OpenOptions) -> Result<File, ServerError> {
+    how.mode(0o600).open(path).map_err(|source| ServerError::File { path: path.to_owned(), flag, source })
+}

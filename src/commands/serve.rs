@@ -1,0 +1,125 @@
+//! `posthaste serve`: the reference server in a process of its own.
+
+use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
+use crate::exit_code;
+use crate::server::{Commit, DefectSpec, Options, Server, Synchronous};
+use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Serves until SIGINT or SIGTERM, or the end of standard input where asked.
+pub fn run(args: ServeArgs) -> ExitCode {
+    let defects: Result<Vec<DefectSpec>, _> = args.defect.iter().map(|text| text.parse()).collect();
+    let defects = match defects {
+        Ok(defects) => defects,
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            return ExitCode::from(exit_code::USAGE);
+        }
+    };
+    match serve(args, defects) {
+        Ok(()) => ExitCode::from(exit_code::PASS),
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            ExitCode::from(exit_code::INTERNAL)
+        }
+    }
+}
+
+fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Somebody else's subscriber serves as well.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    raise_descriptor_limit();
+    let (db, _temporary) = database(args.db)?;
+    let options = Options {
+        db,
+        synchronous: match args.synchronous {
+            SynchronousArg::Full => Synchronous::Full,
+            SynchronousArg::Off => Synchronous::Off,
+        },
+        commit: match args.commit {
+            CommitArg::Group => Commit::Group,
+            CommitArg::Each => Commit::Each,
+        },
+        defects,
+        lose_ack: args.lose_ack,
+        defect_log: args.defect_log,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind((args.host.as_str(), args.port)).await;
+        let listener =
+            listener.with_context(|| format!("cannot listen on {}:{} (--host, --port)", args.host, args.port))?;
+        let server = Server::open(&options)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stdin_ended = stdin_end(args.exit_with_stdin)?;
+        announce(&listener)?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                Ok(()) = stdin_ended => {}
+            }
+        };
+        server.run(listener, shutdown).await?;
+        Ok(())
+    })
+}
+
+/// The database to use; a temporary one lives as long as the folder that comes
+/// with it.
+fn database(path: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<TempDir>)> {
+    if let Some(path) = path {
+        return Ok((path, None));
+    }
+    let folder = tempfile::Builder::new().prefix("posthaste-serve-").tempdir();
+    let folder = folder.context("cannot make a folder for a temporary database (name one with --db)")?;
+    let path = folder.path().join("posthaste.db");
+    complain(&format!("no --db: the data lives in {} and is deleted at the end", path.display()));
+    Ok((path, Some(folder)))
+}
+
+/// Thousands of sockets need as many descriptors; the hard limit is what the
+/// administrator allows.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!("cannot raise the limit of descriptors: {error}");
+    }
+}
+
+/// Ready when standard input ends; never, where that does not matter.
+fn stdin_end(matters: bool) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    if matters {
+        std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            // A stream that cannot be read has ended too, and a server that
+            // ends already needs no reason to end.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = ended.send(());
+        })?;
+    }
+    Ok(end)
+}
+
+#[allow(clippy::print_stdout, reason = "whoever started the server reads the port from here")]
+fn announce(listener: &TcpListener) -> anyhow::Result<()> {
+    println!("listening on http://{}", listener.local_addr()?);
+    std::io::stdout().flush()?;
+    Ok(())
+}
+
+#[allow(clippy::print_stderr, reason = "words for the person at the terminal")]
+fn complain(words: &str) {
+    eprintln!("{words}");
+}

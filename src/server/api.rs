@@ -1,0 +1,222 @@
+//! The methods of the Web API that a chat needs.
+
+use super::answer::{self, ApiError, Posted};
+use super::directory::{Channel, User};
+use super::history::{self, PageRequest};
+use super::ids::{self, TEAM_ID};
+use super::params::{self, Malformed, Params};
+use super::shared::Shared;
+use super::writer::{Answer, Failure, Post, Write};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Longest text of a message, in characters.
+const TEXT_CHARS: usize = 40_000;
+/// Longest key of a message, in bytes.
+const KEY_BYTES: usize = 255;
+/// Longest token, in bytes.
+const TOKEN_BYTES: usize = 512;
+/// Longest name of a channel, in characters.
+const NAME_CHARS: usize = 80;
+const LIST_DEFAULT: usize = 100;
+const LIST_MAX: usize = 1_000;
+
+/// On a response: close the connection instead of answering.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoseAnswer;
+
+type Answered = Result<Response<Body>, ApiError>;
+
+/// One call.
+pub(super) struct Call {
+    server: Arc<Shared>,
+    user: Arc<User>,
+    params: Params,
+}
+
+/// Answers a call of a method.
+pub(super) async fn answer(
+    server: Arc<Shared>,
+    method: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let params = match Params::read(query, headers, body).await {
+        Ok(params) => params,
+        Err(Malformed(name)) => return answer::error(ApiError(name)),
+    };
+    let user = match params::token(headers, &params) {
+        None => return answer::error(ApiError("not_authed")),
+        Some(token) if token.len() > TOKEN_BYTES => return answer::error(ApiError("invalid_auth")),
+        Some(token) => server.user(token).await,
+    };
+    let user = match user {
+        Ok(user) => user,
+        Err(failure) => return answer::error(failure.into()),
+    };
+    let call = Call { server, user, params };
+    let answered = match method {
+        "chat.postMessage" => call.post_message().await,
+        "conversations.history" => call.history().await,
+        "rtm.connect" => call.rtm_connect(headers),
+        "auth.test" => Ok(call.auth_test(headers)),
+        "conversations.create" => call.create().await,
+        "conversations.join" => call.join().await,
+        "conversations.invite" => call.invite().await,
+        "conversations.list" => call.list(),
+        "conversations.members" => call.members(),
+        _ => return answer::with_status(StatusCode::NOT_FOUND, r#"{"ok":false,"error":"unknown_method"}"#.to_owned()),
+    };
+    answered.unwrap_or_else(answer::error)
+}
+
+impl Call {
+    fn channel(&self) -> Result<Arc<Channel>, ApiError> {
+        let name = self.params.get("channel").ok_or(ApiError("channel_not_found"))?;
+        self.server.directory.channel(name).ok_or(ApiError("channel_not_found"))
+    }
+
+    async fn post_message(mut self) -> Answered {
+        let text = self.params.take("text").unwrap_or_default();
+        let key = self.params.take("client_msg_id");
+        let post = check_post(&self.user, self.channel()?, text, key)?;
+        let sent = post.clone();
+        let stored = self.server.write(|answer| Write::Post(sent, Answer::Call(answer))).await?;
+        let ts = ids::ts_text(stored.ts);
+        let mut response = answer::ok(&Posted::new(&post, &ts, stored.repeats.as_deref()));
+        if stored.lose_answer {
+            response.extensions_mut().insert(LoseAnswer);
+        }
+        Ok(response)
+    }
+
+    async fn history(self) -> Answered {
+        let channel = self.channel()?;
+        let request = PageRequest::read(&self.params)?;
+        let defects = self.server.defects.clone();
+        let user = self.user;
+        let read = move |database: &_| history::answer(database, &channel, &request, &user.id, &defects);
+        let body = self.server.readers.read(read).await?;
+        Ok(answer::with_status(StatusCode::OK, body))
+    }
+
+    fn rtm_connect(self, headers: &HeaderMap) -> Answered {
+        let ticket = self.server.issue_ticket(self.user.clone());
+        Ok(answer::ok(&json!({
+            "ok": true,
+            "url": format!("ws://{}/rtm?ticket={ticket}", host(headers)),
+            "self": { "id": self.user.id, "name": self.user.id },
+            "team": { "id": TEAM_ID, "name": "posthaste", "domain": "posthaste" },
+        })))
+    }
+
+    fn auth_test(&self, headers: &HeaderMap) -> Response<Body> {
+        answer::ok(&json!({
+            "ok": true,
+            "url": format!("http://{}/", host(headers)),
+            "team": "posthaste",
+            "user": self.user.id,
+            "team_id": TEAM_ID,
+            "user_id": self.user.id,
+            // RTM clients drop every event where this is null.
+            "bot_id": format!("B{}", &self.user.id[1..]),
+        }))
+    }
+
+    async fn create(self) -> Answered {
+        let name = self.params.get("name").ok_or(ApiError("invalid_name_required"))?;
+        let fits = name.chars().count() <= NAME_CHARS
+            && name.chars().all(|letter| letter.is_alphanumeric() || "-_".contains(letter))
+            && !name.chars().any(char::is_uppercase);
+        if !fits {
+            return Err(ApiError("invalid_name_specials"));
+        }
+        let (name, creator) = (name.into(), self.user.clone());
+        let channel = self.server.write(|answer| Write::Channel { name, creator, answer }).await?;
+        Ok(self.about(&channel))
+    }
+
+    async fn join(self) -> Answered {
+        let channel = self.channel()?;
+        self.add_members(&channel, vec![self.user.clone()]).await?;
+        Ok(self.about(&channel))
+    }
+
+    async fn invite(self) -> Answered {
+        let channel = self.channel()?;
+        if !channel.has_member(self.user.number) {
+            return Err(ApiError("not_in_channel"));
+        }
+        let ids = self.params.get("users").ok_or(ApiError("no_user"))?;
+        let users: Option<Vec<_>> =
+            ids.split(',').map(str::trim).map(|id| self.server.directory.user_by_id(id)).collect();
+        self.add_members(&channel, users.ok_or(ApiError("user_not_found"))?).await?;
+        Ok(self.about(&channel))
+    }
+
+    async fn add_members(&self, channel: &Arc<Channel>, users: Vec<Arc<User>>) -> Result<(), Failure> {
+        let channel = channel.clone();
+        self.server.write(|answer| Write::Join { channel, users, answer }).await
+    }
+
+    fn about(&self, channel: &Channel) -> Response<Body> {
+        answer::ok(&json!({ "ok": true, "channel": answer::channel(channel, &self.user) }))
+    }
+
+    fn list(self) -> Answered {
+        let limit = history::limit(&self.params, LIST_DEFAULT, LIST_MAX)?;
+        let mut channels = self.server.directory.channels_after(self.cursor()?, limit + 1);
+        let more = channels.len() > limit;
+        channels.truncate(limit);
+        let next = channels.last().filter(|_| more).map_or(String::new(), |last| last.number.to_string());
+        let items = channels.iter().map(|channel| answer::channel(channel, &self.user)).collect();
+        Ok(answer::page("channels", items, next))
+    }
+
+    fn members(self) -> Answered {
+        let channel = self.channel()?;
+        let limit = history::limit(&self.params, LIST_DEFAULT, LIST_MAX)?;
+        let after = self.cursor()?;
+        let mut numbers: Vec<i64> = channel.members().range(after + 1..).take(limit + 1).copied().collect();
+        let more = numbers.len() > limit;
+        numbers.truncate(limit);
+        let next = numbers.last().filter(|_| more).map_or(String::new(), |last| last.to_string());
+        let items = numbers.into_iter().map(|number| ids::user_id(number).into()).collect();
+        Ok(answer::page("members", items, next))
+    }
+
+    /// The row that the last page of a listing ended with.
+    fn cursor(&self) -> Result<i64, ApiError> {
+        let Some(cursor) = self.params.get("cursor") else { return Ok(0) };
+        cursor.parse::<u32>().map(i64::from).map_err(|_| ApiError("invalid_cursor"))
+    }
+}
+
+/// A post that may be stored, over HTTP or a socket.
+pub(super) fn check_post(
+    user: &Arc<User>,
+    channel: Arc<Channel>,
+    text: String,
+    key: Option<String>,
+) -> Result<Arc<Post>, ApiError> {
+    if !channel.has_member(user.number) {
+        return Err(ApiError("not_in_channel"));
+    }
+    if text.is_empty() {
+        return Err(ApiError("no_text"));
+    }
+    if text.len() > TEXT_CHARS && text.chars().count() > TEXT_CHARS {
+        return Err(ApiError("msg_too_long"));
+    }
+    if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
+        return Err(ApiError("invalid_arguments"));
+    }
+    Ok(Arc::new(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into() }))
+}
+
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1")
+}

@@ -1,0 +1,136 @@
+//! Connections: accepting them, routing their requests, ending them.
+
+use super::answer;
+use super::api::{self, LoseAnswer};
+use super::rtm;
+use super::shared::Shared;
+use super::socket;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, Query, State};
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
+use http_body_util::{BodyExt, Limited};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+/// Largest body of a request, in bytes.
+const BODY_BYTES: usize = 1024 * 1024;
+/// Largest head of a request that hyper keeps, and its read buffer.
+const HEAD_BYTES: usize = 64 * 1024;
+/// A socket's read buffer: tungstenite's own default is 128 KiB.
+const SOCKET_READ_BYTES: usize = 4 * 1024;
+/// Bytes that tungstenite gathers before it writes without being asked to.
+const SOCKET_WRITE_BYTES: usize = 32 * 1024;
+/// How long a connection may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The routes.
+pub(super) fn router(server: Arc<Shared>) -> Router {
+    Router::new().route("/api/{method}", any(call)).route("/rtm", get(open_socket)).with_state(server)
+}
+
+async fn call(State(server): State<Arc<Shared>>, Path(method): Path<String>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    match Limited::new(body, BODY_BYTES).collect().await {
+        Ok(body) => api::answer(server, &method, head.uri.query(), &head.headers, body.to_bytes()).await,
+        Err(_) => {
+            answer::with_status(StatusCode::PAYLOAD_TOO_LARGE, r#"{"ok":false,"error":"request_too_large"}"#.to_owned())
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Ticket {
+    ticket: Uuid,
+}
+
+async fn open_socket(
+    State(server): State<Arc<Shared>>,
+    Query(Ticket { ticket }): Query<Ticket>,
+    upgrade: WebSocketUpgrade,
+) -> Response<Body> {
+    let Some(user) = server.redeem_ticket(ticket) else {
+        return (StatusCode::FORBIDDEN, "the ticket is used, stale or unknown; call rtm.connect again").into_response();
+    };
+    upgrade
+        .read_buffer_size(SOCKET_READ_BYTES)
+        .write_buffer_size(SOCKET_WRITE_BYTES)
+        .max_message_size(rtm::FRAME_BYTES)
+        .max_frame_size(rtm::FRAME_BYTES)
+        .on_upgrade(move |stream| socket::serve(stream, user, server))
+}
+
+/// Accepts until `stop` changes. Each connection holds a clone of `alive`
+/// until it has ended.
+pub(super) async fn accept(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+) {
+    let stopped = stop.clone();
+    let mut stopping = pin!(stop.changed());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stopping => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let (router, stopped, alive) = (router.clone(), stopped.clone(), alive.clone());
+                tokio::spawn(async move {
+                    serve(stream, router, stopped).await;
+                    drop(alive);
+                });
+            }
+            // Out of descriptors, mostly: a closed connection gives one back.
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("no TCP_NODELAY: {error}");
+    }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let answer = router.call(request);
+        async move {
+            let response = answer.await.unwrap_or_else(|never| match never {});
+            match response.extensions().get::<LoseAnswer>() {
+                // hyper closes the connection, and nothing of the answer leaves.
+                Some(LoseAnswer) => Err(io::Error::other("a lost answer")),
+                None => Ok(response),
+            }
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection broke: {error}");
+    }
+}

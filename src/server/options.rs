@@ -1,0 +1,71 @@
+//! How a server is to behave, and why it could not start.
+
+use super::defects::DefectSpec;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// SQLite's `synchronous=FULL`: a commit is on disk before it returns.
+    #[default]
+    Full,
+    /// SQLite's `synchronous=OFF`: a commit is with the operating system. It
+    /// survives a killed process and no power failure.
+    Off,
+}
+
+/// How many writes share a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commit {
+    /// All that wait share one.
+    #[default]
+    Group,
+    /// Each has its own: the baseline that grouping is measured against.
+    Each,
+}
+
+/// How a server is to behave.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The database file, made where there is none.
+    pub db: PathBuf,
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+    /// How many writes share a commit.
+    pub commit: Commit,
+    /// The planted defects.
+    pub defects: Vec<DefectSpec>,
+    /// The answer to every n-th stored message is lost after its commit.
+    pub lose_ack: Option<NonZeroU64>,
+    /// Where each committed instance of a defect is noted, a JSON object a
+    /// line. Appended to.
+    pub defect_log: Option<PathBuf>,
+}
+
+/// Why a server did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The database cannot be opened or read.
+    #[error("cannot use the database {path} (--db): {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A file of the server cannot be made or opened.
+    #[error("cannot open {path} ({flag}): {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The flag that named it.
+        flag: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}

@@ -1,0 +1,145 @@
+//! What happens after a commit, in commit order: the directory learns of it,
+//! the answers leave, and messages go to the sockets of their channel.
+//!
+//! One task does all of it, so a channel's events are in the order of its
+//! history. It never waits for a socket.
+
+use super::answer::{self, MessageEvent};
+use super::defects::{Defect, Defects, Instance};
+use super::directory::Directory;
+use super::ids;
+use super::socket::{Push, Socket};
+use super::writer::{Answer, Done, Effect, Failure, Post, Stored, Write};
+use axum::extract::ws::Utf8Bytes;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Batches that may wait for the publisher; then the writer waits.
+pub(super) const QUEUE_NOTICES: usize = 16;
+/// Messages after which other tasks get a turn.
+const TURN_MESSAGES: usize = 64;
+
+/// What the writer tells.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// The effects of one commit, in its order.
+    Done(Vec<Done>),
+    /// A message to push that is not stored: the defect
+    /// `fanout-before-persist`.
+    Early(Arc<Post>, u64),
+}
+
+/// Answers and pushes.
+pub(super) struct Publisher {
+    directory: Arc<Directory>,
+    defects: Arc<Defects>,
+    drops: bool,
+}
+
+impl Publisher {
+    pub(super) fn new(directory: Arc<Directory>, defects: Arc<Defects>) -> Self {
+        let drops = defects.has(Defect::DropLive);
+        Self { directory, defects, drops }
+    }
+
+    /// Publishes until the writer has ended.
+    pub(super) async fn run(self, mut notices: mpsc::Receiver<Notice>) {
+        while let Some(notice) = notices.recv().await {
+            match notice {
+                Notice::Early(post, ts) => self.push(&post, ts),
+                Notice::Done(batch) => {
+                    for (rank, (write, effect)) in batch.into_iter().enumerate() {
+                        self.publish(write, effect);
+                        if rank % TURN_MESSAGES == TURN_MESSAGES - 1 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    // An answer that nobody waits for any more is no error: the client hung
+    // up, and what it wrote is stored.
+    fn publish(&self, write: Write, effect: Result<Effect, Failure>) {
+        match (write, effect) {
+            (Write::Post(post, answer), Ok(Effect::Post(stored))) => {
+                let (ts, push) = (stored.ts, stored.push);
+                reply(&post, answer, Ok(stored));
+                if push {
+                    self.push(&post, ts);
+                }
+            }
+            (Write::Post(post, answer), Err(failure)) => reply(&post, answer, Err(failure)),
+            (Write::User { token, answer }, Ok(Effect::User(number))) => {
+                let _ = answer.send(Ok(self.directory.add_user(number, &token)));
+            }
+            (Write::Channel { creator, answer, .. }, Ok(Effect::Channel(channel))) => {
+                self.directory.add_channel(channel.clone());
+                self.directory.join(&channel, &creator);
+                let _ = answer.send(Ok(channel));
+            }
+            (Write::Join { channel, users, answer }, Ok(Effect::Joined)) => {
+                users.iter().for_each(|user| self.directory.join(&channel, user));
+                let _ = answer.send(Ok(()));
+            }
+            (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
+            (Write::Channel { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
+            (Write::Join { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
+            (Write::End, _) => {}
+            (Write::Post(post, answer), Ok(_)) => reply(&post, answer, Err(Failure::Internal)),
+        }
+    }
+
+    /// Hands a message to every socket of its channel: made once, shared by
+    /// all. A socket whose queue is full is told to end.
+    fn push(&self, post: &Post, ts: u64) {
+        let listeners = post.channel.listeners();
+        if listeners.is_empty() {
+            return;
+        }
+        let ts_text = ids::ts_text(ts);
+        let event = Utf8Bytes::from(answer::text(&MessageEvent::new(post, &ts_text)));
+        if self.drops {
+            return listeners.iter().filter(|socket| !self.dropped(post, ts, socket)).for_each(|s| s.push(&event));
+        }
+        for socket in listeners.iter() {
+            socket.push(&event);
+        }
+    }
+
+    fn dropped(&self, post: &Post, ts: u64, socket: &Socket) -> bool {
+        let dropped = self.defects.due(Defect::DropLive);
+        if dropped {
+            self.defects.note(&Instance {
+                defect: Defect::DropLive.name(),
+                client_msg_id: post.key.as_deref(),
+                channel: &post.channel.id,
+                user: Some(&socket.user.id),
+                ts,
+            });
+        }
+        dropped
+    }
+}
+
+fn failure(effect: Result<Effect, Failure>) -> Failure {
+    effect.err().unwrap_or(Failure::Internal)
+}
+
+fn reply(post: &Post, answer: Answer, result: Result<Stored, Failure>) {
+    match answer {
+        Answer::Call(call) => drop(call.send(result)),
+        Answer::Socket(socket, _) if result.as_ref().is_ok_and(|stored| stored.lose_answer) => {
+            socket.end(super::socket::End::Cut);
+        }
+        Answer::Socket(_, None) => {}
+        Answer::Socket(socket, Some(reply_to)) => {
+            let frame = match result {
+                Ok(stored) => answer::socket_ack(&reply_to, stored.ts, stored.repeats.as_deref().unwrap_or(&post.text)),
+                Err(failure) => answer::socket_error(&reply_to, failure.into()),
+            };
+            socket.send(Push::Frame(frame.into()));
+        }
+    }
+}

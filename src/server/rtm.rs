@@ -1,0 +1,61 @@
+//! The socket's protocol: what a client may send over it.
+
+use super::answer::{self, ApiError};
+use super::api;
+use super::shared::Shared;
+use super::socket::Socket;
+use super::writer::{Answer, Write};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Largest frame that a client may send, in bytes; a larger one ends the
+/// socket.
+pub(super) const FRAME_BYTES: usize = 16 * 1024;
+
+/// Takes a frame. Gives the answer where there is one at once: a message is
+/// answered after its commit.
+pub(super) fn take(frame: &str, socket: &Arc<Socket>, server: &Shared) -> Option<String> {
+    let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(frame) else {
+        return Some(answer::socket_error(&Value::Null, ApiError("invalid_json")));
+    };
+    let id = fields.get("id").cloned();
+    match fields.get("type").and_then(Value::as_str) {
+        Some("ping") => Some(pong(fields)),
+        Some("message") => {
+            let error = send(&mut fields, id.clone(), socket, server).err()?;
+            id.map(|id| answer::socket_error(&id, error))
+        }
+        // Typing and presence are hints that nobody has to be told.
+        Some("typing" | "presence_sub" | "presence_query" | "tickle") => None,
+        _ => id.map(|id| answer::socket_error(&id, ApiError("invalid_type"))),
+    }
+}
+
+/// All that a ping says comes back.
+fn pong(fields: Map<String, Value>) -> String {
+    let echoed = fields.into_iter().map(|(name, value)| match name.as_str() {
+        "type" => (name, Value::from("pong")),
+        "id" => ("reply_to".to_owned(), value),
+        _ => (name, value),
+    });
+    answer::text(&echoed.collect::<Map<_, _>>())
+}
+
+fn send(
+    fields: &mut Map<String, Value>,
+    id: Option<Value>,
+    socket: &Arc<Socket>,
+    server: &Shared,
+) -> Result<(), ApiError> {
+    let mut text = |name: &str| match fields.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let channel = text("channel").and_then(|name| server.directory.channel(&name));
+    let channel = channel.ok_or(ApiError("channel_not_found"))?;
+    let (body, key) = (text("text").unwrap_or_default(), text("client_msg_id"));
+    let key = key.filter(|key| !key.is_empty());
+    let post = api::check_post(&socket.user, channel, body, key)?;
+    server.submit(Write::Post(post, Answer::Socket(socket.clone(), id)))?;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What all connections of one server share.
+
+use super::defects::Defects;
+use super::directory::{Directory, User, lock};
+use super::readers::Readers;
+use super::socket::Push;
+use super::writer::{Failure, Write};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// How long a socket's address is good for.
+const TICKET_LIFE: Duration = Duration::from_secs(30);
+
+/// What all connections of one server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) directory: Arc<Directory>,
+    pub(super) readers: Arc<Readers>,
+    pub(super) defects: Arc<Defects>,
+    writes: mpsc::Sender<Write>,
+    tickets: Mutex<HashMap<Uuid, (Arc<User>, Instant)>>,
+    /// Each live socket holds a clone; none is left here once the server ends.
+    sockets_alive: Mutex<Option<mpsc::Sender<()>>>,
+    overflows: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(
+        directory: Arc<Directory>,
+        readers: Readers,
+        defects: Arc<Defects>,
+        writes: mpsc::Sender<Write>,
+        sockets_alive: mpsc::Sender<()>,
+    ) -> Self {
+        Self {
+            directory,
+            readers: Arc::new(readers),
+            defects,
+            writes,
+            tickets: Mutex::default(),
+            sockets_alive: Mutex::new(Some(sockets_alive)),
+            overflows: AtomicU64::new(0),
+        }
+    }
+
+    /// Queues a write; its answer comes after the commit.
+    pub(super) fn submit(&self, write: Write) -> Result<(), Failure> {
+        self.writes.try_send(write).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Failure::Internal,
+        })
+    }
+
+    /// Queues a write and waits for its answer.
+    pub(super) async fn write<T>(
+        &self,
+        write: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Write,
+    ) -> Result<T, Failure> {
+        let (answer, result) = oneshot::channel();
+        self.submit(write(answer))?;
+        result.await.unwrap_or(Err(Failure::Internal))
+    }
+
+    /// The user of a token, entered at the token's first use.
+    pub(super) async fn user(&self, token: &str) -> Result<Arc<User>, Failure> {
+        match self.directory.user_by_token(token) {
+            Some(user) => Ok(user),
+            None => self.write(|answer| Write::User { token: token.into(), answer }).await,
+        }
+    }
+
+    /// A ticket for one socket of a user.
+    pub(super) fn issue_ticket(&self, user: Arc<User>) -> Uuid {
+        let ticket = Uuid::new_v4();
+        let now = Instant::now();
+        let mut tickets = lock(&self.tickets);
+        // A table that is about to grow is rid of what is stale first.
+        if tickets.len() == tickets.capacity() {
+            tickets.retain(|_, (_, issued)| now.duration_since(*issued) < TICKET_LIFE);
+        }
+        tickets.insert(ticket, (user, now));
+        ticket
+    }
+
+    /// The user of a ticket, once.
+    pub(super) fn redeem_ticket(&self, ticket: Uuid) -> Option<Arc<User>> {
+        let (user, issued) = lock(&self.tickets).remove(&ticket)?;
+        (issued.elapsed() < TICKET_LIFE).then_some(user)
+    }
+
+    /// What a live socket holds, so that its end can be awaited; `None` once
+    /// the server ends.
+    pub(super) fn enter_socket(&self) -> Option<mpsc::Sender<()>> {
+        lock(&self.sockets_alive).clone()
+    }
+
+    /// Says goodbye to all sockets. One that opens later says it to itself.
+    pub(super) fn end_sockets(&self) {
+        lock(&self.sockets_alive).take();
+        for socket in self.directory.sockets() {
+            socket.send(Push::Goodbye);
+        }
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        lock(&self.sockets_alive).is_none()
+    }
+
+    /// Tells the writer to end behind all that is queued.
+    pub(super) async fn end_writes(&self) {
+        // A writer that has ended already has nothing to be told.
+        let _ = self.writes.send(Write::End).await;
+    }
+
+    /// Counts a socket that was closed because it read too slowly, and gives
+    /// the count.
+    pub(super) fn count_overflow(&self) -> u64 {
+        self.overflows.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

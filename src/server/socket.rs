@@ -1,0 +1,175 @@
+//! One live socket: a bounded queue that the publisher fills, and the task
+//! that empties it.
+
+use super::answer;
+use super::directory::User;
+use super::rtm;
+use super::shared::Shared;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use futures_util::SinkExt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// Frames that may wait for a socket. Frames are shared, so a full queue costs
+/// its slots alone.
+const QUEUE_FRAMES: usize = 1_024;
+/// Frames that are written at once at most.
+const FLUSH_FRAMES: usize = 64;
+/// How long a socket may take for goodbye and close.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What waits in a queue.
+#[derive(Debug)]
+pub(super) enum Push {
+    /// A text frame.
+    Frame(Utf8Bytes),
+    /// The last thing: the server ends.
+    Goodbye,
+}
+
+/// Why a socket must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum End {
+    /// The peer closed it, or it broke.
+    Peer = 1,
+    /// Its queue is full: the peer reads too slowly.
+    Overflow = 2,
+    /// The server ends.
+    Goodbye = 3,
+    /// Cut without a word: a lost answer.
+    Cut = 4,
+}
+
+/// A live socket, as the publisher sees it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) user: Arc<User>,
+    queue: mpsc::Sender<Push>,
+    /// An [`End`] that was asked for, or 0.
+    end: AtomicU8,
+    ended: Notify,
+}
+
+impl Socket {
+    /// Queues a shared frame.
+    pub(super) fn push(&self, frame: &Utf8Bytes) {
+        self.send(Push::Frame(frame.clone()));
+    }
+
+    /// Queues anything. A full queue ends the socket; a socket that has ended
+    /// takes nothing.
+    pub(super) fn send(&self, push: Push) {
+        if let Err(mpsc::error::TrySendError::Full(push)) = self.queue.try_send(push) {
+            self.end(if matches!(push, Push::Goodbye) { End::Goodbye } else { End::Overflow });
+        }
+    }
+
+    /// Asks the socket to end, even while it waits for its peer. The first
+    /// reason stays.
+    pub(super) fn end(&self, end: End) {
+        if self.end.compare_exchange(0, end as u8, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.ended.notify_one();
+        }
+    }
+
+    async fn asked_to_end(&self) -> End {
+        self.ended.notified().await;
+        match self.end.load(Ordering::Relaxed) {
+            end if end == End::Overflow as u8 => End::Overflow,
+            end if end == End::Cut as u8 => End::Cut,
+            _ => End::Goodbye,
+        }
+    }
+}
+
+/// Serves an upgraded connection until it ends.
+pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Shared>) {
+    let _alive = server.enter_socket();
+    let (queue, mut frames) = mpsc::channel(QUEUE_FRAMES);
+    let socket = Arc::new(Socket { user, queue, end: AtomicU8::new(0), ended: Notify::new() });
+    // Listening starts before hello, so hello confirms it.
+    server.directory.connect(&socket);
+    if server.stopping() {
+        socket.send(Push::Goodbye);
+    }
+    let hello = stream.send(Message::text(r#"{"type":"hello"}"#)).await;
+    let end = match hello {
+        Ok(()) => pump(&mut stream, &mut frames, &socket, &server).await,
+        Err(_) => End::Peer,
+    };
+    server.directory.disconnect(&socket);
+    if end == End::Overflow {
+        let count = server.count_overflow();
+        tracing::warn!(user = %socket.user.id, count, "a socket read too slowly and was closed");
+    }
+    if matches!(end, End::Overflow | End::Goodbye) {
+        let _ = tokio::time::timeout(FAREWELL, farewell(&mut stream, end)).await;
+    }
+}
+
+async fn pump(
+    stream: &mut WebSocket,
+    frames: &mut mpsc::Receiver<Push>,
+    socket: &Arc<Socket>,
+    server: &Arc<Shared>,
+) -> End {
+    // One future for the whole life: making one for each frame would cost more
+    // than the frame.
+    let mut asked_to_end = pin!(socket.asked_to_end());
+    loop {
+        tokio::select! {
+            // The socket itself holds the sending half.
+            Some(push) = frames.recv() => {
+                let writing = write(stream, frames, push);
+                tokio::select! {
+                    // A write that does not have to wait never looks further.
+                    biased;
+                    written = writing => if let Err(end) = written { return end },
+                    end = &mut asked_to_end => return end,
+                }
+            }
+            frame = stream.recv() => match frame {
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(answer) = rtm::take(&text, socket, server) {
+                        socket.send(Push::Frame(answer.into()));
+                    }
+                }
+                // The answers to ping and close frames leave with the next read.
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return End::Peer,
+            },
+            end = &mut asked_to_end => return end,
+        }
+    }
+}
+
+/// Writes what waits, in one go where it fits.
+async fn write(stream: &mut WebSocket, frames: &mut mpsc::Receiver<Push>, first: Push) -> Result<(), End> {
+    let mut next = Some(first);
+    let mut room = FLUSH_FRAMES;
+    while let Some(push) = next {
+        let Push::Frame(frame) = push else { return Err(End::Goodbye) };
+        stream.feed(Message::Text(frame)).await.map_err(|_| End::Peer)?;
+        room -= 1;
+        next = if room == 0 { None } else { frames.try_recv().ok() };
+    }
+    stream.flush().await.map_err(|_| End::Peer)
+}
+
+/// Goodbye, a close frame, and time for the peer to answer it: a connection
+/// that is dropped with unread input is reset, and what was written is lost.
+async fn farewell(stream: &mut WebSocket, end: End) {
+    let goodbye = answer::text(&serde_json::json!({ "type": "goodbye" }));
+    let (code, reason) = match end {
+        End::Overflow => (close_code::POLICY, "read too slowly"),
+        _ => (close_code::RESTART, "server ends"),
+    };
+    let close = CloseFrame { code, reason: reason.into() };
+    if stream.send(Message::text(goodbye)).await.is_ok() && stream.send(Message::Close(Some(close))).await.is_ok() {
+        while let Some(Ok(_)) = stream.recv().await {}
+    }
+}

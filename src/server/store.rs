@@ -1,0 +1,162 @@
+//! The database: what is in it, and how one row gets in and out.
+
+use super::directory::{Channel, Directory};
+use super::options::{Options, Synchronous};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A message is found by its place in its channel, so rows live in a B-tree
+/// ordered by it.
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS users (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS channels (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    creator INTEGER NOT NULL,
+    created_s INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS members (
+    channel INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    PRIMARY KEY (channel, user)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    channel INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    client_msg_id TEXT,
+    text TEXT NOT NULL,
+    PRIMARY KEY (channel, ts)
+) WITHOUT ROWID;
+";
+
+/// The idempotency rule itself.
+const UNIQUE_KEYS: &str = "
+DROP INDEX IF EXISTS repeated_keys;
+CREATE UNIQUE INDEX IF NOT EXISTS keys ON messages (channel, user, client_msg_id);
+";
+
+/// What stands in its place under the defect `no-dedup`.
+const REPEATED_KEYS: &str = "
+DROP INDEX IF EXISTS keys;
+CREATE INDEX IF NOT EXISTS repeated_keys ON messages (channel, user, client_msg_id);
+";
+
+/// Pages of 4 KiB that the log may grow to before it is folded into the
+/// database. Each fold is two more waits for the disk, and pages that many
+/// commits changed are written once.
+const CHECKPOINT_PAGES: u32 = 8_192;
+const CACHE_KIB: i32 = 65_536;
+
+/// Opens the database for its one writer, and makes what is missing.
+pub(super) fn open_writer(options: &Options, unique_keys: bool) -> Result<Connection> {
+    let database = Connection::open(&options.db)?;
+    database.busy_timeout(Duration::from_secs(5))?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = match options.synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Off => "OFF",
+    };
+    database.pragma_update(None, "synchronous", synchronous)?;
+    database.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    database.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    database.execute_batch(SCHEMA)?;
+    database.execute_batch(if unique_keys { UNIQUE_KEYS } else { REPEATED_KEYS })?;
+    Ok(database)
+}
+
+/// Opens the database for reads alone.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    database.busy_timeout(Duration::from_secs(5))?;
+    Ok(database)
+}
+
+/// Reads users, channels and memberships.
+pub(super) fn load(database: &Connection) -> Result<Directory> {
+    let directory = Directory::default();
+    let mut users = std::collections::HashMap::new();
+    let mut statement = database.prepare("SELECT number, token FROM users")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        users.insert(number, directory.add_user(number, row.get_ref(1)?.as_str()?));
+    }
+    let mut channels = std::collections::HashMap::new();
+    let mut statement = database.prepare(
+        "SELECT number, name, creator, created_s,
+             (SELECT coalesce(max(ts), 0) FROM messages WHERE channel = number)
+         FROM channels",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        let last_ts = row.get::<_, i64>(4)?.unsigned_abs();
+        let channel = Channel::new(number, row.get_ref(1)?.as_str()?, row.get(2)?, row.get(3)?, last_ts);
+        let channel = Arc::new(channel);
+        channels.insert(number, channel.clone());
+        directory.add_channel(channel);
+    }
+    let mut statement = database.prepare("SELECT channel, user FROM members")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let (Some(channel), Some(user)) = (channels.get(&row.get(0)?), users.get(&row.get(1)?)) {
+            directory.join(channel, user);
+        }
+    }
+    Ok(directory)
+}
+
+/// Enters a token, and gives the row of its user.
+pub(super) fn add_user(database: &Connection, token: &str) -> Result<i64> {
+    let mut insert = database.prepare_cached("INSERT INTO users (token) VALUES (?1) ON CONFLICT DO NOTHING")?;
+    if insert.execute([token])? == 1 {
+        return Ok(database.last_insert_rowid());
+    }
+    database.prepare_cached("SELECT number FROM users WHERE token = ?1")?.query_row([token], |row| row.get(0))
+}
+
+/// Enters a channel, and gives its row; `None` where the name is taken.
+pub(super) fn add_channel(database: &Connection, name: &str, creator: i64, created_s: i64) -> Result<Option<i64>> {
+    const INSERT: &str =
+        "INSERT INTO channels (name, creator, created_s) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
+    let added = database.prepare_cached(INSERT)?.execute(params![name, creator, created_s])?;
+    Ok((added == 1).then(|| database.last_insert_rowid()))
+}
+
+/// Makes a user a member; no change where the user is one.
+pub(super) fn add_member(database: &Connection, channel: i64, user: i64) -> Result<()> {
+    const INSERT: &str = "INSERT INTO members (channel, user) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    database.prepare_cached(INSERT)?.execute([channel, user])?;
+    Ok(())
+}
+
+/// What a row of a message is to hold.
+pub(super) struct NewMessage<'a> {
+    pub(super) channel: i64,
+    pub(super) ts: u64,
+    pub(super) user: i64,
+    pub(super) key: Option<&'a str>,
+    pub(super) text: &'a str,
+}
+
+/// Stores a message; `false` where its key is stored already.
+pub(super) fn add_message(database: &Connection, message: &NewMessage<'_>) -> Result<bool> {
+    const INSERT: &str = "INSERT INTO messages (channel, ts, user, client_msg_id, text)
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    let mut insert = database.prepare_cached(INSERT)?;
+    let NewMessage { channel, ts, user, key, text } = message;
+    Ok(insert.execute(params![channel, *ts as i64, user, key, text])? == 1)
+}
+
+/// Position and text of the first row with a key.
+pub(super) fn find_message(database: &Connection, channel: i64, user: i64, key: &str) -> Result<Option<(u64, String)>> {
+    const FIND: &str = "SELECT ts, text FROM messages
+        WHERE channel = ?1 AND user = ?2 AND client_msg_id = ?3 ORDER BY ts LIMIT 1";
+    let mut find = database.prepare_cached(FIND)?;
+    find.query_row(params![channel, user, key], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)))
+        .optional()
+}

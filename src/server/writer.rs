@@ -1,0 +1,230 @@
+//! The one thread that writes: it takes all writes that wait, stores them in
+//! one transaction, and hands them on only when the commit is on disk. While
+//! one commit waits for the disk, the next batch gathers.
+
+use super::defects::Defects;
+use super::directory::{Channel, User};
+use super::options::Commit;
+use super::publisher::Notice;
+use super::socket::Socket;
+use super::store::{self, NewMessage};
+use super::writer_defects::Faulty;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+
+/// Writes that may wait; more are refused, and nothing of them is stored.
+pub(super) const QUEUE_WRITES: usize = 8_192;
+/// Writes of one commit at most, so that the first of them does not wait for
+/// thousands behind it.
+const BATCH_WRITES: usize = 1_024;
+
+/// Why a write has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The queue is full; nothing is stored.
+    Overloaded,
+    /// The store failed; whether something is stored is open.
+    Internal,
+    /// A channel of that name exists.
+    NameTaken,
+}
+
+/// A message as it was posted.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) channel: Arc<Channel>,
+    pub(super) user: Arc<User>,
+    /// `client_msg_id`
+    pub(super) key: Option<Box<str>>,
+    pub(super) text: Box<str>,
+}
+
+/// What became of a post.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Position in µs.
+    pub(super) ts: u64,
+    /// The text that the first row of the key holds, where this post is a
+    /// repetition of it.
+    pub(super) repeats: Option<Box<str>>,
+    /// Whether the message is to be pushed now.
+    pub(super) push: bool,
+    /// Whether the answer is to be lost.
+    pub(super) lose_answer: bool,
+}
+
+/// Where the answer to a post goes.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// To the call that waits for it.
+    Call(oneshot::Sender<Result<Stored, Failure>>),
+    /// Into a socket, with the id that the sender gave, if any.
+    Socket(Arc<Socket>, Option<serde_json::Value>),
+}
+
+/// Something to store.
+#[derive(Debug)]
+pub(super) enum Write {
+    User {
+        token: Box<str>,
+        answer: oneshot::Sender<Result<Arc<User>, Failure>>,
+    },
+    Channel {
+        name: Box<str>,
+        creator: Arc<User>,
+        answer: oneshot::Sender<Result<Arc<Channel>, Failure>>,
+    },
+    Join {
+        channel: Arc<Channel>,
+        users: Vec<Arc<User>>,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    },
+    Post(Arc<Post>, Answer),
+    /// The last one.
+    End,
+}
+
+/// What a write did to the store.
+#[derive(Debug)]
+pub(super) enum Effect {
+    User(i64),
+    Channel(Arc<Channel>),
+    Joined,
+    Post(Stored),
+}
+
+/// A write and its effect, or why it has none.
+pub(super) type Done = (Write, Result<Effect, Failure>);
+
+/// The writing thread's state.
+pub(super) struct Writer {
+    database: Connection,
+    batch_writes: usize,
+    writes: mpsc::Receiver<Write>,
+    publisher: mpsc::Sender<Notice>,
+    faulty: Option<Faulty>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        database: Connection,
+        commit: Commit,
+        writes: mpsc::Receiver<Write>,
+        publisher: mpsc::Sender<Notice>,
+        defects: &Arc<Defects>,
+    ) -> Self {
+        database.set_prepared_statement_cache_capacity(32);
+        let batch_writes = match commit {
+            Commit::Group => BATCH_WRITES,
+            Commit::Each => 1,
+        };
+        let faulty = defects.any().then(|| Faulty::new(defects.clone(), publisher.clone()));
+        Self { database, batch_writes, writes, publisher, faulty }
+    }
+
+    /// Stores until no sender of writes is left.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::with_capacity(self.batch_writes);
+        while self.writes.blocking_recv_many(&mut batch, self.batch_writes) > 0 {
+            let queued = batch.len();
+            batch.retain(|write| !matches!(write, Write::End));
+            let ends = batch.len() < queued;
+            let effects = self.commit(&batch);
+            let done = match effects {
+                Ok(effects) => batch.drain(..).zip(effects).collect(),
+                Err(error) => {
+                    tracing::error!("the store failed, and {} writes with it: {error}", batch.len());
+                    batch.drain(..).map(|write| (write, Err(Failure::Internal))).collect()
+                }
+            };
+            if self.publisher.blocking_send(Notice::Done(done)).is_err() || ends {
+                break;
+            }
+        }
+        if let Err(error) = self.database.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+            tracing::debug!("no last checkpoint: {error}");
+        }
+    }
+
+    /// All of a batch or nothing of it.
+    fn commit(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
+        let stored = self.store(batch);
+        if let Some(faulty) = &mut self.faulty {
+            faulty.end_of_batch(stored.is_ok());
+        }
+        if stored.is_err() && !self.database.is_autocommit() {
+            self.database.prepare_cached("ROLLBACK")?.execute([])?;
+        }
+        stored
+    }
+
+    fn store(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
+        self.database.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut effects = Vec::with_capacity(batch.len());
+        for write in batch {
+            effects.push(self.apply(write)?);
+        }
+        self.database.prepare_cached("COMMIT")?.execute([])?;
+        Ok(effects)
+    }
+
+    fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
+        let database = &self.database;
+        Ok(match write {
+            Write::Post(post, _) => match &mut self.faulty {
+                None => Ok(Effect::Post(store_post(database, post)?)),
+                Some(faulty) => faulty.store_post(database, post)?.map(Effect::Post),
+            },
+            Write::User { token, .. } => Ok(Effect::User(store::add_user(database, token)?)),
+            Write::Channel { name, creator, .. } => {
+                let created_s = (now_us() / 1_000_000) as i64;
+                match store::add_channel(database, name, creator.number, created_s)? {
+                    None => Err(Failure::NameTaken),
+                    Some(number) => {
+                        store::add_member(database, number, creator.number)?;
+                        Ok(Effect::Channel(Arc::new(Channel::new(number, name, creator.number, created_s, 0))))
+                    }
+                }
+            }
+            Write::Join { channel, users, .. } => {
+                for user in users {
+                    store::add_member(database, channel.number, user.number)?;
+                }
+                Ok(Effect::Joined)
+            }
+            Write::End => Err(Failure::Internal),
+        })
+    }
+}
+
+/// Stores a post as a correct server does: the unique index decides whether it
+/// is new.
+pub(super) fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
+    let ts = next_ts(&post.channel);
+    if store::add_message(database, &row(post, ts))? {
+        return Ok(Stored { ts, repeats: None, push: true, lose_answer: false });
+    }
+    let key = post.key.as_deref().unwrap_or_default();
+    let first = store::find_message(database, post.channel.number, post.user.number, key)?;
+    let (ts, text) = first.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    Ok(Stored { ts, repeats: Some(text.into()), push: false, lose_answer: false })
+}
+
+/// The row of a post at a position.
+pub(super) fn row(post: &Post, ts: u64) -> NewMessage<'_> {
+    NewMessage { channel: post.channel.number, ts, user: post.user.number, key: post.key.as_deref(), text: &post.text }
+}
+
+/// The next position of a channel: now, or just behind the last one.
+pub(super) fn next_ts(channel: &Channel) -> u64 {
+    let ts = now_us().max(channel.last_ts.load(Ordering::Relaxed) + 1);
+    channel.last_ts.store(ts, Ordering::Relaxed);
+    ts
+}
+
+fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
