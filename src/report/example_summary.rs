@@ -116,7 +116,7 @@ pub(crate) fn failed() -> RunSummary {
     summary.exit_code = 97;
     summary.correctness = Correctness {
         verdict: Verdict::Fail,
-        reasons: vec!["5 of 5,236 acknowledged messages are not in history".to_owned()],
+        reasons: vec!["5 of 5,236 acknowledged messages are not in history (acked_lost)".to_owned()],
     };
     summary.ledger.intended = 5_260;
     summary.ledger.acknowledged = 5_236;
@@ -186,6 +186,7 @@ pub(crate) fn killed() -> RunSummary {
     summary.findings.values_mut().for_each(|finding| {
         finding.checked = false;
         finding.count = 0;
+        finding.split.clear();
         finding.unchecked_because = Some("there is no final read".to_owned());
     });
     summary.latency_us = BTreeMap::from([(

@@ -4,3 +4,14 @@
 
 #[cfg(test)]
 pub(crate) mod example_summary;
+mod figures;
+mod markdown;
+mod phrases;
+mod progress;
+mod safe_text;
+mod terminal;
+mod wrap;
+
+pub use markdown::markdown;
+pub use progress::{Progress, ProgressMode, Snapshot};
+pub use terminal::{Style, terminal};
