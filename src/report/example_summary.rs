@@ -4,7 +4,11 @@ use crate::judge::{
     Correctness, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts, Measurement,
     Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
-use crate::model::FindingKind;
+use crate::model::{FindingKind, KeyLayout, SizeRange};
+use crate::plan::{
+    Arrival, ArrivalProcess, Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat,
+    Measurement as MeasurementPlan, Phase, PhaseKind, Population, Range, RunPlan, Send, UserChoice,
+};
 use std::collections::BTreeMap;
 
 fn class_of(kind: FindingKind) -> (FindingClass, u64, &'static str) {
@@ -104,7 +108,7 @@ pub(crate) fn passed() -> RunSummary {
             exhausted: 0,
             workers: vec![WorkerSummary { cpu_fraction: 0.38, canary_late_share: 0.0, canary_worst_us: 1_900 }],
         },
-        plan: serde_json::Value::Null,
+        plan: serde_json::to_value(plan()).unwrap(),
     }
 }
 
@@ -199,4 +203,52 @@ pub(crate) fn killed() -> RunSummary {
         threshold.passed = None;
     });
     summary
+}
+
+/// The plan of all of them.
+pub(crate) fn plan() -> RunPlan {
+    let backoff = Backoff { base_us: 100_000, max_us: 2_000_000 };
+    let phase = |kind, duration_us| Phase { kind, duration_us, rate_from: 20.0, rate_to: 20.0 };
+    RunPlan {
+        workload: "steady".to_owned(),
+        target: "slack".to_owned(),
+        seed: 42,
+        population: Population {
+            users: 5_000,
+            channels: 100,
+            members: Range { min: 50, max: 50 },
+            senders: 5_000,
+            subscribers: 5_000,
+            choice: UserChoice::Uniform,
+        },
+        arrival: Arrival {
+            process: ArrivalProcess::Poisson,
+            phases: vec![phase(PhaseKind::WarmUp, 60_000_000), phase(PhaseKind::Steady, 300_000_000)],
+        },
+        message_size_bytes: SizeRange { min: 80, max: 400 },
+        send: Send { attempts: 5, timeout_us: 5_000_000, backoff, idle_timeout_us: 30_000_000 },
+        connect: Connect { rate_per_s: 500.0, timeout_us: 5_000_000, backoff },
+        churn: Churn { share_per_minute: 0.0, reset_share: 0.5, away_us: Range { min: 0, max: 0 } },
+        heartbeat: Heartbeat { interval_us: 0, timeout_us: 0 },
+        catch_up: CatchUp { page_size: 200, max_pages: 100, timeout_us: 5_000_000, cursor: CatchUpCursor::Read },
+        drain: Drain { quiet_us: 1_000_000, deadline_us: 60_000_000, first_page_size: 200, second_page_size: 130 },
+        measurement: MeasurementPlan {
+            lag_p99_us: 1_000,
+            canary_late_us: 10_000,
+            canary_late_share: 0.001,
+            achieved_share: 0.99,
+            worker_cpu_share: 0.85,
+        },
+        thresholds: Vec::new(),
+        capabilities: Capabilities {
+            dedup: true,
+            sender_order: true,
+            live_order: true,
+            read_after_ack: true,
+            explicit_membership: true,
+            own_push: true,
+            lag_us: 0,
+        },
+        key_layout: KeyLayout { channel_bits: 20 },
+    }
 }

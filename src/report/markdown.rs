@@ -40,7 +40,7 @@ fn header(summary: &RunSummary) -> String {
     );
     let plan = plan_parts(&summary.plan);
     if !plan.is_empty() {
-        text.push_str(&format!("  \n{}", plan.join(" · ")));
+        text.push_str(&format!("\n\n{}", plan.join(" · ")));
     }
     text.push_str(&format!("\n\n{}\n", verdict_parts(summary).join(" · ")));
     let reasons = reasons(summary);
@@ -149,10 +149,64 @@ fn totals(summary: &RunSummary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::example_summary::{failed, inconclusive};
+    use crate::report::example_summary::{failed, inconclusive, killed};
 
     #[test]
     fn a_failed_run_is_told_with_its_evidence() {
-        println!("{}", markdown(&failed()));
+        let mut summary = failed();
+        summary
+            .findings
+            .retain(|name, _| ["acked_lost", "healed", "sender_order", "vanished"].contains(&name.as_str()));
+        summary.findings.get_mut("acked_lost").unwrap().examples.remove(0);
+        summary.latency_us.retain(|name, _| name == "heal");
+        let expected = "\
+### ❌ posthaste: fail
+
+**steady** on **slack** (http://127.0.0.1:8065), run 20261124-031502-k7q2
+
+open loop · 20 msg/s Poisson, seed 42 · 5,000 users · 100 channels × 50 · 1 min warm-up + 5 min
+
+correctness fail · 2 of 3 thresholds broken · measurement valid
+
+| | threshold | measured |
+| --- | --- | --- |
+| ✗ | findings.acked_lost == 0 | 5 of 5,236 acknowledged |
+| ✗ | delivery.p99 &#60; 250ms | 312 ms, 25 % over |
+| ✓ | ack.p99 &#60; 250ms | 88.1 ms |
+
+3 of 4 findings checked; 1 of 2 of class zero are not 0.
+
+| | finding | |
+| --- | --- | --- |
+| ✗ | acked_lost | 5 of 5,236 acknowledged messages are not in history |
+| ? | sender_order | not checked: the target does not promise an order |
+|  | healed | 416 of 300,050 entitled deliveries were obtained from history only (away 404, missed 12) |
+
+<details><summary>acked_lost: first of 5, from 12.300 s to 45.100 s</summary>
+
+- key 01890a5d-ac96-874b-8b5e-000000000001 · channel 3 · index 18 · sender u4 · id =1+1&#91;2J&#60;script&#62;&#124; · intended 12.300 s · acknowledged 12.400 s · in the middle of its sender's sequence
+- key 01890a5d-ac96-874b-8b5e-000000000002 · channel 3 · index 19 · sender u4 · id 1700000000.000100 · intended 12.300 s · acknowledged 12.400 s · in the middle of its sender's sequence
+
+</details>
+
+| latency | p50 | p90 | p99 | p99.9 | max | n |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| heal | 96.0 ms | 310 ms | n/a | n/a | 1.40 s | 120 |
+
+- intended 5,260 = acknowledged 5,236 + rejected 0 + unknown 24 + written 0 + unattempted 0
+- entitled 300,050 = live 299,634 + healed 416 (away 404, missed 12) + unhealed 0 + unresolved 0
+- offered 20.00/s · achieved 20.04/s · delivered 1,000.2/s · 55 retries
+- generator: CPU 38 % · lag p99 400 µs · 5,211 descriptors · 212 MB
+";
+        let text = markdown(&summary);
+        assert!(text == expected, "{text}");
+    }
+
+    #[test]
+    fn a_run_without_figures_says_why() {
+        let text = markdown(&killed());
+        assert!(text.contains("\nNone of 22 findings checked: there is no final read.\n"), "{text}");
+        assert!(text.contains("\n- no final read\n") && text.contains("| ? | delivery.p99 &#60; 250ms | no data |"));
+        assert!(markdown(&inconclusive()).contains("| ack (withheld) | 11.2 ms | 24.0 ms | 88.1 ms | ≥301 ms |"));
     }
 }

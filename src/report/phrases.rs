@@ -26,7 +26,7 @@ pub(super) fn verdict_parts(summary: &RunSummary) -> Vec<String> {
         parts.push(format!("{broken} of {of} {noun} broken"));
     }
     if open > 0 {
-        parts.push(format!("{open} without data"));
+        parts.push(format!("{open} undecided"));
     }
     parts.push(format!("measurement {}", if summary.measurement.valid { "valid" } else { "not valid" }));
     if summary.interrupted {

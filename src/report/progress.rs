@@ -110,17 +110,25 @@ impl Progress {
     /// enough to be called at any rate; `now_us` is since the start of the
     /// run.
     pub fn update(&mut self, snapshot: &Snapshot, now_us: u64) {
-        // A new phase is news at once.
-        if self.mode == ProgressMode::Quiet || now_us < self.next_us && snapshot.phase == self.phase {
+        if !self.is_due(snapshot, now_us) {
             return;
         }
-        self.next_us = now_us.saturating_add(self.mode.interval_us());
-        self.phase.clone_from(&snapshot.phase);
         match self.mode {
             ProgressMode::Live => self.live.get_or_insert_with(Live::new).show(snapshot, stderr_width()),
             ProgressMode::Lines => write_line(&plain_line(snapshot, now_us)),
             ProgressMode::Quiet => {}
         }
+    }
+
+    /// Whether it is time for a picture; the next one is then an interval away.
+    fn is_due(&mut self, snapshot: &Snapshot, now_us: u64) -> bool {
+        // A new phase is news at once.
+        if self.mode == ProgressMode::Quiet || now_us < self.next_us && snapshot.phase == self.phase {
+            return false;
+        }
+        self.next_us = now_us.saturating_add(self.mode.interval_us());
+        self.phase.clone_from(&snapshot.phase);
+        true
     }
 
     /// Says something above the picture: a fault that began, a warning.
@@ -198,11 +206,16 @@ fn lines(snapshot: &Snapshot, width: usize) -> Vec<String> {
 }
 
 fn rates(snapshot: &Snapshot) -> Vec<String> {
-    vec![
+    let mut parts = vec![
         format!("offered {}", whole_rate(snapshot.offered_per_s)),
         format!("achieved {}", whole_rate(snapshot.achieved_per_s)),
         format!("delivered {}", whole_rate(snapshot.delivered_per_s)),
-    ]
+        format!("CPU {}", percent((snapshot.cpu_fraction * 100.0).round() / 100.0)),
+    ];
+    if snapshot.queued > 0 {
+        parts.push(format!("queued {}", count(snapshot.queued)));
+    }
+    parts
 }
 
 fn quantiles(snapshot: &Snapshot) -> Vec<String> {
@@ -219,19 +232,15 @@ fn quantiles(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn state(snapshot: &Snapshot) -> Vec<String> {
-    let mut parts = vec![format!("connected {} of {}", count(snapshot.connected), count(snapshot.subscribers))];
+    let mut parts = vec![format!("connected {}/{}", count(snapshot.connected), count(snapshot.subscribers))];
     if snapshot.reconnecting > 0 {
         parts.push(format!("reconnecting {}", count(snapshot.reconnecting)));
     }
     parts.push(format!("in flight {}", count(snapshot.in_flight)));
-    if snapshot.queued > 0 {
-        parts.push(format!("queued {}", count(snapshot.queued)));
-    }
+    parts.push(format!("gaps {}", count(snapshot.gaps)));
     if snapshot.unknown > 0 {
         parts.push(format!("unknown {}", count(snapshot.unknown)));
     }
-    parts.push(format!("gaps so far {}", count(snapshot.gaps)));
-    parts.push(format!("CPU {}", percent((snapshot.cpu_fraction * 100.0).round() / 100.0)));
     parts
 }
 
@@ -296,12 +305,16 @@ mod tests {
     #[test]
     fn lines_hold_whole_figures_at_any_width() {
         let expected = [
-            "offered 2,000/s · achieved 2,000/s · delivered 100,018/s",
+            "offered 2,000/s · achieved 2,000/s · delivered 100,018/s · CPU 38 % · queued 3",
             "ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs",
-            "connected 4,988 of 5,000 · reconnecting 12 · in flight 12 · queued 3",
+            "connected 4,988/5,000 · reconnecting 12 · in flight 12 · gaps 286 · unknown 24",
         ];
         assert_eq!(lines(&snapshot(), 80), expected);
-        let expected = ["offered 2,000/s · achieved 2,000/s", "ack 11.2 ms, p99 88.1 ms", "connected 4,988 of 5,000"];
+        let expected = [
+            "offered 2,000/s · achieved 2,000/s",
+            "ack 11.2 ms, p99 88.1 ms",
+            "connected 4,988/5,000 · reconnecting 12",
+        ];
         assert_eq!(lines(&snapshot(), 40), expected);
         assert_eq!(lines(&snapshot(), 36)[0], expected[0], "34 characters and a free column");
         assert_eq!(lines(&snapshot(), 34)[0], "offered 2,000/s");
@@ -312,23 +325,24 @@ mod tests {
     fn one_line_says_it_all() {
         let expected = "\
             2:40 steady 2:31 of 5:00, 2:29 left · offered 2,000/s · achieved 2,000/s · delivered 100,018/s · \
-            ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs · \
-            connected 4,988 of 5,000 · reconnecting 12 · in flight 12 · queued 3 · unknown 24 · gaps so far 286 · CPU 38 %";
+            CPU 38 % · queued 3 · ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs · \
+            connected 4,988/5,000 · reconnecting 12 · in flight 12 · gaps 286 · unknown 24";
         assert_eq!(plain_line(&snapshot(), 160_000_000), expected);
     }
 
     #[test]
     fn a_picture_is_drawn_when_it_is_due_or_the_phase_is_new() {
+        let phase = |phase: &str| Snapshot { phase: phase.to_owned(), ..snapshot() };
         let mut progress = Progress::new(ProgressMode::Lines);
-        let mut due = |progress: &mut Progress, phase: &str, now_us| {
-            progress.update(&Snapshot { phase: phase.to_owned(), ..snapshot() }, now_us);
-            progress.next_us
-        };
-        assert_eq!(due(&mut progress, "warm-up", 5), 10_000_005);
-        assert_eq!(due(&mut progress, "warm-up", 10_000_004), 10_000_005, "too young");
-        assert_eq!(due(&mut progress, "steady", 10_000_004), 20_000_004, "a new phase");
-        assert_eq!(due(&mut progress, "steady", 20_000_004), 30_000_004);
-        let mut quiet = Progress::new(ProgressMode::Quiet);
-        assert_eq!(due(&mut quiet, "steady", 5), 0);
+        for (name, now_us, due, reason) in [
+            ("warm-up", 5, true, "the first"),
+            ("warm-up", 10_000_004, false, "too young"),
+            ("steady", 10_000_004, true, "a new phase"),
+            ("steady", 20_000_003, false, "ten seconds from the phase on"),
+            ("steady", 20_000_004, true, "due"),
+        ] {
+            assert_eq!(progress.is_due(&phase(name), now_us), due, "{reason}");
+        }
+        assert!(!Progress::new(ProgressMode::Quiet).is_due(&phase("steady"), 5));
     }
 }

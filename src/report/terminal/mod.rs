@@ -14,7 +14,8 @@ use crate::judge::{RunSummary, Verdict};
 pub struct Style {
     /// Whether escapes for colours are written.
     pub colour: bool,
-    /// Characters of a line; everything stays readable from 40.
+    /// Characters of a line; everything stays readable from 40, and
+    /// less than 30 is taken for 30.
     pub width: usize,
 }
 
@@ -35,12 +36,12 @@ enum Ink {
 /// the run's files are, as the reader would type it; without it neither the
 /// path nor a next command is shown.
 pub fn terminal(summary: &RunSummary, folder: Option<&str>, style: Style) -> String {
-    let style = Style { width: style.width.max(24), ..style };
+    let style = Style { width: style.width.max(30), ..style };
     let mut sections = vec![header(summary, style), verdict_section(summary, style), thresholds(summary, style)];
     sections.push(findings::section(summary, style));
     sections.push(latency::section(summary, style));
     sections.push(totals::section(summary, style));
-    sections.extend(folder.map(|folder| footer(summary, folder, style)));
+    sections.extend(folder.map(|folder| footer(summary, folder)));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
 }
@@ -152,7 +153,7 @@ fn thresholds(summary: &RunSummary, style: Style) -> String {
 
 /// Where the files are, and one command that goes on from here. Only commands
 /// that exist are named.
-fn footer(summary: &RunSummary, folder: &str, style: Style) -> String {
+fn footer(summary: &RunSummary, folder: &str) -> String {
     let folder = plain(folder, 4 * TEXT_MAX);
     let next = match summary.verdict {
         Verdict::Pass if summary.workload == "quickstart" => "posthaste profiles".to_owned(),
