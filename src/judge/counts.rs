@@ -63,9 +63,8 @@ pub(super) fn contradictions(input: &Input, counts: &LedgerCounts, deliveries: &
         must_equal("scheduled messages and intended ones", record.scheduled, counts.intended);
     }
     let windows = input.ledger.subscribers.iter().flat_map(|log| &log.windows);
-    let copies = windows.map(|window| {
-        window.live().len() + window.duplicates_same_connection + window.duplicates_across_reconnect
-    });
+    let copies = windows
+        .map(|window| window.live().len() + window.duplicates_same_connection + window.duplicates_across_reconnect);
     must_equal("live copies and the frames that brought them", copies.sum(), counts.message_frames);
     reasons
 }

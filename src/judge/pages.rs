@@ -65,7 +65,8 @@ fn judge_drain_pages(tally: &mut Tally, input: &Input) {
             tally.add_to(REPEATED, instance().note(format!("a catch-up of channel {} repeated a row", page.channel)));
         }
         if page.stuck {
-            tally.add_to(STUCK, instance().note(format!("a catch-up page of channel {} did not advance", page.channel)));
+            tally
+                .add_to(STUCK, instance().note(format!("a catch-up page of channel {} did not advance", page.channel)));
         }
     }
 }

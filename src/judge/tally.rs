@@ -151,7 +151,11 @@ impl Tally {
             class: self.class,
             checked,
             unchecked_because: self.unchecked,
-            split: if checked { self.split.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect() } else { BTreeMap::new() },
+            split: if checked {
+                self.split.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect()
+            } else {
+                BTreeMap::new()
+            },
             span_us: self.span.filter(|_| checked),
             examples: if checked { self.instances.iter().map(|one| example(one, truth)).collect() } else { Vec::new() },
         };

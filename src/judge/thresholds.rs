@@ -23,6 +23,7 @@ pub(super) struct Figures<'f> {
 /// Judges the thresholds of the plan in their order.
 pub(super) fn judge(thresholds: &[String], figures: &Figures) -> Vec<ThresholdOutcome> {
     let _ = figures;
-    let outcome = |expr: &String| ThresholdOutcome { expr: expr.clone(), value: None, shown: "no data".to_owned(), passed: None };
+    let outcome =
+        |expr: &String| ThresholdOutcome { expr: expr.clone(), value: None, shown: "no data".to_owned(), passed: None };
     thresholds.iter().map(outcome).collect()
 }

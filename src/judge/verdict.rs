@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn thousands_stand_apart() {
-        for (number, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (5_236, "5,236"), (30_005_700, "30,005,700")] {
+        for (number, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (5_236, "5,236"), (30_005_700, "30,005,700")]
+        {
             assert_eq!(grouped(number), shown);
         }
     }
