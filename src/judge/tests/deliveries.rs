@@ -112,7 +112,7 @@ fn where_a_catch_up_reached() {
     );
     check(
         "a declared lag of a target that promises no read after acknowledgement",
-        unresolved,
+        &[("stale_read", 1), ("unresolved", 1)],
         missing(|h| {
             (h.plan.capabilities.read_after_ack, h.plan.capabilities.lag_us) = (false, 500_000);
             h.said(1, 0, 1_000);
