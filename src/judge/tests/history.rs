@@ -155,6 +155,11 @@ impl History {
         self.row(number, message.channel.0, row(position, Some(message), RowText::Intact));
     }
 
+    /// Whether any final read has a row of the message.
+    pub(super) fn is_stored(&self, message: MessageRef) -> bool {
+        self.rows.values().flatten().any(|row| row.message == Some(message))
+    }
+
     /// A row in one final read.
     pub(super) fn row(&mut self, number: u32, channel: u32, row: HistoryRow) {
         self.rows.entry((channel, number)).or_default().push(row);
