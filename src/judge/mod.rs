@@ -45,7 +45,7 @@ pub use summary::{
 };
 
 use crate::ledger::{Latencies, Ledger, RunRecord, WorkerFigures};
-use crate::model::{FindingKind, LatencyKind};
+use crate::model::FindingKind;
 use crate::plan::RunPlan;
 use std::collections::BTreeMap;
 

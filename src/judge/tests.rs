@@ -5,6 +5,7 @@ mod deliveries;
 mod history;
 mod order;
 mod pages;
+mod plan;
 mod stored;
 mod verdicts;
 mod whole;

@@ -2,6 +2,7 @@
 
 use super::history::History;
 use super::{check, part};
+use crate::model::Position;
 
 /// `live + healed + unhealed + unresolved`, beside `entitled`.
 fn ends(history: &History) -> (u64, [u64; 4]) {
@@ -66,95 +67,81 @@ fn sent_while_away_is_not_missed() {
     assert_eq!(summary.exit_code, 3, "catch-up was not shown to work");
 }
 
+const UNHEALED: &[(&str, u64)] = &[("unhealed", 1)];
+const UNRESOLVED: &[(&str, u64)] = &[("unresolved", 1)];
+
+/// A member that is never connected, and what else happens.
+fn unconnected(reason: &str, expected: &[(&str, u64)], tell: fn(&mut History)) {
+    check(reason, expected, |h| {
+        h.member(50, &[0]);
+        tell(h);
+    });
+}
+
 #[test]
 fn where_a_catch_up_reached() {
-    let missing = |tell: fn(&mut History)| {
-        move |h: &mut History| {
-            h.member(50, &[0]);
-            tell(h);
-        }
-    };
     // Acknowledged at 1,010 ms.
-    let unhealed: &[(&str, u64)] = &[("unhealed", 1)];
-    let unresolved: &[(&str, u64)] = &[("unresolved", 1)];
-    check(
-        "the last page was asked for at the acknowledgement",
-        unresolved,
-        missing(|h| {
-            h.said(1, 0, 1_000);
-            h.page(50, 0, 1_010).end();
-        }),
-    );
-    check(
-        "strictly later",
-        unhealed,
-        missing(|h| {
-            h.said(1, 0, 1_000);
-            h.page(50, 0, 1_011).end();
-        }),
-    );
-    check(
-        "not to the end, and not past its position",
-        unresolved,
-        missing(|h| {
-            h.said(1, 0, 1_000);
-            h.page(50, 0, 5_000).more();
-        }),
-    );
-    check(
-        "not to the end, and the cursor is past it",
-        &[("healed", 1), ("unhealed", 1)],
-        missing(|h| {
-            h.said(1, 0, 1_000);
-            let second = h.said(1, 0, 2_000);
-            h.page(50, 0, 5_000).shows(&[second]).more();
-        }),
-    );
-    check(
-        "a declared lag of a target that promises no read after acknowledgement",
-        &[("stale_read", 1), ("unresolved", 1)],
-        missing(|h| {
-            (h.plan.capabilities.read_after_ack, h.plan.capabilities.lag_us) = (false, 500_000);
-            h.said(1, 0, 1_000);
-            h.page(50, 0, 1_510).end();
-        }),
-    );
-    check(
-        "past that lag",
-        unhealed,
-        missing(|h| {
-            (h.plan.capabilities.read_after_ack, h.plan.capabilities.lag_us) = (false, 500_000);
-            h.said(1, 0, 1_000);
-            h.page(50, 0, 1_511).end();
-        }),
-    );
-    check(
-        "unknown but stored, read before a final read had shown it",
-        &[("unknown_stored", 1), ("unresolved", 1)],
-        missing(|h| {
-            let message = h.send(1, 0, 1_000).unknown(31_000);
-            h.stored(message, 80_000);
-            h.page(50, 0, 90_100).by_drain().end();
-        }),
-    );
-    check(
-        "read after the final read that showed it",
-        &[("unhealed", 1), ("unknown_stored", 1)],
-        missing(|h| {
-            let message = h.send(1, 0, 1_000).unknown(31_000);
-            h.stored(message, 80_000);
-            h.page(50, 0, 90_101).by_drain().end();
-        }),
-    );
-    check(
-        "truncated by the target's own word",
-        &[],
-        missing(|h| {
-            h.said(1, 0, 1_000);
-            h.truncated(0, 2_000);
-            h.page(50, 0, 5_000).end();
-        }),
-    );
+    unconnected("the last page was asked for at the acknowledgement", UNRESOLVED, |h| {
+        h.said(1, 0, 1_000);
+        h.page(50, 0, 1_010).end();
+    });
+    unconnected("strictly later", UNHEALED, |h| {
+        h.said(1, 0, 1_000);
+        h.page(50, 0, 1_011).end();
+    });
+    unconnected("not to the end, and not past its position", UNRESOLVED, |h| {
+        h.said(1, 0, 1_000);
+        h.page(50, 0, 5_000).more();
+    });
+    unconnected("not to the end, and the cursor is past it", &[("healed", 1), ("unhealed", 1)], |h| {
+        h.said(1, 0, 1_000);
+        let second = h.said(1, 0, 2_000);
+        h.page(50, 0, 5_000).shows(&[second]).more();
+    });
+    unconnected("not to the end, and the cursor is at its position", UNHEALED, |h| {
+        h.said(1, 0, 1_000);
+        h.ledger.subscribers[0].windows[0].cursor = Some(Position(1_000));
+    });
+    unconnected("the cursor is just before it", UNRESOLVED, |h| {
+        h.said(1, 0, 1_000);
+        h.ledger.subscribers[0].windows[0].cursor = Some(Position(999));
+    });
+    unconnected("truncated by the target's own word", &[], |h| {
+        h.said(1, 0, 1_000);
+        h.truncated(0, 2_000);
+        h.page(50, 0, 5_000).end();
+    });
+}
+
+#[test]
+fn from_when_on_a_read_must_show_a_message() {
+    let lag = &[("stale_read", 1), ("unresolved", 1)];
+    unconnected("a declared lag of a target that promises no read after acknowledgement", lag, |h| {
+        (h.plan.capabilities.read_after_ack, h.plan.capabilities.lag_us) = (false, 500_000);
+        h.said(1, 0, 1_000);
+        h.page(50, 0, 1_510).end();
+    });
+    unconnected("past that lag", UNHEALED, |h| {
+        (h.plan.capabilities.read_after_ack, h.plan.capabilities.lag_us) = (false, 500_000);
+        h.said(1, 0, 1_000);
+        h.page(50, 0, 1_511).end();
+    });
+    let early = &[("unknown_stored", 1), ("unresolved", 1)];
+    unconnected("unknown but stored, read before a final read had shown it", early, |h| {
+        let message = h.send(1, 0, 1_000).unknown(31_000);
+        h.stored(message, 80_000);
+        h.page(50, 0, 90_100).by_drain().end();
+    });
+    unconnected("read after the final read that showed it", &[("unhealed", 1), ("unknown_stored", 1)], |h| {
+        let message = h.send(1, 0, 1_000).unknown(31_000);
+        h.stored(message, 80_000);
+        h.page(50, 0, 90_101).by_drain().end();
+    });
+    unconnected("a read before it was shown may have come too early", early, |h| {
+        let message = h.send(1, 0, 1_000).unknown(89_000);
+        h.stored_in(2, message, 94_000);
+        h.page(50, 0, 94_900).by_drain().end();
+    });
 }
 
 #[test]

@@ -114,122 +114,90 @@ fn three(h: &mut History) -> [MessageRef; 3] {
     })
 }
 
+const STALE: &[(&str, u64)] = &[("stale_read", 1)];
+
+/// What a page shows of [`three`].
+fn page(reason: &str, expected: &[(&str, u64)], tell: fn(&mut History, [MessageRef; 3])) {
+    check(reason, expected, |h| {
+        let messages = three(h);
+        tell(h, messages);
+    });
+}
+
 #[test]
-fn stale_read() {
-    let stale: &[(&str, u64)] = &[("stale_read", 1)];
-    let read = |tell: fn(&mut History, [MessageRef; 3])| {
-        move |h: &mut History| {
-            let messages = three(h);
-            tell(h, messages);
-        }
-    };
-    check(
-        "inside a page's extent",
-        stale,
-        read(|h, [first, _, third]| {
-            h.page(50, 0, 5_000).shows(&[first, third]).more();
-        }),
-    );
-    check(
-        "at the acknowledgement is not after it",
-        &[],
-        read(|h, [first, _, third]| {
-            h.page(50, 0, 2_010).shows(&[first, third]).more();
-        }),
-    );
-    check(
-        "strictly after it",
-        stale,
-        read(|h, [first, _, third]| {
-            h.page(50, 0, 2_011).shows(&[first, third]).more();
-        }),
-    );
-    check(
-        "past the last row of a last page",
-        stale,
-        read(|h, [first, second, _]| {
-            h.page(50, 0, 5_000).shows(&[first, second]).end();
-        }),
-    );
-    check(
-        "past the last row, and more follows",
-        &[],
-        read(|h, [first, second, _]| {
-            h.page(50, 0, 5_000).shows(&[first, second]).more();
-        }),
-    );
-    check(
-        "before the first row: an earlier page had it",
-        &[],
-        read(|h, [_, _, third]| {
-            h.page(50, 0, 5_000).shows(&[third]).end();
-        }),
-    );
-    check(
-        "an empty last page from 2,000 on",
-        stale,
-        read(|h, _| {
-            h.page(50, 0, 5_000).after(2_000).end();
-        }),
-    );
-    check(
-        "before the asked bound",
-        &[],
-        read(|h, _| {
-            h.page(50, 0, 5_000).after(3_000).end();
-        }),
-    );
-    check(
-        "by its id on the page: mangled, and not stale",
-        &[("corrupt", 1)],
-        read(|h, [first, _, third]| {
-            h.page(50, 0, 5_000).shows(&[first, third]).unrecognised("2000").more();
-        }),
-    );
-    check(
-        "twice by one reader is one",
-        stale,
-        read(|h, [first, _, third]| {
-            h.page(50, 0, 6_000).shows(&[first, third]).more();
-            h.page(50, 0, 5_000).by_drain().shows(&[first, third]).more();
-        }),
-    );
-    check("not stored yet, by an unknown message", &[("unknown_stored", 1)], |h| {
-        let [first, _, third] = three(h);
+fn a_page_is_stale_within_its_extent() {
+    page("inside a page's extent", STALE, |h, [first, _, third]| {
+        h.page(50, 0, 5_000).shows(&[first, third]).more();
+    });
+    page("at the acknowledgement is not after it", &[], |h, [first, _, third]| {
+        h.page(50, 0, 2_010).shows(&[first, third]).more();
+    });
+    page("strictly after it", STALE, |h, [first, _, third]| {
+        h.page(50, 0, 2_011).shows(&[first, third]).more();
+    });
+    page("past the last row of a last page", STALE, |h, [first, second, _]| {
+        h.page(50, 0, 5_000).shows(&[first, second]).end();
+    });
+    page("past the last row, and more follows", &[], |h, [first, second, _]| {
+        h.page(50, 0, 5_000).shows(&[first, second]).more();
+    });
+    page("before the first row: an earlier page had it", &[], |h, [_, _, third]| {
+        h.page(50, 0, 5_000).shows(&[third]).end();
+    });
+    page("an empty last page from 2,000 on", STALE, |h, _| {
+        h.page(50, 0, 5_000).after(2_000).end();
+    });
+    page("before the asked bound", &[], |h, _| {
+        h.page(50, 0, 5_000).after(3_000).end();
+    });
+    page("an empty page that is not the last covers nothing", &[], |h, _| {
+        h.page(50, 0, 5_000).more();
+    });
+    page("by its id on the page: mangled, and not stale", &[("corrupt", 1)], |h, [first, _, third]| {
+        h.page(50, 0, 5_000).shows(&[first, third]).unrecognised("2000").more();
+    });
+    page("twice by one reader is one", STALE, |h, [first, _, third]| {
+        h.page(50, 0, 6_000).shows(&[first, third]).more();
+        h.page(50, 0, 5_000).by_drain().shows(&[first, third]).more();
+    });
+    page("a slow acknowledgement of an earlier position hides no quick one", STALE, |h, [_, second, third]| {
+        h.ledger.sends[0].acknowledged_us = Some(50_000_000);
+        h.page(50, 0, 5_000).shows(&[second]).end();
+        assert_eq!(third.index, 2);
+    });
+}
+
+#[test]
+fn what_is_no_stale_read() {
+    check("not acknowledged at all", &[("unknown_stored", 1)], |h| {
+        let [first, second, third] = three(h);
         let message = h.send(2, 0, 2_400).unknown(2_500);
         h.stored(message, 2_500);
         h.pushed(50, message);
-        let second = MessageRef { index: 1, ..first };
         h.page(50, 0, 5_000).shows(&[first, second, third]).end();
     });
-    let summary = check(
-        "what catch-up never brought is unhealed, and not stale too",
-        &[("live_missed", 1), ("unhealed", 1)],
-        |h| {
-            h.listening(50, &[0]);
-            let [first, _, third] = [1_000, 2_000, 3_000].map(|at_ms| h.said(1, 0, at_ms));
-            h.pushed(50, first);
-            h.pushed(50, third);
-            h.page(50, 0, 5_000).shows(&[first, third]).end();
-        },
-    );
+    let unhealed = &[("live_missed", 1), ("unhealed", 1)];
+    let summary = check("what catch-up never brought is unhealed, and not stale too", unhealed, |h| {
+        h.listening(50, &[0]);
+        let [first, _, third] = [1_000, 2_000, 3_000].map(|at_ms| h.said(1, 0, at_ms));
+        h.pushed(50, first);
+        h.pushed(50, third);
+        h.page(50, 0, 5_000).shows(&[first, third]).end();
+    });
     assert_eq!(summary.findings["stale_read"].of, 1, "it lay within the page all the same");
-    let summary = check("without the promise it is information", stale, |h| {
+    let summary = check("without the promise it is information", STALE, |h| {
         h.plan.capabilities.read_after_ack = false;
         let [first, _, third] = three(h);
         h.page(50, 0, 5_000).shows(&[first, third]).more();
     });
     assert_eq!(summary.exit_code, 0);
-    check(
-        "a row that appears later heals, and the early page was stale",
-        &[("healed", 1), ("live_missed", 1), ("stale_read", 1)],
-        |h| {
-            h.listening(50, &[0]);
-            let [first, second, third] = [1_000, 2_000, 3_000].map(|at_ms| h.said(1, 0, at_ms));
-            h.pushed(50, first);
-            h.pushed(50, third);
-            h.page(50, 0, 5_000).shows(&[first, third]).end();
-            h.page(50, 0, 92_000).by_drain().shows(&[first, second, third]).end();
-        },
-    );
+    let late = &[("healed", 1), ("live_missed", 1), ("stale_read", 1)];
+    check("a row that appears later heals, and the early page was stale", late, |h| {
+        h.listening(50, &[0]);
+        let [first, second, third] = [1_000, 2_000, 3_000].map(|at_ms| h.said(1, 0, at_ms));
+        h.pushed(50, first);
+        h.pushed(50, third);
+        h.page(50, 0, 5_000).shows(&[first, third]).end();
+        h.page(50, 0, 92_000).by_drain().shows(&[first, second, third]).end();
+    });
 }
