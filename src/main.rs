@@ -1,10 +1,20 @@
 //! Parse, dispatch, exit code.
 
 use clap::Parser;
-use posthaste::cli::Cli;
+use posthaste::cli::{Cli, Command};
+use posthaste::{commands, exit_code};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {}
+    let outcome = match cli.command {
+        Command::Report(args) => commands::report::run(&args),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        #[allow(clippy::print_stderr, reason = "the one place where errors reach the user")]
+        {
+            eprintln!("posthaste: {error:#}");
+        }
+        exit_code::INTERNAL
+    }))
 }

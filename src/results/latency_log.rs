@@ -45,6 +45,9 @@ impl LatencyLog {
 
     /// Appends what was measured in an interval: its start in µs since the
     /// start of the run, and its length. It is in the file when this returns.
+    ///
+    /// A later `report` judges by the sum of what was appended: what the judge
+    /// must not see, the warm-up, must not be appended either.
     pub fn append(&mut self, start_us: u64, length_us: u64, latencies: &Latencies) -> Result<(), ResultsError> {
         let mut lines = Vec::new();
         let mut serializer = V2DeflateSerializer::new();
@@ -111,4 +114,37 @@ fn decode_histogram(compressed: &[u8]) -> Option<Histogram<u64>> {
         return None;
     }
     Deserializer::new().deserialize(&mut inflated.as_slice()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use hdrhistogram::serialization::{Serializer, V2Serializer};
+    use std::io::Write;
+
+    /// The compressed form of an encoding, both lengths of the outer frame
+    /// right.
+    fn compressed(encoding: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(encoding).unwrap();
+        let body = encoder.finish().unwrap();
+        [&[0x1c, 0x84, 0x93, 0x14], (body.len() as u32).to_be_bytes().as_slice(), &body].concat()
+    }
+
+    #[test]
+    fn a_length_that_the_file_names_is_not_believed() {
+        let mut histogram = crate::ledger::new_histogram();
+        histogram.record_n(500, 70_000).unwrap();
+        let mut encoding = Vec::new();
+        V2Serializer::new().serialize(&histogram, &mut encoding).unwrap();
+        assert_eq!(decode_histogram(&compressed(&encoding)), Some(histogram));
+        let payload = u32::from_be_bytes(encoding[4..8].try_into().unwrap());
+        for (named, reason) in [(payload - 3, "less than there is"), (u32::MAX, "more than any memory")] {
+            encoding[4..8].copy_from_slice(&named.to_be_bytes());
+            assert_eq!(decode_histogram(&compressed(&encoding)), None, "{reason}");
+        }
+        assert_eq!(decode_histogram(&compressed(&vec![0; 2 << 20])), None, "much out of little");
+    }
 }
