@@ -13,6 +13,11 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// "1 channel", "1,000 channels".
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A count for a narrow column: exact below ten million, "30.0M" from there.
 pub(super) fn short_count(number: u64) -> String {
     match number {
@@ -121,6 +126,7 @@ mod tests {
     #[test]
     fn counts() {
         check(count, &[(0, "0"), (999, "999"), (1_000, "1,000"), (30_005_700, "30,005,700")]);
+        check(|number| counted(number, "channel"), &[(0, "0 channels"), (1, "1 channel"), (1_000, "1,000 channels")]);
         check(short_count, &[(9_999_999, "9,999,999"), (30_005_700, "30.0M"), (2_500_000_000, "2.50G")]);
     }
 

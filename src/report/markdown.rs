@@ -174,7 +174,7 @@ correctness fail · 2 of 3 thresholds broken · measurement valid
 | ✗ | delivery.p99 &#60; 250ms | 312 ms, 25 % over |
 | ✓ | ack.p99 &#60; 250ms | 88.1 ms |
 
-3 of 4 findings checked; 1 of 2 of class zero are not 0.
+3 of 4 findings checked; 1 of 2 of class zero are 0.
 
 | | finding | |
 | --- | --- | --- |

@@ -1,7 +1,7 @@
 //! What a summary says, piece by piece: the same words in the terminal and in
 //! Markdown.
 
-use super::figures::{count, duration, instant, long_duration, rate, short_count};
+use super::figures::{count, counted, duration, instant, long_duration, rate, short_count};
 use crate::judge::{Example, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict};
 use crate::model::FindingKind;
 use crate::plan::{ArrivalProcess, PhaseKind, Range, RunPlan};
@@ -54,8 +54,8 @@ pub(super) fn plan_parts(plan: &serde_json::Value) -> Vec<String> {
     vec![
         "open loop".to_owned(),
         format!("{up_to}{peak} msg/s {process}, seed {}", plan.seed),
-        format!("{} users", count(plan.population.users.into())),
-        format!("{} channels × {members}", count(plan.population.channels.into())),
+        counted(plan.population.users.into(), "user"),
+        format!("{} × {members}", counted(plan.population.channels.into(), "channel")),
         if warm_up > 0 { format!("{} warm-up + {load}", long_duration(warm_up)) } else { load },
     ]
 }
@@ -166,7 +166,7 @@ pub(super) fn zero_line(summary: &RunSummary) -> String {
     match (of_class_zero.len(), violated) {
         (0, _) => all,
         (_, 0) => format!("{all}; all {} of class zero are 0", of_class_zero.len()),
-        (of, _) => format!("{all}; {violated} of {of} of class zero are not 0"),
+        (of, _) => format!("{all}; {} of {of} of class zero are 0", of - violated),
     }
 }
 

@@ -1,7 +1,7 @@
 //! CORRECTNESS: every finding that is not zero, and one line for all that are.
 
 use super::{Ink, Style, TEXT_MAX, joined};
-use crate::judge::{FindingClass, FindingSummary, RunSummary};
+use crate::judge::{FindingClass, FindingSummary, RunSummary, Verdict};
 use crate::report::figures::{count, instant};
 use crate::report::phrases::{example_parts, examples_shown, finding_sentence, findings_in_order, zero_line};
 use crate::report::safe_text::plain;
@@ -27,8 +27,12 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
         let line = format!("not checked, {}: {}", plain(reason, TEXT_MAX), names.join(", "));
         text.push_str(&style.marked("?", Ink::Open, &line, 5));
     }
-    let violated = found.iter().any(|(_, finding)| finding.count > 0 && finding.class == FindingClass::Zero);
-    let (mark, ink) = if violated { ("✗", Ink::Bad) } else { ("✓", Ink::Good) };
+    // Zeroes prove nothing where the verdict says that they do not.
+    let (mark, ink) = match summary.correctness.verdict {
+        Verdict::Pass => ("✓", Ink::Good),
+        Verdict::Inconclusive => ("?", Ink::Open),
+        Verdict::Fail => ("✗", Ink::Bad),
+    };
     text.push_str(&style.marked(mark, ink, &zero_line(summary), 5));
     text
 }

@@ -2,7 +2,7 @@
 
 use super::{Style, TEXT_MAX, joined};
 use crate::judge::RunSummary;
-use crate::report::figures::{count, duration, memory, percent, rate};
+use crate::report::figures::{count, counted, duration, memory, percent, rate};
 use crate::report::phrases::{delivery_sum, message_sum};
 use crate::report::safe_text::plain;
 use crate::report::wrap::tied;
@@ -35,7 +35,7 @@ fn load(summary: &RunSummary) -> Vec<String> {
         format!("offered {}", rate(rates.offered_per_s)),
         format!("achieved {}", rate(rates.achieved_per_s)),
         format!("delivered {}", rate(rates.delivered_per_s)),
-        format!("{} attempts", count(summary.ledger.attempts)),
+        counted(summary.ledger.attempts, "attempt"),
         format!("{} retries", count(summary.ledger.retries)),
     ]
 }
@@ -43,10 +43,10 @@ fn load(summary: &RunSummary) -> Vec<String> {
 fn sockets(summary: &RunSummary) -> Vec<String> {
     let ledger = &summary.ledger;
     vec![
-        format!("{} subscribers", count(ledger.subscribers)),
-        format!("{} connections", count(ledger.connections)),
-        format!("{} reconnects", count(ledger.connections.saturating_sub(ledger.subscribers))),
-        format!("{} catch-up pages", count(ledger.catch_up_pages)),
+        counted(ledger.subscribers, "subscriber"),
+        counted(ledger.connections, "connection"),
+        counted(ledger.connections.saturating_sub(ledger.subscribers), "reconnect"),
+        counted(ledger.catch_up_pages, "catch-up page"),
     ]
 }
 
@@ -59,7 +59,7 @@ fn generator(summary: &RunSummary) -> Vec<String> {
     if late > 0 {
         parts.push(format!("canary {} late", duration(late)));
     }
-    parts.push(format!("{} descriptors", count(generator.descriptors)));
+    parts.push(counted(generator.descriptors, "descriptor"));
     parts.push(memory(generator.rss_bytes));
     if generator.exhausted > 0 {
         parts.push(format!("{} connections refused for want of descriptors or ports", count(generator.exhausted)));
