@@ -120,7 +120,7 @@ impl Entitled {
     /// time, less those that were on their way when it began.
     fn count_within(&self, interval: &LiveInterval) -> u64 {
         let armed_us = interval.armed_us;
-        let Some(until_us) = interval.until_us.filter(|until_us| *until_us >= armed_us) else { return 0 };
+        let Some(until_us) = interval.until_us else { return 0 };
         let in_time = self.acknowledged.partition_point(|acknowledged_us| *acknowledged_us <= until_us);
         let earlier = self.sent.partition_point(|&(first_byte_us, _)| first_byte_us < armed_us);
         // Of the earlier ones, those acknowledged past the end were not in

@@ -81,7 +81,11 @@ impl Sample {
             // A bound stays true when it is lowered to what the histogram holds.
             all.saturating_record(bound_us.max(1));
         }
-        Self { all, bounds: bounds_us.len() as u64, least_bound_us: bounds_us.iter().copied().min() }
+        Self {
+            all,
+            bounds: bounds_us.len() as u64,
+            least_bound_us: bounds_us.iter().min().map(|&bound_us| bound_us.max(1)),
+        }
     }
 
     fn quantile(&self, quantile: f64) -> Option<Quantile> {
@@ -91,10 +95,10 @@ impl Sample {
         Some(self.mark(self.all.value_at_quantile(quantile)))
     }
 
-    /// A bound at or below a quantile may belong above it.
+    /// A bound at or below a quantile may belong above it. A value of the
+    /// histogram is the greatest of its bucket, so that equal ones compare.
     fn mark(&self, value_us: u64) -> Quantile {
-        let same = |bound: u64| self.all.lowest_equivalent(bound.max(1)) <= value_us;
-        Quantile { value_us, at_least: self.least_bound_us.is_some_and(same) }
+        Quantile { value_us, at_least: self.least_bound_us.is_some_and(|bound_us| bound_us <= value_us) }
     }
 
     fn summary(&self, withheld: bool) -> LatencySummary {

@@ -1,7 +1,8 @@
 //! Order in the store, and order and copies of pushes.
 
-use super::history::History;
+use super::history::{History, row};
 use super::{check, part};
+use crate::ledger::{HistoryRow, RowText};
 
 #[test]
 fn sender_order() {
@@ -36,6 +37,19 @@ fn sender_order() {
         h.stored(late, 9_000);
         h.said(1, 0, 2_000);
         h.said(1, 0, 3_000);
+    });
+    check("at the same position there is no order", &[], |h| {
+        let first = h.send(1, 0, 1_000).acked(1_010, 2_000);
+        h.stored(first, 2_000);
+        let second = h.send(1, 0, 1_011).acked_as(1_020, Some(2_000), "b");
+        for number in [1, 2] {
+            h.row(number, 0, HistoryRow { server_id: "b".into(), ..row(2_000, Some(second), RowText::Intact) });
+        }
+    });
+    check("a refused message that is stored has one finding", &[("rejected_stored", 1)], |h| {
+        h.said(1, 0, 3_000);
+        let refused = h.send(1, 0, 4_000).rejected(4_010);
+        h.stored(refused, 2_000);
     });
     check("the first of two copies counts", &[("store_duplicates", 1)], |h| {
         let first = h.send(1, 0, 1_000).attempts(2).acked(1_010, 1_000);

@@ -96,6 +96,10 @@ fn two_final_reads_differ() {
         }
     });
     assert_eq!(part(&summary, "page_anomaly", "order"), 1);
+    check("a point read finds what a final read shows", &[], |h| {
+        let message = h.said(1, 0, 1_000);
+        h.point_read(message, Some(row(1_000, Some(message), RowText::Intact)));
+    });
     check("a truncated row that a point read still finds", &[], |h| {
         let message = acked(h);
         h.truncated(0, 3_000);
@@ -160,10 +164,15 @@ fn a_page_is_stale_within_its_extent() {
         h.page(50, 0, 6_000).shows(&[first, third]).more();
         h.page(50, 0, 5_000).by_drain().shows(&[first, third]).more();
     });
-    page("a slow acknowledgement of an earlier position hides no quick one", STALE, |h, [_, second, third]| {
-        h.ledger.sends[0].acknowledged_us = Some(50_000_000);
-        h.page(50, 0, 5_000).shows(&[second]).end();
-        assert_eq!(third.index, 2);
+    page("a slow acknowledgement of an earlier position hides no quick one", STALE, |h, [first, ..]| {
+        h.ledger.sends[1].acknowledged_us = Some(50_000_000);
+        h.page(50, 0, 5_000).shows(&[first]).end();
+    });
+    page("a row before the asked bound widens nothing", &[], |h, [first, _, third]| {
+        h.page(50, 0, 5_000).after(2_000).shows(&[first, third]).end();
+    });
+    page("only rows before the asked bound, and nothing follows", STALE, |h, [first, ..]| {
+        h.page(50, 0, 5_000).after(2_000).shows(&[first]).end();
     });
 }
 

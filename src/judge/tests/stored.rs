@@ -38,6 +38,11 @@ fn acked_lost() {
     assert_eq!(summary.exit_code, 97);
     assert_eq!(summary.correctness.reasons[0], "2 of 4 acknowledged messages are not in history (acked_lost)");
 
+    check("a later unknown message that is stored proves no order", &[("acked_lost", 1), ("unknown_stored", 1)], |h| {
+        h.send(1, 0, 1_000).acked(1_010, 1_000);
+        let later = h.send(1, 0, 2_000).unknown(2_010);
+        h.stored(later, 2_000);
+    });
     check("another sender's later message does not make it the middle", &[("acked_lost", 1)], |h| {
         h.send(1, 0, 1_000).acked(1_010, 1_000);
         h.said(2, 0, 2_000);
@@ -102,6 +107,12 @@ fn vanished() {
     check("an unknown message vanishes too, and is not absent besides", &[("vanished", 1)], |h| {
         h.listening(50, &[0]);
         let message = h.send(1, 0, 1_000).unknown(2_000);
+        h.seen_in_page(50, message, 1_000);
+    });
+    check("an unknown message that was pushed, read and is gone is no phantom besides", &[("vanished", 1)], |h| {
+        h.listening(50, &[0]);
+        let message = h.send(1, 0, 1_000).unknown(2_000);
+        h.pushed(50, message);
         h.seen_in_page(50, message, 1_000);
     });
     check("retention is no vanishing", &[("unverifiable", 1)], |h| {
@@ -257,6 +268,22 @@ fn ack_identity() {
         h.said(1, 1, 1_000);
         h.send(2, 0, 2_000).acked(2_010, 1_000);
     });
+    check("an id in a truncated range proves nothing", &[], |h| {
+        let message = h.send(1, 0, 1_000).attempts(2).acked(3_010, 900);
+        h.stored_in(1, message, 1_000);
+        h.truncated(0, 1_500);
+    });
+    let summary = check(
+        "of two that claim a mangled row, the first acknowledged has it",
+        &[("ack_identity", 1), ("acked_lost", 1), ("corrupt", 1)],
+        |h| {
+            h.send(1, 0, 1_000).acked(5_010, 1_000);
+            h.send(2, 0, 2_000).acked(2_010, 1_000);
+            h.row(1, 0, row(1_000, None, RowText::Unrelated));
+            h.row(2, 0, row(1_000, None, RowText::Unrelated));
+        },
+    );
+    assert_eq!(summary.findings["corrupt"].examples[0].index, Some(1));
     check("a mangled text stands under the id that was acknowledged", &[("corrupt", 1)], |h| {
         h.send(1, 0, 1_000).acked(1_010, 1_000);
         for number in [1, 2] {

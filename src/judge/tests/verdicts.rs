@@ -185,6 +185,45 @@ fn the_warm_up_is_in_the_ledger_and_not_in_the_latencies() {
 }
 
 #[test]
+fn what_never_finished_in_the_warm_up_is_no_latency() {
+    let mut history = History::new();
+    history.plan.arrival.phases[0].kind = crate::plan::PhaseKind::WarmUp;
+    history.plan.arrival.phases[0].duration_us = 2_000_000;
+    history.listening(50, &[0]);
+    history.disconnected(50, 60_000);
+    history.said(1, 0, 1_999);
+    history.send(1, 0, 1_999).unknown(3_000);
+    let summary = history.judge();
+    let bounds = |name: &str| summary.latency_us[name].at_least_count;
+    assert_eq!((summary.findings["live_missed"].count, bounds("delivery"), bounds("ack")), (1, 0, 0));
+    history.said(1, 0, 2_000);
+    history.send(1, 0, 2_000).unknown(3_000);
+    let summary = history.judge();
+    let bounds = |name: &str| summary.latency_us[name].at_least_count;
+    assert_eq!((summary.findings["live_missed"].count, bounds("delivery"), bounds("ack")), (2, 1, 1));
+}
+
+#[test]
+fn a_single_bound_is_a_lower_bound() {
+    let mut history = History::new();
+    history.send(1, 0, 1_000).unknown(1_001);
+    let ack = history.judge().latency_us["ack"].clone();
+    assert_eq!((ack.max, &ack.lower_bounds[..]), (Some(1_000), &["max".to_owned()][..]));
+}
+
+#[test]
+fn the_first_examples_are_kept_of_many() {
+    let mut history = History::new();
+    for rank in 0..100 {
+        history.send(1, 0, 50_000 - 100 * rank).acked(50_010 - 100 * rank, 50_000 - 100 * rank);
+    }
+    let finding = history.judge().findings["acked_lost"].clone();
+    let indices: Vec<u32> = finding.examples.iter().filter_map(|example| example.index).collect();
+    assert_eq!(indices, (80..100).rev().collect::<Vec<u32>>());
+    assert_eq!((finding.count, finding.span_us.map(|span| span.last)), (100, Some(50_010_000)));
+}
+
+#[test]
 fn quantiles_need_samples() {
     for (samples, quantiles) in [
         (5, [false, false, false, false, false]),
