@@ -2,12 +2,20 @@
 
 use clap::Parser;
 use posthaste::cli::{Cli, Command};
-use posthaste::commands;
+use posthaste::{commands, exit_code};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {
-        Command::Serve(args) => commands::serve::run(args),
-    }
+    let outcome = match cli.command {
+        Command::Report(args) => commands::report::run(&args),
+        Command::Serve(args) => return commands::serve::run(args),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        #[allow(clippy::print_stderr, reason = "the one place where errors reach the user")]
+        {
+            eprintln!("posthaste: {error:#}");
+        }
+        exit_code::INTERNAL
+    }))
 }

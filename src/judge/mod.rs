@@ -2,10 +2,159 @@
 //!
 //! What a violation *is* stands here and nowhere else. It must not know how a
 //! message was sent or which server it was sent to.
+//!
+//! | file | what it defines |
+//! | --- | --- |
+//! | `truth` | the index: what is stored, who saw what, whose a row is |
+//! | `entitled` | who should have obtained a message, and who live |
+//! | `stored` | vanished, acked_lost, silent_loss, unverifiable, rejected_stored, unknown_… |
+//! | `phantom` | phantom |
+//! | `copies` | store_duplicates, ack_identity |
+//! | `bodies` | foreign, corrupt, leaked |
+//! | `deliveries` | live_missed, healed, unhealed, unresolved |
+//! | `pages`, `stale` | page_anomaly; stale_read |
+//! | `order` | sender_order |
+//! | `pushes` | live_duplicates, live_reordered |
+//! | `counts` | the ledger's counts and identities, rates |
+//! | `latency`, `measurement` | quantiles; whether they can be believed |
+//! | `thresholds`, `verdict` | what passed; the verdict and the exit code |
 
+mod bodies;
+mod copies;
+mod counts;
+mod coverage;
+mod deliveries;
+mod entitled;
+mod latency;
+mod measurement;
+mod order;
+mod pages;
+mod phantom;
+mod pushes;
+mod stale;
+mod stored;
 mod summary;
+mod tally;
+mod thresholds;
+mod truth;
+mod verdict;
 
 pub use summary::{
     Correctness, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts, Measurement,
     Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
+
+use crate::ledger::{Latencies, Ledger, RunRecord, WorkerFigures};
+use crate::model::FindingKind;
+use crate::plan::RunPlan;
+use std::collections::BTreeMap;
+
+/// Everything that a run left behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// What it was to do.
+    pub plan: &'a RunPlan,
+    /// How it went as a whole.
+    pub record: &'a RunRecord,
+    /// What happened to every message: the ledgers of all shards, merged.
+    pub ledger: &'a Ledger,
+    /// The latencies of all workers, merged; the warm-up is not in them.
+    pub latencies: &'a Latencies,
+}
+
+impl Input<'_> {
+    /// From when on an intended message is in the latencies, in µs since the
+    /// start of the run.
+    fn first_measured_us(&self) -> u64 {
+        self.record.load_start_us + self.plan.arrival.warm_up_us()
+    }
+}
+
+/// Judges a run. The same facts give the same summary, in whatever order the
+/// shards were merged.
+pub fn judge(input: &Input) -> RunSummary {
+    let truth = truth::Truth::new(input);
+    let deliveries = deliveries::count(input, &truth);
+    let (first_deliveries, measured_deliveries) = deliveries::first_deliveries(input, &truth);
+    let counts = counts::count(input, &truth, &deliveries);
+    let rates = counts::rates(input, &counts, first_deliveries);
+    let contradictions = counts::contradictions(input, &counts, &deliveries);
+    let measurement = measurement::judge(input, &truth, measured_deliveries);
+    let samples = latency::Samples::new(input, &truth, &deliveries);
+    let phantoms = phantom::find(input, &truth);
+    let unsettled = phantoms.unsettled;
+
+    let mut tallies = stored::find(&truth);
+    tallies.push(phantoms.tally);
+    tallies.push(copies::store_duplicates(input, &truth));
+    tallies.push(copies::ack_identity(&truth));
+    tallies.push(bodies::foreign(input, &truth));
+    tallies.push(bodies::corrupt(input, &truth));
+    tallies.push(bodies::leaked(input));
+    tallies.push(pages::page_anomaly(input, &truth));
+    tallies.push(order::sender_order(input, &truth));
+    tallies.push(stale::stale_read(input, &truth, &deliveries.passed_over));
+    tallies.push(pushes::live_duplicates(input));
+    tallies.push(pushes::live_reordered(input, &truth, first_deliveries));
+    tallies.extend([deliveries.healed, deliveries.unhealed, deliveries.unresolved, deliveries.live_missed]);
+    let findings: BTreeMap<FindingKind, FindingSummary> =
+        tallies.into_iter().map(|tally| tally.finish(&truth)).collect();
+
+    let figures = thresholds::Figures {
+        findings: &findings,
+        counts: &counts,
+        rates: &rates,
+        samples: &samples,
+        withheld: !measurement.valid,
+    };
+    let thresholds = thresholds::judge(&input.plan.thresholds, &figures);
+    let evidence = verdict::Evidence { findings: &findings, counts: &counts, contradictions, unsettled };
+    let correctness = verdict::correctness(input, &truth, &evidence);
+    let (verdict, exit_code) = verdict::overall(correctness.verdict, input.record.interrupted, &thresholds);
+
+    RunSummary {
+        schema_version: SCHEMA_VERSION,
+        posthaste_version: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: input.record.run_id.clone(),
+        started_at: input.record.started_at.clone(),
+        workload: input.plan.workload.clone(),
+        target: input.plan.target.clone(),
+        url: input.record.url.clone(),
+        verdict,
+        exit_code,
+        interrupted: input.record.interrupted,
+        correctness,
+        latency_us: samples.summaries(!measurement.valid),
+        measurement,
+        ledger: counts,
+        findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
+        rates,
+        thresholds,
+        faults: Vec::new(),
+        generator: generator(input),
+        plan: serde_json::to_value(input.plan).unwrap_or_default(),
+    }
+}
+
+/// Version of the summary's format.
+const SCHEMA_VERSION: u32 = 1;
+
+fn generator(input: &Input) -> GeneratorSummary {
+    let figures = &input.record.generator;
+    let worker = |worker: &WorkerFigures| WorkerSummary {
+        cpu_fraction: measurement::cpu_fraction(worker),
+        canary_late_share: measurement::late_share(worker),
+        canary_worst_us: worker.canary_worst_us,
+    };
+    GeneratorSummary {
+        cpu_fraction: measurement::share(figures.cpu_us, input.record.ended_us),
+        rss_bytes: figures.rss_bytes,
+        descriptors: figures.descriptors,
+        lag_p99_us: measurement::lag_p99_us(input),
+        exhausted: figures.exhausted,
+        workers: figures.workers.iter().map(worker).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

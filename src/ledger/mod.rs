@@ -5,6 +5,7 @@
 //! facts: it must not know what a violation is (that is `judge`'s), and it
 //! never drops anything without counting it.
 
+mod encode;
 mod facts;
 mod latency;
 mod reads;
@@ -13,6 +14,7 @@ mod run_set;
 mod sends;
 mod subscriber;
 
+pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use latency::{Latencies, new_histogram};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};

@@ -4,7 +4,7 @@
 //! grows at its end: the last run's end is the watermark, the gaps between
 //! runs are the holes. Exact at any distance.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What an insertion found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,10 @@ pub enum Arrival {
 }
 
 /// Indices as half-open runs, sorted, with at least one index between two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Serialised as a sequence of (gap since the previous run's end, length): the
+/// small numbers that a varint encoding makes small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunSet {
     runs: Vec<(u32, u32)>,
 }
@@ -143,6 +146,36 @@ impl FromIterator<u32> for RunSet {
     }
 }
 
+impl Serialize for RunSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut covered = 0;
+        serializer.collect_seq(self.runs.iter().map(|&(start, end)| {
+            let gap = start - covered;
+            covered = end;
+            (gap, end - start)
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for RunSet {
+    /// Refuses what is no set: runs that are empty, touch or pass `u32::MAX`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut runs = Vec::<(u32, u32)>::deserialize(deserializer)?;
+        let mut covered = 0u32;
+        for (rank, run) in runs.iter_mut().enumerate() {
+            let (gap, length) = *run;
+            let start = covered.checked_add(gap).filter(|_| gap > 0 || rank == 0);
+            let end = start.and_then(|start| start.checked_add(length)).filter(|_| length > 0);
+            let (Some(start), Some(end)) = (start, end) else {
+                return Err(de::Error::custom("runs of a set that are not ascending"));
+            };
+            *run = (start, end);
+            covered = end;
+        }
+        Ok(Self { runs })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +220,22 @@ mod tests {
             oracle.extend(others);
             prop_assert!(set.iter().eq(oracle.iter().copied()));
             prop_assert!(set.runs.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?}", set.runs);
+        }
+    }
+
+    #[test]
+    fn a_set_comes_back_and_what_is_none_is_refused() {
+        let set: RunSet = [0, 1, 2, 7, 900, 901].into_iter().collect();
+        let text = serde_json::to_string(&set).unwrap();
+        assert_eq!(text, "[[0,3],[4,1],[892,2]]");
+        assert_eq!(serde_json::from_str::<RunSet>(&text).unwrap(), set);
+        for (text, reason) in [
+            ("[[3,0]]", "an empty run"),
+            ("[[0,3],[0,2]]", "runs that touch"),
+            ("[[4294967295,1]]", "past the greatest index"),
+            ("[[1,1],[4294967294,1]]", "past it by a sum"),
+        ] {
+            assert!(serde_json::from_str::<RunSet>(text).is_err(), "{reason}");
         }
     }
 }

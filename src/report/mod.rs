@@ -1,3 +1,17 @@
 //! A run summary as text: terminal, Markdown; and the live progress.
 //!
 //! Renderers return strings; they must not know where these go.
+
+#[cfg(test)]
+pub(crate) mod example_summary;
+mod figures;
+mod markdown;
+mod phrases;
+mod progress;
+mod safe_text;
+mod terminal;
+mod wrap;
+
+pub use markdown::markdown;
+pub use progress::{Progress, ProgressMode, Snapshot};
+pub use terminal::{Style, terminal};

@@ -1,1 +1,29 @@
 //! The files of a run: written while it runs, read back by `report`.
+//!
+//! Whole files are written under a temporary name and renamed; growing files
+//! are written line by line as things happen, so that a kill at any moment
+//! leaves a folder that can be read. Everything is for its owner only. It must
+//! not know how a summary looks to a reader.
+
+mod environment;
+mod error;
+mod events;
+mod files;
+mod findings;
+mod folder;
+mod intervals;
+mod latency_log;
+mod ledger_files;
+mod summary;
+
+pub use environment::Environment;
+pub use error::ResultsError;
+pub use events::{Event, EventLog, read_events};
+pub use folder::{RunFolder, new_run_id};
+pub use intervals::{IntervalFigures, IntervalLog};
+pub use latency_log::{LatencyLog, read_latencies};
+pub use ledger_files::{read_ledger, write_shard};
+pub use summary::summary_schema;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! `posthaste report`: judge and render again from the files of a run.
+
+use crate::cli::{ReportArgs, ReportFormat};
+use crate::exit_code;
+use crate::judge::{Input, RunSummary, judge};
+use crate::ledger::{Latencies, RunRecord};
+use crate::plan::RunPlan;
+use crate::report::{Style, markdown, terminal};
+use crate::results::{ResultsError, RunFolder, read_latencies, read_ledger};
+use anyhow::Context;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+/// Width of a report that no terminal shows.
+const FILE_WIDTH: usize = 100;
+
+/// Prints the summary to stdout and returns the exit code of the run, or
+/// [`exit_code::USAGE`] where there is no run.
+pub fn run(args: &ReportArgs) -> anyhow::Result<u8> {
+    let folder = match RunFolder::open(&args.folder) {
+        Ok(folder) => folder,
+        Err(error) => {
+            #[allow(clippy::print_stderr, reason = "a command may print")]
+            {
+                eprintln!("posthaste: {error}");
+            }
+            return Ok(exit_code::USAGE);
+        }
+    };
+    let summary = judge_again(&folder)?;
+    let shown = shown_path(&args.folder, &folder);
+    if args.write {
+        write_summary_files(&folder, &summary, &shown)?;
+    }
+    let format = if args.json { ReportFormat::Json } else { args.format };
+    let text = match format {
+        ReportFormat::Text => terminal(&summary, Some(&shown), stdout_style()),
+        ReportFormat::Markdown => markdown(&summary),
+        ReportFormat::Json => serde_json::to_string_pretty(&summary)? + "\n",
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // `posthaste report | head` is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(summary.exit_code),
+    }
+}
+
+/// Judges the files of a run: finished, interrupted or killed.
+pub fn judge_again(folder: &RunFolder) -> anyhow::Result<RunSummary> {
+    let text = folder.read_plan()?;
+    let plan: RunPlan = toml::from_str(&text).with_context(|| folder.file("plan.toml").display().to_string())?;
+    let (ledger, record) = read_ledger(folder)?;
+    let latencies = latencies_of(folder, &record)?;
+    Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies }))
+}
+
+/// A run that was killed before its first second may have no latencies.
+fn latencies_of(folder: &RunFolder, record: &RunRecord) -> Result<Latencies, ResultsError> {
+    match read_latencies(&folder.file("latency.hlog")) {
+        Err(error) if record.killed && error.is_not_found() => Ok(Latencies::default()),
+        read => read,
+    }
+}
+
+/// Writes `summary.json`, `findings.csv`, `summary.md` and `summary.txt`, at
+/// the end of a run and by `report --write`. `shown` is the folder as the user
+/// would type it.
+pub fn write_summary_files(folder: &RunFolder, summary: &RunSummary, shown: &str) -> Result<(), ResultsError> {
+    folder.write_summary(summary)?;
+    folder.write_text("summary.md", &markdown(summary))?;
+    folder.write_text("summary.txt", &terminal(summary, Some(shown), Style { colour: false, width: FILE_WIDTH }))
+}
+
+/// Colour and width of stdout: colour only on a terminal, and not where
+/// `NO_COLOR` is set to anything (no-color.org).
+pub fn stdout_style() -> Style {
+    let is_terminal = io::stdout().is_terminal();
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    Style { colour: is_terminal && !refused, width: width.unwrap_or(FILE_WIDTH) }
+}
+
+/// `results/latest` as the run that it points at, and everything else as
+/// typed.
+fn shown_path(typed: &Path, folder: &RunFolder) -> String {
+    let is_link = typed.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    match folder.path().file_name().filter(|_| is_link) {
+        Some(name) => typed.with_file_name(name).display().to_string(),
+        None => typed.display().to_string(),
+    }
+}

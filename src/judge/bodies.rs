@@ -1,0 +1,131 @@
+//! What carries the run's id and is not what was sent, or went where it was
+//! not sent: `foreign`, `corrupt`, `leaked`. None of them needs to know what
+//! is stored, so a killed run still shows them.
+
+use super::Input;
+use super::summary::FindingClass::Zero;
+use super::tally::{Instance, Tally};
+use super::truth::{Owner, Stray, Truth};
+use crate::ledger::RowText;
+use crate::model::{ChannelId, FindingKind, MessageRef, TextCodec};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Counts what carries the run's id and was never sent: distinct texts with a
+/// key that the run cannot have made, and messages that were never sent there.
+pub(super) fn foreign(input: &Input, truth: &Truth) -> Tally {
+    let mut tally = Tally::new(FindingKind::Foreign, Zero, "messages and texts with the run's id");
+    tally.could_have(carriers(truth));
+    let cut = beginnings_of_cut_texts(input, truth);
+    let mut texts = 0;
+    for (text, seen) in &input.ledger.facts.foreign {
+        // A text that was cut within its key, of a row that the acknowledged
+        // id gives to a message, is that message's altered body.
+        if cut.iter().any(|whole| whole.starts_with(text.as_str())) {
+            continue;
+        }
+        texts += 1;
+        tally.add(Instance::seen(seen.at_us).subscriber(seen.subscriber).note(text.clone()));
+    }
+    // The rows of the final reads are among the texts, unless they were noted
+    // as rows only.
+    let rows: BTreeSet<(ChannelId, &str)> = foreign_rows(input, truth)
+        .filter(|(_, _, owner)| *owner == Owner::Nobody)
+        .map(|(id, server_id, _)| (id, server_id))
+        .collect();
+    for (_, server_id) in rows.into_iter().skip(texts) {
+        tally.add(Instance::at(input.record.ended_us).note(format!("row {server_id}")));
+    }
+    for (&message, stray) in &truth.strays {
+        let instance = Instance::at(truth.message(message).map_or(0, |known| known.at_us())).message(message);
+        tally.add(match stray {
+            Stray::NeverSent => instance.note("no attempt was ever made"),
+            Stray::Elsewhere(id) => instance.note(format!("stands in channel {id}, and was sent to another")),
+        });
+    }
+    tally.could_have(tally.count());
+    tally
+}
+
+/// Counts the messages whose body differs from what their key's generator
+/// produces, wherever it was seen.
+pub(super) fn corrupt(input: &Input, truth: &Truth) -> Tally {
+    let mut tally = Tally::new(FindingKind::Corrupt, Zero, "messages with the run's id");
+    tally.could_have(carriers(truth));
+    let mut altered: BTreeMap<MessageRef, Instance> = BTreeMap::new();
+    for (&message, seen) in &input.ledger.facts.altered {
+        altered.insert(message, Instance::seen(seen.at_us).subscriber(seen.subscriber).message(message));
+    }
+    let mut add = |message: MessageRef, instance: Instance| {
+        // The first sighting is the example, whatever the order of the reads.
+        let instance = instance.message(message);
+        altered.entry(message).and_modify(|first| *first = instance.clone().min(first.clone())).or_insert(instance);
+    };
+    for read in &input.ledger.final_reads {
+        let Some(channel) = truth.channels.get(read.channel.0 as usize) else { continue };
+        for row in &read.rows {
+            let index = match (channel.owner(read.channel, row), row.text) {
+                (Owner::Recognised(index), RowText::Altered) | (Owner::ById(index), _) => index,
+                _ => continue,
+            };
+            let note = format!("row {} of final read {}", row.server_id, read.number);
+            add(MessageRef { channel: read.channel, index }, Instance::seen(read.ended_us).note(note));
+        }
+    }
+    for page in &input.ledger.pages {
+        let Some(channel) = truth.channels.get(page.channel.0 as usize) else { continue };
+        for index in page.unrecognised.iter().filter_map(|id| channel.by_acknowledged_id(id)) {
+            let instance = Instance::seen(page.written_us).subscriber(page.reader);
+            add(MessageRef { channel: page.channel, index }, instance);
+        }
+    }
+    altered.into_values().for_each(|instance| tally.add(instance));
+    tally
+}
+
+/// Counts the (subscriber, message) pairs pushed to somebody who is not
+/// entitled, or under another channel.
+pub(super) fn leaked(input: &Input) -> Tally {
+    let public = !input.plan.capabilities.explicit_membership;
+    let reason = public.then_some("the target does not declare that membership decides who receives a channel");
+    let mut tally = Tally::new(FindingKind::Leaked, Zero, "frames with a message of the run").unless(reason);
+    let frames: u64 = input.ledger.subscribers.iter().map(|log| log.message_frames).sum();
+    tally.could_have(frames + input.ledger.facts.leaked.len() as u64);
+    for (&(subscriber, message), leak) in &input.ledger.facts.leaked {
+        let note = match leak.under {
+            Some(under) if under != message.channel => format!("pushed under channel {under}"),
+            Some(_) => "pushed to a subscriber that is not a member".to_owned(),
+            None => "pushed under a channel that the run does not know".to_owned(),
+        };
+        tally.add(Instance::seen(leak.at_us).subscriber(subscriber).message(message).note(note));
+    }
+    tally
+}
+
+/// Messages of the run that showed up anywhere.
+fn carriers(truth: &Truth) -> u64 {
+    let shown = truth.channels.iter().flat_map(|channel| &channel.messages);
+    shown.filter(|message| message.is_stored() || message.in_pages || message.pushes > 0).count() as u64
+}
+
+/// Rows of the final reads whose text has the run's id and no key of the run.
+fn foreign_rows<'t>(input: &Input<'t>, truth: &'t Truth) -> impl Iterator<Item = (ChannelId, &'t str, Owner)> {
+    input.ledger.final_reads.iter().flat_map(move |read| {
+        let foreign = read.rows.iter().filter(|row| row.text == RowText::Foreign);
+        foreign.filter_map(move |row| {
+            let channel = truth.channels.get(read.channel.0 as usize)?;
+            Some((read.channel, &*row.server_id, channel.owner(read.channel, row)))
+        })
+    })
+}
+
+/// The beginnings, key included, of the texts whose rows only the acknowledged
+/// id gives to their messages.
+fn beginnings_of_cut_texts(input: &Input, truth: &Truth) -> BTreeSet<String> {
+    let codec = TextCodec::new(truth.keys.clone(), input.plan.message_size_bytes);
+    let beginning = |(id, _, owner): (ChannelId, &str, Owner)| {
+        let Owner::ById(index) = owner else { return None };
+        let send = truth.message(MessageRef { channel: id, index })?.send?;
+        Some(format!("{}:{} ", codec.prefix(), truth.key(send)))
+    };
+    foreign_rows(input, truth).filter_map(beginning).collect()
+}

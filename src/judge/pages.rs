@@ -1,0 +1,155 @@
+//! `page_anomaly`: reads of a history that nobody was writing to, and that
+//! contradict themselves or each other.
+//!
+//! Quiet are the final reads and the pages of the drain. Counted are rows that
+//! a traversal repeats, pages that brought neither a new row nor the end, rows
+//! that only one of the last two complete reads of a channel shows (or that
+//! only a point read finds), and rows that stand in another order.
+
+use super::Input;
+use super::summary::FindingClass::Zero;
+use super::tally::{Instance, Tally};
+use super::truth::{Channel, Owner, Truth};
+use crate::ledger::{CatchUpKind, FinalRead, HistoryRow};
+use crate::model::{ChannelId, FindingKind, MessageRef, Position, SendState};
+use std::collections::{HashMap, HashSet};
+
+const REPEATED: &str = "repeated_rows";
+const STUCK: &str = "stuck_pages";
+const DIFFERING: &str = "differing_rows";
+const ORDER: &str = "order";
+
+/// Judges every quiet read.
+pub(super) fn page_anomaly(input: &Input, truth: &Truth) -> Tally {
+    let mut tally = Tally::new(FindingKind::PageAnomaly, Zero, "rows of final reads and pages of the drain")
+        .parts(&[REPEATED, STUCK, DIFFERING, ORDER])
+        .unless(truth.unknown_because());
+    for (id, channel) in truth.channels() {
+        for read in &channel.reads {
+            tally.could_have(read.rows.len() as u64);
+            judge_traversal(&mut tally, channel, read);
+        }
+        if let [.., earlier, later] = channel.complete[..] {
+            compare(&mut tally, id, channel, earlier, later);
+        }
+    }
+    judge_drain_pages(&mut tally, input);
+    judge_point_reads(&mut tally, input, truth);
+    tally
+}
+
+fn judge_traversal(tally: &mut Tally, channel: &Channel, read: &FinalRead) {
+    for server_id in &read.repeated {
+        let row = read.rows.iter().find(|row| row.server_id == *server_id);
+        let note = format!("final read {} returned row {server_id} more than once", read.number);
+        let instance = Instance::seen(read.ended_us).note(note);
+        tally.add_to(
+            REPEATED,
+            match row.and_then(|row| index_of(channel, read.channel, row)) {
+                Some(index) => instance.message(MessageRef { channel: read.channel, index }),
+                None => instance,
+            },
+        );
+    }
+    for _ in 0..read.stuck_pages {
+        let note = format!("a page of final read {} of channel {} did not advance", read.number, read.channel);
+        tally.add_to(STUCK, Instance::seen(read.ended_us).note(note));
+    }
+}
+
+fn judge_drain_pages(tally: &mut Tally, input: &Input) {
+    for page in input.ledger.pages.iter().filter(|page| page.kind == CatchUpKind::Drain) {
+        tally.could_have(1);
+        let instance = || Instance::seen(page.written_us).subscriber(page.reader);
+        for _ in 0..page.repeated_rows {
+            tally.add_to(REPEATED, instance().note(format!("a catch-up of channel {} repeated a row", page.channel)));
+        }
+        if page.stuck {
+            tally
+                .add_to(STUCK, instance().note(format!("a catch-up page of channel {} did not advance", page.channel)));
+        }
+    }
+}
+
+/// Two complete reads of a quiet channel show the same rows in the same order.
+fn compare(tally: &mut Tally, id: ChannelId, channel: &Channel, earlier: &FinalRead, later: &FinalRead) {
+    let truncated_before = earlier.truncated_before.max(later.truncated_before);
+    let rows_of = |read: &'_ FinalRead| -> Vec<Row> {
+        let kept = read.rows.iter().filter(|row| truncated_before.is_none_or(|bound| row.position >= bound));
+        kept.filter_map(|row| Some(Row::new(index_of(channel, id, row)?, row))).collect()
+    };
+    let (first, second) = (rows_of(earlier), rows_of(later));
+    let ranks: HashMap<&str, usize> = first.iter().zip(0..).map(|(row, rank)| (&*row.server_id, rank)).collect();
+    let again: HashSet<&str> = second.iter().map(|row| &*row.server_id).collect();
+    let known: HashSet<u32> = first.iter().map(|row| row.index).collect();
+    let mut differs = |row: &Row, shown: u32, not: u32| {
+        let note = format!("row {} stands in final read {shown} and not in {not}", row.server_id);
+        let instance = Instance::seen(later.ended_us).message(MessageRef { channel: id, index: row.index });
+        tally.add_to(DIFFERING, instance.note(note));
+    };
+    for row in first.iter().filter(|row| !again.contains(&*row.server_id)) {
+        differs(row, earlier.number, later.number);
+    }
+    for row in second.iter().filter(|row| !ranks.contains_key(&*row.server_id)) {
+        // What nobody acknowledged may still land between two reads, and a
+        // further copy of a message is a stored duplicate, not a page's fault.
+        let may_land = matches!(
+            channel.messages[row.index as usize].state(),
+            Some(SendState::Unknown | SendState::Written | SendState::Rejected)
+        );
+        if !may_land && !known.contains(&row.index) {
+            differs(row, later.number, earlier.number);
+        }
+    }
+    let mut previous: Option<usize> = None;
+    for (row, rank) in second.iter().filter_map(|row| Some((row, *ranks.get(&*row.server_id)?))) {
+        if previous.is_some_and(|previous| rank < previous) {
+            let note = format!("row {} stands in another order in the two final reads", row.server_id);
+            let instance = Instance::seen(later.ended_us).message(MessageRef { channel: id, index: row.index });
+            tally.add_to(ORDER, instance.note(note));
+        }
+        previous = Some(rank);
+    }
+}
+
+/// A row of a message of the run.
+struct Row {
+    index: u32,
+    server_id: Box<str>,
+}
+
+impl Row {
+    fn new(index: u32, row: &HistoryRow) -> Self {
+        Self { index, server_id: row.server_id.clone() }
+    }
+}
+
+/// What a point read finds, a complete read must have shown.
+fn judge_point_reads(tally: &mut Tally, input: &Input, truth: &Truth) {
+    let mut found: HashSet<(ChannelId, &str)> = HashSet::new();
+    for read in &input.ledger.point_reads {
+        let id = read.message.channel;
+        let Some(channel) = truth.channels.get(id.0 as usize).filter(|channel| channel.is_known()) else { continue };
+        let Some(row) = &read.row else { continue };
+        let Some(index) = index_of(channel, id, row) else { continue };
+        let shown = channel.reads.iter().any(|read| shows(read, row));
+        if !shown && !channel.is_truncated(&channel.messages[index as usize]) && found.insert((id, &row.server_id)) {
+            let note = format!("row {} was found by its id, and no final read shows it", row.server_id);
+            let instance = Instance::seen(read.written_us).message(MessageRef { channel: id, index });
+            tally.add_to(DIFFERING, instance.note(note));
+        }
+    }
+}
+
+fn shows(read: &FinalRead, row: &HistoryRow) -> bool {
+    let at = |position: Position| read.rows.partition_point(|other| other.position < position);
+    let same_position = read.rows[at(row.position)..].iter().take_while(|other| other.position == row.position);
+    same_position.into_iter().any(|other| other.server_id == row.server_id)
+}
+
+fn index_of(channel: &Channel, id: ChannelId, row: &HistoryRow) -> Option<u32> {
+    match channel.owner(id, row) {
+        Owner::Recognised(index) | Owner::ById(index) => Some(index),
+        Owner::Stray(..) | Owner::Nobody => None,
+    }
+}

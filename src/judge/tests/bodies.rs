@@ -1,0 +1,110 @@
+//! What is not what was sent, or went where it was not sent.
+
+use super::check;
+use super::history::{History, row};
+use crate::ledger::RowText;
+use crate::model::{ChannelId, KeyCodec, MessageRef, RunId, TextCodec};
+
+fn stray(channel: u32, index: u32) -> MessageRef {
+    MessageRef { channel: ChannelId(channel), index }
+}
+
+#[test]
+fn foreign() {
+    check("two texts with impossible keys", &[("foreign", 2)], |h| {
+        h.said(1, 0, 1_000);
+        h.foreign("posthaste:0000000000000007:y");
+        h.foreign("posthaste:0000000000000007:x");
+    });
+    check("a row that was noted as a text too counts once", &[("foreign", 1)], |h| {
+        h.said(1, 0, 1_000);
+        h.foreign("posthaste:0000000000000007:x");
+        h.row(1, 0, row(5_000, None, RowText::Foreign));
+        h.row(2, 0, row(5_000, None, RowText::Foreign));
+    });
+    check("a row that was noted as a row only", &[("foreign", 1)], |h| {
+        h.said(1, 0, 1_000);
+        h.row(1, 0, row(5_000, None, RowText::Foreign));
+    });
+    check("leftovers of an earlier run and system messages are nobody's fault", &[], |h| {
+        h.said(1, 0, 1_000);
+        h.row(1, 0, row(5, None, RowText::Unrelated));
+        h.row(2, 0, row(5, None, RowText::Unrelated));
+    });
+    check("never attempted, and stored", &[("foreign", 1)], |h| {
+        h.said(1, 0, 1_000);
+        let message = h.send(1, 0, 2_000).unattempted();
+        h.stored(message, 2_000);
+    });
+    check("never attempted, pushed and read: one message", &[("foreign", 1)], |h| {
+        h.listening(50, &[0]);
+        let message = h.send(1, 0, 2_000).unattempted();
+        h.pushed(50, message);
+        h.seen_in_page(50, message, 2_000);
+    });
+    check("an index that the schedule does not have", &[("foreign", 2)], |h| {
+        h.listening(50, &[0]);
+        h.pushed(50, stray(0, 17));
+        h.row(1, 0, row(9_000, Some(stray(0, 18)), RowText::Intact));
+    });
+    check("stored in a channel that it was not sent to", &[("acked_lost", 1), ("foreign", 1)], |h| {
+        let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
+        h.said(1, 1, 2_000);
+        h.row(1, 1, row(1_000, Some(message), RowText::Intact));
+    });
+    check("a killed run: the subscriber's checkpoint may be ahead of the sender's", &[], |h| {
+        h.record.killed = true;
+        h.without_final_reads();
+        h.listening(50, &[0]);
+        let message = h.send(1, 0, 2_000).unattempted();
+        h.pushed(50, message);
+    });
+}
+
+#[test]
+fn corrupt() {
+    check("pushed, stored, and read by many: one message", &[("corrupt", 1)], |h| {
+        h.listening(50, &[0]);
+        let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
+        h.pushed(50, message);
+        h.altered(message, 50);
+        h.row(1, 0, row(1_000, Some(message), RowText::Altered));
+        h.row(2, 0, row(1_000, Some(message), RowText::Altered));
+    });
+    let summary = check("an altered push of a message that is stored as sent", &[("corrupt", 1)], |h| {
+        h.listening(50, &[0]);
+        let message = h.said(1, 0, 1_000);
+        h.pushed(50, message);
+        h.altered(message, 50);
+    });
+    assert_eq!(summary.findings["corrupt"].examples[0].subscriber, Some(50));
+    check("cut within the key: known by its id, corrupt and not foreign besides", &[("corrupt", 1)], |h| {
+        h.send(1, 0, 1_000).acked(1_010, 1_000);
+        let keys = KeyCodec::new(RunId(7), h.plan.key_layout);
+        let text = TextCodec::new(keys.clone(), h.plan.message_size_bytes).render(keys.encode(stray(0, 0), 1_000_000));
+        h.foreign(&text[..40]);
+        h.row(1, 0, row(1_000, None, RowText::Foreign));
+        h.row(2, 0, row(1_000, None, RowText::Foreign));
+    });
+}
+
+#[test]
+fn leaked() {
+    let leak = |h: &mut History| {
+        h.listening(50, &[1]);
+        let first = h.said(1, 0, 1_000);
+        let second = h.said(1, 0, 2_000);
+        h.leaked(50, first, Some(0));
+        h.leaked(50, first, Some(0));
+        h.leaked(50, second, Some(1));
+    };
+    let summary = check("distinct messages of a subscriber", &[("leaked", 2)], leak);
+    let notes: Vec<&str> = summary.findings["leaked"].examples.iter().map(|example| example.note.as_str()).collect();
+    assert_eq!(notes, ["pushed to a subscriber that is not a member", "pushed under channel c1"]);
+    let summary = check("without explicit membership", &[], |h| {
+        h.plan.capabilities.explicit_membership = false;
+        leak(h);
+    });
+    let finding = &summary.findings["leaked"];
+    assert!(!finding.checked && finding.unchecked_because.is_some() && finding.examples.is_empty());
+}

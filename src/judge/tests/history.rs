@@ -1,0 +1,393 @@
+//! A history as one would tell it: who said what, what was stored, pushed and
+//! read. Times are ms since the start of the run; a position is a number, and
+//! the server id of position 7 is "7".
+//!
+//! Unless told otherwise: the load lasts from 0 to 60 s, the final reads are
+//! written at 90 s and 95 s and show the same rows, and the run ends at 120 s.
+
+use super::plan::plan;
+use crate::judge::{Input, RunSummary, judge};
+use crate::ledger::{
+    CatchUpKind, ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Latencies, Leak, Ledger, PageRecord, PointRead,
+    Reordered, RowText, RunRecord, RunSet, SendRow, SubscriberLog,
+};
+use crate::model::{ChannelId, LatencyKind, MessageRef, Position, SendState, UserId};
+use crate::plan::RunPlan;
+use std::collections::BTreeMap;
+
+/// A history under way.
+pub(super) struct History {
+    pub(super) plan: RunPlan,
+    pub(super) record: RunRecord,
+    pub(super) ledger: Ledger,
+    pub(super) latencies: Latencies,
+    next_index: BTreeMap<u32, u32>,
+    rows: BTreeMap<(u32, u32), Vec<HistoryRow>>,
+    positions: BTreeMap<MessageRef, u64>,
+    reads: BTreeMap<u32, (u64, u64)>,
+    failed: Vec<(u32, u32)>,
+    truncated_before: BTreeMap<u32, u64>,
+    repeated: Vec<(u32, u32, u64)>,
+    stuck: Vec<(u32, u32)>,
+}
+
+/// A message whose end is not told yet.
+pub(super) struct Sending<'h> {
+    history: &'h mut History,
+    row: SendRow,
+}
+
+/// A page whose end is not told yet.
+pub(super) struct Reading<'h> {
+    history: &'h mut History,
+    page: PageRecord,
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        let record = RunRecord {
+            run_id: "by-hand".to_owned(),
+            run_number: 7,
+            load_end_us: 60_000_000,
+            ended_us: 120_000_000,
+            ..RunRecord::default()
+        };
+        Self {
+            plan: plan(),
+            record,
+            ledger: Ledger::default(),
+            latencies: Latencies::default(),
+            next_index: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            reads: BTreeMap::from([(1, (90_000, 90_100)), (2, (95_000, 95_100))]),
+            failed: Vec::new(),
+            truncated_before: BTreeMap::new(),
+            repeated: Vec::new(),
+            stuck: Vec::new(),
+        }
+    }
+
+    /// A message intended at an instant; its first byte leaves at once.
+    pub(super) fn send(&mut self, sender: u32, channel: u32, at_ms: u64) -> Sending<'_> {
+        let next = self.next_index.entry(channel).or_default();
+        let message = MessageRef { channel: ChannelId(channel), index: *next };
+        *next += 1;
+        let mut row = SendRow::intended(message, UserId(sender), at_ms * 1_000);
+        row.first_byte_us = Some(at_ms * 1_000);
+        row.attempts = 1;
+        Sending { history: self, row }
+    }
+
+    /// The usual: sent, acknowledged 10 ms later and stored at the position
+    /// that is its intended time.
+    pub(super) fn said(&mut self, sender: u32, channel: u32, at_ms: u64) -> MessageRef {
+        let message = self.send(sender, channel, at_ms).acked(at_ms + 10, at_ms);
+        self.stored(message, at_ms);
+        message
+    }
+
+    /// A row of a message in every final read.
+    pub(super) fn stored(&mut self, message: MessageRef, position: u64) {
+        for number in self.reads.keys().copied().collect::<Vec<_>>() {
+            self.stored_in(number, message, position);
+        }
+    }
+
+    /// A row of a message in one final read.
+    pub(super) fn stored_in(&mut self, number: u32, message: MessageRef, position: u64) {
+        self.positions.insert(message, position);
+        self.row(number, message.channel.0, row(position, Some(message), RowText::Intact));
+    }
+
+    /// Whether any final read has a row of the message.
+    pub(super) fn is_stored(&self, message: MessageRef) -> bool {
+        self.rows.values().flatten().any(|row| row.message == Some(message))
+    }
+
+    /// A row in one final read.
+    pub(super) fn row(&mut self, number: u32, channel: u32, row: HistoryRow) {
+        self.rows.entry((channel, number)).or_default().push(row);
+    }
+
+    /// Another final read of every channel.
+    pub(super) fn final_read(&mut self, number: u32, written_ms: u64, ended_ms: u64) {
+        self.reads.insert(number, (written_ms, ended_ms));
+    }
+
+    /// No final read at all.
+    pub(super) fn without_final_reads(&mut self) {
+        self.reads.clear();
+    }
+
+    /// A final read of a channel did not reach its end.
+    pub(super) fn failed_read(&mut self, number: u32, channel: u32) {
+        self.failed.push((number, channel));
+    }
+
+    /// The target declares everything before a position truncated.
+    pub(super) fn truncated(&mut self, channel: u32, before: u64) {
+        self.truncated_before.insert(channel, before);
+    }
+
+    /// A final read returned a row more than once.
+    pub(super) fn repeated(&mut self, number: u32, message: MessageRef) {
+        self.repeated.push((number, message.channel.0, self.positions[&message]));
+    }
+
+    /// A page of a final read did not advance.
+    pub(super) fn stuck(&mut self, number: u32, channel: u32) {
+        self.stuck.push((number, channel));
+    }
+
+    /// A read of a message by its server id.
+    pub(super) fn point_read(&mut self, message: MessageRef, row: Option<HistoryRow>) {
+        self.ledger.point_reads.push(PointRead { message, written_us: 96_000_000, row });
+    }
+
+    /// A subscriber and its channels.
+    pub(super) fn member(&mut self, user: u32, channels: &[u32]) {
+        let channels = channels.iter().map(|&channel| ChannelId(channel));
+        self.ledger.subscribers.push(SubscriberLog::new(UserId(user), channels));
+    }
+
+    /// A subscriber that is connected from the start of the run to 85 s.
+    pub(super) fn listening(&mut self, user: u32, channels: &[u32]) {
+        self.member(user, channels);
+        self.connected(user, 0);
+    }
+
+    pub(super) fn connected(&mut self, user: u32, armed_ms: u64) {
+        self.log(user).connected(armed_ms * 1_000);
+    }
+
+    pub(super) fn disconnected(&mut self, user: u32, noticed_ms: u64) {
+        self.log(user).disconnected(noticed_ms * 1_000, ConnectionEnd::Lost);
+    }
+
+    /// A live copy 20 ms after the intended time, with its position.
+    pub(super) fn pushed(&mut self, user: u32, message: MessageRef) {
+        self.pushed_as(user, message, None);
+    }
+
+    /// A live copy whose frame carries a position.
+    pub(super) fn pushed_as(&mut self, user: u32, message: MessageRef, position: Option<u64>) {
+        let sent = self.ledger.sends.iter().find(|row| row.message == message);
+        let at_us = sent.map_or(0, |row| row.intended_us) + 20_000;
+        let arrival = self.log(user).pushed(message, position.map(Position), at_us).expect("a member");
+        if arrival.first {
+            self.latencies.record(LatencyKind::Delivery, 20_000);
+        }
+        if let Some(ahead) = arrival.behind {
+            self.ledger.facts.reordered.push(Reordered { subscriber: UserId(user), message, ahead, at_us });
+        }
+    }
+
+    /// A page that a subscriber reads by its own policy.
+    pub(super) fn page(&mut self, reader: u32, channel: u32, written_ms: u64) -> Reading<'_> {
+        let page = PageRecord {
+            reader: UserId(reader),
+            channel: ChannelId(channel),
+            kind: CatchUpKind::Policy,
+            written_us: written_ms * 1_000,
+            after: None,
+            lowest: None,
+            highest: None,
+            messages: RunSet::default(),
+            unrecognised: Vec::new(),
+            last: false,
+            repeated_rows: 0,
+            stuck: false,
+        };
+        Reading { history: self, page }
+    }
+
+    /// A page that shows one message, wherever it stands in the final reads.
+    pub(super) fn seen_in_page(&mut self, reader: u32, message: MessageRef, position: u64) {
+        self.positions.insert(message, position);
+        self.page(reader, message.channel.0, position + 500).shows(&[message]).more();
+    }
+
+    pub(super) fn altered(&mut self, message: MessageRef, subscriber: u32) {
+        let seen = FirstSeen { at_us: 1_000_000, subscriber: Some(UserId(subscriber)) };
+        self.ledger.facts.altered(message, seen);
+    }
+
+    pub(super) fn foreign(&mut self, text: &str) {
+        self.ledger.facts.foreign(text, FirstSeen { at_us: 1_000_000, subscriber: None });
+    }
+
+    pub(super) fn leaked(&mut self, subscriber: u32, message: MessageRef, under: Option<u32>) {
+        self.ledger.facts.leaked(UserId(subscriber), message, Leak { at_us: 1_000_000, under: under.map(ChannelId) });
+    }
+
+    /// What the judge is given.
+    pub(super) fn finished(&self) -> (RunPlan, Ledger) {
+        let (mut plan, mut ledger) = (self.plan.clone(), self.ledger.clone());
+        plan.population.subscribers = ledger.subscribers.len() as u32;
+        let mut channels: Vec<u32> = self.next_index.keys().copied().collect();
+        channels.extend(self.rows.keys().map(|(channel, _)| *channel));
+        channels.sort_unstable();
+        channels.dedup();
+        for (&number, &(written_ms, ended_ms)) in &self.reads {
+            for &channel in &channels {
+                let mut rows = self.rows.get(&(channel, number)).cloned().unwrap_or_default();
+                rows.sort_by_key(|row| row.position);
+                let repeated = self.repeated.iter().filter(|(n, c, _)| (*n, *c) == (number, channel));
+                ledger.final_reads.push(FinalRead {
+                    number,
+                    channel: ChannelId(channel),
+                    written_us: written_ms * 1_000,
+                    ended_us: ended_ms * 1_000,
+                    failure: self.failed.contains(&(number, channel)).then(|| "timed out".to_owned()),
+                    rows,
+                    repeated: repeated.map(|(.., position)| position.to_string().into()).collect(),
+                    stuck_pages: self.stuck.iter().filter(|stuck| **stuck == (number, channel)).count() as u32,
+                    truncated_before: self.truncated_before.get(&channel).copied().map(Position),
+                });
+            }
+        }
+        (plan, ledger)
+    }
+
+    pub(super) fn judge(&self) -> RunSummary {
+        let (plan, ledger) = self.finished();
+        judge(&Input { plan: &plan, record: &self.record, ledger: &ledger, latencies: &self.latencies })
+    }
+
+    fn log(&mut self, user: u32) -> &mut SubscriberLog {
+        self.ledger.subscribers.iter_mut().find(|log| log.user == UserId(user)).expect("a subscriber")
+    }
+}
+
+impl Sending<'_> {
+    /// The first byte leaves later than intended.
+    pub(super) fn leaving(mut self, at_ms: u64) -> Self {
+        self.row.first_byte_us = Some(at_ms * 1_000);
+        self
+    }
+
+    /// Several attempts, the earlier ones indeterminate.
+    pub(super) fn attempts(mut self, attempts: u32) -> Self {
+        self.row.attempts = attempts;
+        self.row.indeterminate = attempts - 1;
+        self
+    }
+
+    pub(super) fn acked(self, at_ms: u64, position: u64) -> MessageRef {
+        let id = position.to_string();
+        self.acked_as(at_ms, Some(position), &id)
+    }
+
+    /// Acknowledged with an id that says nothing about the position, or that
+    /// is another's.
+    pub(super) fn acked_as(mut self, at_ms: u64, position: Option<u64>, server_id: &str) -> MessageRef {
+        self.row.acknowledged_us = Some(at_ms * 1_000);
+        self.row.server_id = Some(server_id.into());
+        self.row.position = position.map(Position);
+        self.history.latencies.record(LatencyKind::Ack, at_ms * 1_000 - self.row.intended_us);
+        self.ended(SendState::Acknowledged, at_ms)
+    }
+
+    pub(super) fn unknown(mut self, at_ms: u64) -> MessageRef {
+        self.row.indeterminate = self.row.attempts;
+        self.ended(SendState::Unknown, at_ms)
+    }
+
+    pub(super) fn rejected(self, at_ms: u64) -> MessageRef {
+        self.ended(SendState::Rejected, at_ms)
+    }
+
+    pub(super) fn written(self, at_ms: u64) -> MessageRef {
+        self.ended(SendState::Written, at_ms)
+    }
+
+    /// It never left.
+    pub(super) fn unattempted(mut self) -> MessageRef {
+        (self.row.first_byte_us, self.row.attempts) = (None, 0);
+        self.noted()
+    }
+
+    /// Its first attempt has no end when the ledger is taken.
+    pub(super) fn under_way(mut self) -> MessageRef {
+        self.row.attempts = 0;
+        self.noted()
+    }
+
+    fn ended(mut self, state: SendState, at_ms: u64) -> MessageRef {
+        self.row.state = state;
+        self.row.last_attempt_us = Some(at_ms * 1_000);
+        self.noted()
+    }
+
+    fn noted(self) -> MessageRef {
+        let message = self.row.message;
+        self.history.ledger.sends.push(self.row);
+        message
+    }
+}
+
+impl Reading<'_> {
+    pub(super) fn by_drain(mut self) -> Self {
+        self.page.kind = CatchUpKind::Drain;
+        self
+    }
+
+    pub(super) fn after(mut self, position: u64) -> Self {
+        self.page.after = Some(Position(position));
+        self
+    }
+
+    /// Its rows are these messages, which are stored already.
+    pub(super) fn shows(mut self, messages: &[MessageRef]) -> Self {
+        for message in messages {
+            let position = Position(self.history.positions[message]);
+            self.page.lowest = Some(self.page.lowest.map_or(position, |lowest| lowest.min(position)));
+            self.page.highest = self.page.highest.max(Some(position));
+            self.page.messages.insert(message.index);
+        }
+        self
+    }
+
+    /// A row in which no message was recognised.
+    pub(super) fn unrecognised(mut self, server_id: &str) -> Self {
+        self.page.unrecognised.push(server_id.into());
+        self
+    }
+
+    pub(super) fn repeating(mut self, rows: u32) -> Self {
+        self.page.repeated_rows = rows;
+        self
+    }
+
+    pub(super) fn stuck(mut self) -> Self {
+        self.page.stuck = true;
+        self
+    }
+
+    /// More follows.
+    pub(super) fn more(self) {
+        let Self { history, page } = self;
+        let window = history.log(page.reader.0).window_mut(page.channel).expect("a member");
+        for index in page.messages.iter() {
+            window.read(index, page.kind);
+        }
+        window.cursor = window.cursor.max(page.highest);
+        history.ledger.pages.push(page);
+    }
+
+    /// The target says that nothing follows.
+    pub(super) fn end(mut self) {
+        self.page.last = true;
+        let (reader, channel, written_us) = (self.page.reader, self.page.channel, self.page.written_us);
+        let history = self.history;
+        Reading { history: &mut *history, page: self.page }.more();
+        let window = history.log(reader.0).window_mut(channel).expect("a member");
+        window.reached_end_us = window.reached_end_us.max(Some(written_us));
+    }
+}
+
+/// A row of a final read.
+pub(super) fn row(position: u64, message: Option<MessageRef>, text: RowText) -> HistoryRow {
+    HistoryRow { server_id: position.to_string().into(), position: Position(position), message, text }
+}

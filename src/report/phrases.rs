@@ -1,0 +1,242 @@
+//! What a summary says, piece by piece: the same words in the terminal and in
+//! Markdown.
+
+use super::figures::{count, counted, duration, instant, long_duration, rate, short_count};
+use crate::judge::{Example, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict};
+use crate::model::FindingKind;
+use crate::plan::{ArrivalProcess, PhaseKind, Range, RunPlan};
+
+/// "pass", "fail", "inconclusive".
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Inconclusive => "inconclusive",
+        Verdict::Fail => "fail",
+    }
+}
+
+/// The three parts of the verdict: correctness, thresholds, measurement.
+pub(super) fn verdict_parts(summary: &RunSummary) -> Vec<String> {
+    let mut parts = vec![format!("correctness {}", verdict(summary.correctness.verdict))];
+    let of = summary.thresholds.len();
+    let with = |passed| summary.thresholds.iter().filter(|threshold| threshold.passed == passed).count();
+    let (broken, open) = (with(Some(false)), with(None));
+    let noun = if of == 1 { "threshold" } else { "thresholds" };
+    if of > 0 {
+        parts.push(format!("{broken} of {of} {noun} broken"));
+    }
+    if open > 0 {
+        parts.push(format!("{open} undecided"));
+    }
+    parts.push(format!("measurement {}", if summary.measurement.valid { "valid" } else { "not valid" }));
+    if summary.interrupted {
+        parts.push("interrupted".to_owned());
+    }
+    parts
+}
+
+/// The load and the population of the plan, if the summary carries a plan that
+/// this version knows.
+pub(super) fn plan_parts(plan: &serde_json::Value) -> Vec<String> {
+    let Ok(plan) = serde_json::from_value::<RunPlan>(plan.clone()) else { return Vec::new() };
+    let process = match plan.arrival.process {
+        ArrivalProcess::Poisson => "Poisson",
+        ArrivalProcess::Constant => "constant",
+    };
+    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    let peak = rate(peak);
+    let peak = peak.trim_end_matches("/s").trim_end_matches(".0").trim_end_matches(".00");
+    let up_to = if plan.arrival.phases.iter().any(|phase| phase.kind == PhaseKind::Ramp) { "up to " } else { "" };
+    let Range { min, max } = plan.population.members;
+    let members = if min == max { count(max.into()) } else { format!("{}–{}", count(min.into()), count(max.into())) };
+    let warm_up = plan.arrival.warm_up_us();
+    let load = long_duration(plan.arrival.duration_us() - warm_up);
+    vec![
+        "open loop".to_owned(),
+        format!("{up_to}{peak} msg/s {process}, seed {}", plan.seed),
+        counted(plan.population.users.into(), "user"),
+        format!("{} × {members}", counted(plan.population.channels.into(), "channel")),
+        if warm_up > 0 { format!("{} warm-up + {load}", long_duration(warm_up)) } else { load },
+    ]
+}
+
+/// The findings in the order of their vocabulary, and then whatever else the
+/// summary names.
+pub(super) fn findings_in_order(summary: &RunSummary) -> Vec<(&str, &FindingSummary)> {
+    let known = FindingKind::ALL.iter().filter_map(|kind| summary.findings.get_key_value(kind.name()));
+    let others = summary.findings.iter().filter(|(name, _)| FindingKind::from_name(name).is_none());
+    known.chain(others).map(|(name, finding)| (name.as_str(), finding)).collect()
+}
+
+/// "5 of 5,236 acknowledged messages are not in history", with the parts where
+/// it has some. Never a percentage.
+pub(super) fn finding_sentence(name: &str, finding: &FindingSummary) -> String {
+    let (number, of) = (count(finding.count), count(finding.of));
+    let parts = [finding.of_what.clone(), predicate(name).to_owned(), split(finding)];
+    let rest: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{number} of {of} {}", rest.join(" "))
+}
+
+/// "(away 404, missed 12)": the parts that are not zero, or nothing.
+fn split(finding: &FindingSummary) -> String {
+    let parts = finding.split.iter().filter(|(_, part)| **part > 0);
+    let parts: Vec<String> = parts.map(|(name, part)| format!("{} {}", name.replace('_', " "), count(*part))).collect();
+    if parts.is_empty() { String::new() } else { format!("({})", parts.join(", ")) }
+}
+
+/// The reasons of the verdict on correctness that are not a finding's own
+/// sentence, and those against the measurement.
+pub(super) fn reasons(summary: &RunSummary) -> Vec<&str> {
+    let violated: Vec<String> = summary
+        .findings
+        .iter()
+        .filter(|(_, finding)| finding.count > 0 && finding.class == FindingClass::Zero)
+        .map(|(name, _)| format!("({name})"))
+        .collect();
+    let is_finding = |reason: &&String| violated.iter().any(|name| reason.ends_with(name));
+    let correctness = summary.correctness.reasons.iter().filter(|reason| !is_finding(reason));
+    correctness.chain(&summary.measurement.reasons).map(String::as_str).collect()
+}
+
+/// What is said of the instances of a finding: "… acknowledged messages are
+/// not in history".
+pub(super) fn predicate(name: &str) -> &'static str {
+    use FindingKind::*;
+    let Some(kind) = FindingKind::from_name(name) else { return "" };
+    match kind {
+        Vanished => "are gone from the final reads",
+        AckedLost | SilentLoss => "are not in history",
+        Phantom => "are stored nowhere",
+        RejectedStored => "are in history all the same",
+        StoreDuplicates => "are surplus copies in history",
+        AckIdentity => "were acknowledged with an id that is not theirs",
+        Foreign => "were never sent",
+        Corrupt => "have another body than the one that was sent",
+        Leaked => "went to subscribers that are not entitled to them",
+        Unhealed => "were passed over by catch-up",
+        PageAnomaly => "contradict each other",
+        SenderOrder => "stand before a message that had been acknowledged earlier",
+        StaleRead => "were not on a page that had to show them",
+        LiveMissed => "did not come live",
+        Healed => "were obtained from history only",
+        Unresolved => "were not obtained",
+        LiveDuplicates => "are further copies",
+        LiveReordered => "arrived out of order",
+        UnknownStored => "are in history",
+        UnknownAbsent => "are not in history",
+        Unverifiable => "lie in a range that the target declares truncated",
+    }
+}
+
+/// The pieces of an example, as the server's words stand in the summary: to be
+/// made safe by the renderer.
+pub(super) fn example_parts(example: &Example) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut add = |part: Option<String>| parts.extend(part);
+    add(example.key.as_ref().map(|key| format!("key {key}")));
+    add(example.channel.map(|channel| format!("channel {channel}")));
+    add(example.index.map(|index| format!("index {index}")));
+    add(example.sender.map(|sender| format!("sender u{sender}")));
+    add(example.subscriber.map(|subscriber| format!("subscriber u{subscriber}")));
+    for id in &example.server_ids {
+        add(Some(format!("id {id}")));
+    }
+    add(example.intended_us.map(|at| format!("intended {}", instant(at))));
+    add(example.acknowledged_us.map(|at| format!("acknowledged {}", instant(at))));
+    add(example.seen_us.map(|at| format!("seen {}", instant(at))));
+    add((!example.note.is_empty()).then(|| example.note.clone()));
+    parts
+}
+
+/// How many examples a report shows; all stand in `findings.csv`.
+pub(super) fn examples_shown(class: FindingClass) -> usize {
+    match class {
+        FindingClass::Zero => 3,
+        FindingClass::Rate => 1,
+        FindingClass::Info => 0,
+    }
+}
+
+/// The line that stands for everything that is zero.
+pub(super) fn zero_line(summary: &RunSummary) -> String {
+    let checked: Vec<_> = summary.findings.values().filter(|finding| finding.checked).collect();
+    let of_class_zero: Vec<_> = checked.iter().filter(|finding| finding.class == FindingClass::Zero).collect();
+    let violated = of_class_zero.iter().filter(|finding| finding.count > 0).count();
+    let all = format!("{} of {} findings checked", checked.len(), summary.findings.len());
+    match (of_class_zero.len(), violated) {
+        (0, _) => all,
+        (_, 0) => format!("{all}; all {} of class zero are 0", of_class_zero.len()),
+        (of, _) => format!("{all}; {} of {of} of class zero are 0", of - violated),
+    }
+}
+
+/// A column of the table of latencies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+    Count,
+}
+
+impl Column {
+    pub(super) const ALL: [Column; 6] =
+        [Column::P50, Column::P90, Column::P99, Column::P999, Column::Max, Column::Count];
+
+    pub(super) fn head(self) -> &'static str {
+        match self {
+            Column::P50 => "p50",
+            Column::P90 => "p90",
+            Column::P99 => "p99",
+            Column::P999 => "p99.9",
+            Column::Max => "max",
+            Column::Count => "n",
+        }
+    }
+
+    /// The cell: "n/a" without enough samples, "≥" where unfinished messages
+    /// make it a lower bound.
+    pub(super) fn cell(self, latency: &LatencySummary) -> String {
+        let (value, name) = match self {
+            Column::P50 => (latency.p50, "p50"),
+            Column::P90 => (latency.p90, "p90"),
+            Column::P99 => (latency.p99, "p99"),
+            Column::P999 => (latency.p999, "p999"),
+            Column::Max => (latency.max, "max"),
+            Column::Count => return short_count(latency.count),
+        };
+        let bound = if latency.lower_bounds.iter().any(|bound| bound == name) { "≥" } else { "" };
+        value.map_or_else(|| "n/a".to_owned(), |value| format!("{bound}{}", duration(value)))
+    }
+}
+
+/// The state of the sender's messages: names and counts, which sum up to
+/// `intended`.
+pub(super) fn message_sum(summary: &RunSummary) -> (u64, Vec<(&'static str, u64, String)>) {
+    let ledger = &summary.ledger;
+    let stored = summary.findings.get("unknown_stored").filter(|finding| finding.checked && ledger.unknown > 0);
+    let stored = stored.map_or_else(String::new, |finding| format!("({} stored)", count(finding.count)));
+    let parts = vec![
+        ("acknowledged", ledger.acknowledged, String::new()),
+        ("rejected", ledger.rejected, String::new()),
+        ("unknown", ledger.unknown, stored),
+        ("written", ledger.written, String::new()),
+        ("unattempted", ledger.unattempted, String::new()),
+    ];
+    (ledger.intended, parts)
+}
+
+/// The same for deliveries, which sum up to `entitled`.
+pub(super) fn delivery_sum(summary: &RunSummary) -> (u64, Vec<(&'static str, u64, String)>) {
+    let ledger = &summary.ledger;
+    let split = summary.findings.get("healed").map(split).unwrap_or_default();
+    let parts = vec![
+        ("live", ledger.live_deliveries, String::new()),
+        ("healed", ledger.healed, split),
+        ("unhealed", ledger.unhealed, String::new()),
+        ("unresolved", ledger.unresolved, String::new()),
+    ];
+    (ledger.entitled_deliveries, parts)
+}

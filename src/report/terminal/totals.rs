@@ -1,0 +1,80 @@
+//! LEDGER, LOAD, SOCKETS, FAULTS, GENERATOR: a line or two each.
+
+use super::{Style, TEXT_MAX, joined};
+use crate::judge::RunSummary;
+use crate::report::figures::{count, counted, duration, memory, percent, rate};
+use crate::report::phrases::{delivery_sum, message_sum};
+use crate::report::safe_text::plain;
+use crate::report::wrap::tied;
+
+pub(super) fn section(summary: &RunSummary, style: Style) -> String {
+    let mut text = style.labelled("LEDGER", &sum("intended", message_sum(summary)));
+    text.push_str(&style.labelled("", &sum("entitled", delivery_sum(summary))));
+    text.push_str(&style.labelled("LOAD", &joined(load(summary))));
+    text.push_str(&style.labelled("SOCKETS", &joined(sockets(summary))));
+    for fault in &summary.faults {
+        text.push_str(&style.labelled("FAULT", &plain(&fault_text(fault), TEXT_MAX)));
+    }
+    text.push_str(&style.labelled("GENERATOR", &joined(generator(summary))));
+    text
+}
+
+/// "intended 6,025 = acknowledged 6,001 + …". A sum that is wrong is shown as
+/// what it is.
+fn sum(name: &str, (total, parts): (u64, Vec<(&'static str, u64, String)>)) -> String {
+    let added: u64 = parts.iter().map(|(_, part, _)| *part).sum();
+    let sign = if added == total { "=" } else { "≠" };
+    let parts: Vec<String> =
+        parts.into_iter().map(|(name, part, note)| tied(format!("{name} {} {note}", count(part)).trim_end())).collect();
+    format!("{}\u{a0}{sign} {}", tied(&format!("{name} {}", count(total))), parts.join("\u{a0}+ "))
+}
+
+fn load(summary: &RunSummary) -> Vec<String> {
+    let rates = &summary.rates;
+    vec![
+        format!("offered {}", rate(rates.offered_per_s)),
+        format!("achieved {}", rate(rates.achieved_per_s)),
+        format!("delivered {}", rate(rates.delivered_per_s)),
+        counted(summary.ledger.attempts, "attempt"),
+        format!("{} retries", count(summary.ledger.retries)),
+    ]
+}
+
+fn sockets(summary: &RunSummary) -> Vec<String> {
+    let ledger = &summary.ledger;
+    vec![
+        counted(ledger.subscribers, "subscriber"),
+        counted(ledger.connections, "connection"),
+        counted(ledger.connections.saturating_sub(ledger.subscribers), "reconnect"),
+        counted(ledger.catch_up_pages, "catch-up page"),
+    ]
+}
+
+fn generator(summary: &RunSummary) -> Vec<String> {
+    let generator = &summary.generator;
+    let mut parts = vec![if summary.measurement.valid { "ok".to_owned() } else { "not ok".to_owned() }];
+    parts.extend(generator.lag_p99_us.map(|lag| format!("lag p99 {}", duration(lag))));
+    parts.push(format!("CPU {}", percent(generator.cpu_fraction)));
+    let late = generator.workers.iter().map(|worker| worker.canary_worst_us).max().unwrap_or(0);
+    if late > 0 {
+        parts.push(format!("canary {} late", duration(late)));
+    }
+    parts.push(counted(generator.descriptors, "descriptor"));
+    parts.push(memory(generator.rss_bytes));
+    if generator.exhausted > 0 {
+        parts.push(format!("{} connections refused for want of descriptors or ports", count(generator.exhausted)));
+    }
+    parts
+}
+
+/// A fault as its words: what is no text is shown as JSON.
+fn fault_text(fault: &serde_json::Value) -> String {
+    let word = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match fault {
+        serde_json::Value::Object(fields) => {
+            let parts: Vec<String> = fields.iter().map(|(name, value)| format!("{name} {}", word(value))).collect();
+            parts.join(" · ")
+        }
+        other => word(other),
+    }
+}

@@ -1,0 +1,25 @@
+//! `summary.json` and its published schema.
+
+use super::{ResultsError, RunFolder};
+use crate::judge::RunSummary;
+
+const SUMMARY: &str = "summary.json";
+
+impl RunFolder {
+    /// Writes `summary.json` and `findings.csv`.
+    pub fn write_summary(&self, summary: &RunSummary) -> Result<(), ResultsError> {
+        self.write_findings(summary)?;
+        self.write_json(SUMMARY, summary)
+    }
+
+    /// Reads `summary.json`; a killed run has none.
+    pub fn read_summary(&self) -> Result<RunSummary, ResultsError> {
+        self.read_json(SUMMARY)
+    }
+}
+
+/// The JSON schema of `summary.json`: what the file `summary.schema.json`
+/// beside the runs says.
+pub fn summary_schema() -> serde_json::Value {
+    schemars::schema_for!(RunSummary).to_value()
+}
