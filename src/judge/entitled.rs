@@ -41,15 +41,18 @@ pub(super) struct LiveInterval {
 }
 
 impl LiveInterval {
-    /// The intervals of a subscriber, by time.
+    /// The intervals of a subscriber, by time. A connection of which nobody
+    /// noticed the end ends where the next one begins, so that no message lies
+    /// in two.
     pub(super) fn of(log: &SubscriberLog, ended_us: u64, margin_us: u64) -> Vec<Self> {
-        let interval = |connection: &Connection| {
-            let noticed_us = connection.noticed_us.unwrap_or(ended_us);
+        let mut connections: Vec<&Connection> = log.connections.iter().collect();
+        connections.sort_by_key(|connection| connection.armed_us);
+        let next_armed = connections.iter().skip(1).map(|next| next.armed_us).chain([u64::MAX]);
+        let interval = |(connection, next_us): (&&Connection, u64)| {
+            let noticed_us = connection.noticed_us.unwrap_or(ended_us).min(next_us);
             Self { armed_us: connection.armed_us, noticed_us, until_us: noticed_us.checked_sub(margin_us) }
         };
-        let mut intervals: Vec<Self> = log.connections.iter().map(interval).collect();
-        intervals.sort_by_key(|interval| interval.armed_us);
-        intervals
+        connections.iter().zip(next_armed).map(interval).collect()
     }
 
     /// The interval in which a message should have come live.

@@ -66,6 +66,11 @@ impl Samples {
         self.0.get(&kind)?.quantile(quantile)
     }
 
+    /// How many samples there are, bounds included.
+    pub(super) fn count(&self, kind: LatencyKind) -> u64 {
+        self.0.get(&kind).map_or(0, |sample| sample.all.len())
+    }
+
     /// The figures of the summary by name.
     pub(super) fn summaries(&self, withheld: bool) -> BTreeMap<String, LatencySummary> {
         self.0.iter().map(|(kind, sample)| (kind.name().to_owned(), sample.summary(withheld))).collect()

@@ -7,6 +7,7 @@ mod order;
 mod pages;
 mod plan;
 mod stored;
+mod thresholds;
 mod verdicts;
 mod whole;
 

@@ -1,9 +1,12 @@
 //! What came of each threshold. A threshold without data, or on latencies that
-//! are withheld, is not passed and not broken: it makes the run inconclusive.
+//! are withheld, is neither passed nor broken: it makes the run inconclusive.
 
-use super::latency::Samples;
+use super::expression::{Comparison, Metric, Threshold};
+use super::latency::{Samples, samples_needed};
+use super::measurement::share;
 use super::summary::{FindingSummary, LedgerCounts, Rates, ThresholdOutcome};
-use crate::model::FindingKind;
+use super::verdict::grouped;
+use crate::model::{FindingKind, LatencyKind};
 use std::collections::BTreeMap;
 
 /// The figures that thresholds can name.
@@ -20,10 +23,135 @@ pub(super) struct Figures<'f> {
     pub(super) withheld: bool,
 }
 
+/// A figure as far as it is known.
+struct Figure {
+    value: Option<f64>,
+    shown: String,
+    /// Whether the truth may be greater than the value.
+    at_least: bool,
+    /// Whether it may decide a threshold.
+    usable: bool,
+}
+
 /// Judges the thresholds of the plan in their order.
 pub(super) fn judge(thresholds: &[String], figures: &Figures) -> Vec<ThresholdOutcome> {
-    let _ = figures;
-    let outcome =
-        |expr: &String| ThresholdOutcome { expr: expr.clone(), value: None, shown: "no data".to_owned(), passed: None };
-    thresholds.iter().map(outcome).collect()
+    thresholds.iter().map(|expr| outcome(expr, figures)).collect()
+}
+
+fn outcome(expr: &str, figures: &Figures) -> ThresholdOutcome {
+    let expr = expr.to_owned();
+    let Some(threshold) = Threshold::parse(&expr) else {
+        return ThresholdOutcome { expr, value: None, shown: "not a threshold".to_owned(), passed: None };
+    };
+    let figure = figures.figure(&threshold.metric);
+    let passed = figure.value.filter(|_| figure.usable).and_then(|value| decide(&threshold, value, figure.at_least));
+    ThresholdOutcome { expr, value: figure.value, shown: figure.shown, passed }
+}
+
+/// A lower bound decides only what no greater value could turn round.
+fn decide(threshold: &Threshold, value: f64, at_least: bool) -> Option<bool> {
+    let holds = threshold.op.holds(value, threshold.value);
+    match threshold.op {
+        _ if !at_least => Some(holds),
+        Comparison::Less | Comparison::LessOrEqual => (!holds).then_some(false),
+        Comparison::Greater | Comparison::GreaterOrEqual => holds.then_some(true),
+        Comparison::Equal => (value > threshold.value).then_some(false),
+    }
+}
+
+impl Figure {
+    fn known(value: f64, shown: String) -> Self {
+        Self { value: Some(value), shown, at_least: false, usable: true }
+    }
+
+    fn missing(why: String) -> Self {
+        Self { value: None, shown: why, at_least: false, usable: false }
+    }
+}
+
+impl Figures<'_> {
+    fn figure(&self, metric: &Metric) -> Figure {
+        match metric {
+            Metric::Latency { kind, quantile } => self.latency(*kind, *quantile),
+            Metric::FindingCount(kind) => match self.finding(*kind) {
+                Ok(finding) => Figure::known(finding.count as f64, of(finding.count, finding.of, &finding.of_what)),
+                Err(missing) => missing,
+            },
+            Metric::FindingShare(kind) => match self.finding(*kind) {
+                Ok(finding) => share_of(finding.count, finding.of, &finding.of_what),
+                Err(missing) => missing,
+            },
+            Metric::Ledger(name) => named(self.counts, name),
+            Metric::Rate(name) => named(self.rates, name),
+            Metric::ErrorShare => {
+                let counts = self.counts;
+                let left = counts.intended - counts.unattempted;
+                share_of(counts.rejected + counts.unknown, left, "messages that left")
+            }
+        }
+    }
+
+    fn latency(&self, kind: LatencyKind, quantile: f64) -> Figure {
+        let Some(found) = self.samples.quantile(kind, quantile) else {
+            let (samples, needed) = (grouped(self.samples.count(kind)), grouped(samples_needed(quantile)));
+            return Figure::missing(format!("no data: {samples} samples, and {needed} are needed"));
+        };
+        let mark = if found.at_least { "≥ " } else { "" };
+        let withheld = if self.withheld { ", withheld: the measurement is not valid" } else { "" };
+        Figure {
+            value: Some(found.value_us as f64),
+            shown: format!("{mark}{}{withheld}", duration(found.value_us)),
+            at_least: found.at_least,
+            usable: !self.withheld,
+        }
+    }
+
+    fn finding(&self, kind: FindingKind) -> Result<&FindingSummary, Figure> {
+        let Some(finding) = self.findings.get(&kind) else {
+            return Err(Figure::missing("no data".to_owned()));
+        };
+        match &finding.unchecked_because {
+            Some(reason) => Err(Figure::missing(format!("not checked: {reason}"))),
+            None => Ok(finding),
+        }
+    }
+}
+
+/// A figure of the summary by its name there.
+fn named(figures: &impl serde::Serialize, name: &str) -> Figure {
+    let all = serde_json::to_value(figures).unwrap_or_default();
+    match all.get(name).and_then(|value| Some((value.as_f64()?, value.as_u64()))) {
+        Some((value, Some(whole))) => Figure::known(value, grouped(whole)),
+        Some((value, None)) => Figure::known(value, format!("{value:.1}")),
+        None => Figure::missing("no data".to_owned()),
+    }
+}
+
+fn share_of(part: u64, whole: u64, what: &str) -> Figure {
+    if whole == 0 {
+        return Figure::missing(format!("no data: no {what}"));
+    }
+    let value = share(part, whole);
+    Figure::known(value, format!("{:.3} % ({})", value * 100.0, of(part, whole, what)))
+}
+
+fn of(part: u64, whole: u64, what: &str) -> String {
+    format!("{} of {} {what}", grouped(part), grouped(whole))
+}
+
+/// Three digits of µs, ms or s.
+fn duration(us: u64) -> String {
+    let (value, unit) = match us {
+        0..1_000 => return format!("{us} µs"),
+        1_000..1_000_000 => (us as f64 / 1e3, "ms"),
+        _ => (us as f64 / 1e6, "s"),
+    };
+    let digits = if value < 10.0 {
+        2
+    } else if value < 100.0 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.digits$} {unit}")
 }

@@ -169,6 +169,18 @@ fn the_edges_of_a_live_interval() {
 }
 
 #[test]
+fn a_connection_whose_end_nobody_noticed_ends_where_the_next_begins() {
+    let mut history = History::new();
+    history.listening(50, &[0]);
+    history.connected(50, 10_000);
+    for at_ms in [5_000, 9_500, 15_000] {
+        history.said(1, 0, at_ms);
+    }
+    let finding = history.judge().findings["live_missed"].clone();
+    assert_eq!((finding.count, finding.of), (2, 2), "the second lies within the margin, the third in one interval");
+}
+
+#[test]
 fn the_count_of_what_should_have_come_is_that_of_each_message() {
     // Messages of many lengths against connections of many lengths: the sum by
     // prefix counts equals the sum of single decisions.

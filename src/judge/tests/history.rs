@@ -26,7 +26,7 @@ pub(super) struct History {
     positions: BTreeMap<MessageRef, u64>,
     reads: BTreeMap<u32, (u64, u64)>,
     failed: Vec<(u32, u32)>,
-    truncated_before: BTreeMap<u32, u64>,
+    truncated_before: BTreeMap<(u32, u32), u64>,
     repeated: Vec<(u32, u32, u64)>,
     stuck: Vec<(u32, u32)>,
 }
@@ -127,7 +127,14 @@ impl History {
 
     /// The target declares everything before a position truncated.
     pub(super) fn truncated(&mut self, channel: u32, before: u64) {
-        self.truncated_before.insert(channel, before);
+        for number in self.reads.keys().copied().collect::<Vec<_>>() {
+            self.truncated_in(number, channel, before);
+        }
+    }
+
+    /// It says so in one final read.
+    pub(super) fn truncated_in(&mut self, number: u32, channel: u32, before: u64) {
+        self.truncated_before.insert((channel, number), before);
     }
 
     /// A final read returned a row more than once.
@@ -243,7 +250,7 @@ impl History {
                     rows,
                     repeated: repeated.map(|(.., position)| position.to_string().into()).collect(),
                     stuck_pages: self.stuck.iter().filter(|stuck| **stuck == (number, channel)).count() as u32,
-                    truncated_before: self.truncated_before.get(&channel).copied().map(Position),
+                    truncated_before: self.truncated_before.get(&(channel, number)).copied().map(Position),
                 });
             }
         }

@@ -16,7 +16,7 @@ fn a_clean_history_has_no_finding() {
     });
     assert_eq!((summary.exit_code, &summary.correctness.reasons[..]), (0, &[][..]));
     assert_eq!((summary.ledger.intended, summary.ledger.stored, summary.ledger.live_deliveries), (3, 3, 3));
-    assert_eq!(summary.findings["acked_lost"].of, 3);
+    assert_eq!((summary.findings["acked_lost"].of, summary.findings["vanished"].of), (3, 3));
 }
 
 #[test]
@@ -38,11 +38,16 @@ fn acked_lost() {
     assert_eq!(summary.exit_code, 97);
     assert_eq!(summary.correctness.reasons[0], "2 of 4 acknowledged messages are not in history (acked_lost)");
 
-    check("a later unknown message that is stored proves no order", &[("acked_lost", 1), ("unknown_stored", 1)], |h| {
-        h.send(1, 0, 1_000).acked(1_010, 1_000);
-        let later = h.send(1, 0, 2_000).unknown(2_010);
-        h.stored(later, 2_000);
-    });
+    let summary = check(
+        "a later unknown message that is stored proves no order",
+        &[("acked_lost", 1), ("unknown_stored", 1)],
+        |h| {
+            h.send(1, 0, 1_000).acked(1_010, 1_000);
+            let later = h.send(1, 0, 2_000).unknown(2_010);
+            h.stored(later, 2_000);
+        },
+    );
+    assert_eq!(part(&summary, "acked_lost", "at_the_end"), 1);
     check("another sender's later message does not make it the middle", &[("acked_lost", 1)], |h| {
         h.send(1, 0, 1_000).acked(1_010, 1_000);
         h.said(2, 0, 2_000);
@@ -131,6 +136,12 @@ fn retention_is_not_loss() {
         h.truncated(0, 2_000);
     });
     assert!(summary.correctness.reasons.iter().any(|reason| reason.contains("unverifiable")));
+    check("one of the reads declares it", &[("acked_lost", 1), ("unverifiable", 1)], |h| {
+        h.send(1, 0, 1_000).acked(1_010, 1_000);
+        h.send(1, 0, 2_000).acked(2_010, 2_000);
+        h.truncated_in(1, 0, 2_000);
+        h.truncated_in(2, 0, 500);
+    });
     check("without a position nobody can tell", &[("unverifiable", 1)], |h| {
         h.send(1, 0, 1_000).acked_as(1_010, None, "a");
         h.truncated(0, 2_000);

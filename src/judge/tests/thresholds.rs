@@ -1,0 +1,85 @@
+//! What comes of thresholds.
+
+use super::history::History;
+use crate::model::LatencyKind;
+
+/// Ten messages pushed to one subscriber; two more were never acknowledged and
+/// gave up after 30 s. 1,000 catch-ups took 5 ms each.
+fn history() -> History {
+    let mut history = History::new();
+    history.listening(50, &[0]);
+    for at_ms in 1..=10 {
+        let message = history.said(1, 0, at_ms * 1_000);
+        history.pushed(50, message);
+    }
+    history.send(1, 0, 20_000).unknown(50_000);
+    history.send(1, 0, 20_000).unknown(50_000);
+    history.send(1, 0, 20_000).unattempted();
+    history.plan.measurement.achieved_share = 0.5;
+    history.latencies.histogram_mut(LatencyKind::Heal).record_n(5_000, 1_000).unwrap();
+    history
+}
+
+#[test]
+fn a_threshold_passes_breaks_or_has_no_data() {
+    for (expr, passed, shown, reason) in [
+        ("heal.p99 < 6ms", Some(true), "5.00 ms", "enough samples"),
+        ("heal.p99 < 5ms", Some(false), "5.00 ms", "not less"),
+        ("heal.p99 <= 5.003ms", Some(true), "5.00 ms", "the greatest value of its bucket"),
+        ("heal.p99.9 < 6ms", None, "no data: 1,000 samples, and 3,688 are needed", "too few for this quantile"),
+        ("notice.max < 1s", None, "no data: 0 samples, and 1 are needed", "no sample at all"),
+        ("ack.p50 < 1s", Some(true), "10.0 ms", "below every bound"),
+        ("ack.max < 60s", None, "≥ 30.0 s", "it may be longer"),
+        ("ack.max < 20s", Some(false), "≥ 30.0 s", "longer still would break it too"),
+        ("ack.max > 20s", Some(true), "≥ 30.0 s", "longer still would hold too"),
+        ("ack.max > 60s", None, "≥ 30.0 s", "it may hold"),
+        ("ack.max == 20s", Some(false), "≥ 30.0 s", "it is longer"),
+        ("ack.max == 60s", None, "≥ 30.0 s", "it may be"),
+        ("findings.acked_lost == 0", Some(true), "0 of 10 acknowledged messages", "nothing is lost"),
+        ("findings.unknown_absent < 2", Some(false), "2 of 2 unknown messages", "two are open"),
+        ("findings.live_missed.share < 1%", Some(true), "0.000 % (0 of 10 deliveries", "all came"),
+        ("findings.rejected_stored.share < 1%", None, "no data: no rejected messages", "of nothing"),
+        ("ledger.unattempted <= 1", Some(true), "1", "a count by its name"),
+        ("rates.achieved_per_s > 1", Some(false), "0.2", "10 in a minute"),
+        ("error_share < 1%", Some(false), "16.667 % (2 of 12 messages that left)", "what never left is not an error"),
+        ("nonsense", None, "not a threshold", "the plan should have refused it"),
+    ] {
+        let mut history = history();
+        history.plan.thresholds = vec![expr.to_owned()];
+        let summary = history.judge();
+        let outcome = &summary.thresholds[0];
+        assert_eq!((outcome.passed, outcome.expr.as_str()), (passed, expr), "{reason}: {}", outcome.shown);
+        assert!(outcome.shown.starts_with(shown), "{reason}: {}", outcome.shown);
+        let code = match passed {
+            Some(true) => 0,
+            Some(false) => 99,
+            None => 3,
+        };
+        assert_eq!(summary.exit_code, code, "{expr}: {:?}", summary.correctness.reasons);
+    }
+}
+
+#[test]
+fn withheld_latencies_decide_nothing_and_counts_still_do() {
+    let mut history = history();
+    history.record.generator.throttled = 1;
+    history.plan.thresholds = vec!["heal.p99 < 1ms".to_owned(), "findings.acked_lost == 0".to_owned()];
+    let summary = history.judge();
+    assert_eq!(summary.thresholds.iter().map(|outcome| outcome.passed).collect::<Vec<_>>(), [None, Some(true)]);
+    assert_eq!((summary.thresholds[0].value.is_some(), summary.exit_code), (true, 3), "printed, and barred");
+    assert!(summary.thresholds[0].shown.contains("withheld"), "{}", summary.thresholds[0].shown);
+    history.plan.thresholds.remove(0);
+    assert_eq!(history.judge().exit_code, 0, "no latency was asked for");
+    history.send(1, 0, 21_000).acked(21_010, 21_000);
+    assert_eq!(history.judge().exit_code, 97, "a proven loss holds even when the measurement is not valid");
+}
+
+#[test]
+fn what_cannot_be_checked_is_never_a_pass() {
+    let mut history = history();
+    history.plan.capabilities.explicit_membership = false;
+    history.plan.thresholds = vec!["findings.leaked == 0".to_owned()];
+    let summary = history.judge();
+    assert!(summary.thresholds[0].shown.starts_with("not checked: "), "{}", summary.thresholds[0].shown);
+    assert_eq!((summary.thresholds[0].passed, summary.exit_code), (None, 3));
+}
