@@ -6,10 +6,24 @@
 //! message is sent or judged.
 
 mod capabilities;
+mod churn;
+mod near;
+mod retry;
+mod roster;
 mod run_plan;
+mod schedule;
+mod threshold;
 
 pub use capabilities::Capabilities;
+pub use churn::{Disconnect, disconnects};
+pub use retry::next_attempt;
+pub use roster::Roster;
 pub use run_plan::{
     Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Phase,
     PhaseKind, Population, Range, RunPlan, Send, UserChoice,
 };
+pub use schedule::{ArrivalSchedule, Intended, expected_messages};
+pub use threshold::{Comparison, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
+
+#[cfg(test)]
+mod tests;
