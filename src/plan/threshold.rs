@@ -311,7 +311,10 @@ mod tests {
     fn wrong_ones() {
         for (text, error) in [
             ("ack.p98 < 1ms", "unknown metric \"ack.p98\"; did you mean ack.p90, ack.p99, ack.p50?"),
-            ("acked_lost == 0", "unknown metric \"acked_lost\"; did you mean findings.acked_lost?"),
+            (
+                "acked_lost == 0",
+                "unknown metric \"acked_lost\"; did you mean findings.acked_lost, findings.acked_lost.share?",
+            ),
             (
                 "findings.acked_losd.share < 1%",
                 "unknown metric \"findings.acked_losd.share\"; did you mean findings.acked_lost.share?",
