@@ -112,9 +112,9 @@ impl Lists<UserId> {
     }
 }
 
-/// The drawing of the members, in four passes over the channels: a sender
-/// each, a subscriber each, whoever is left without a channel, and then anybody
-/// until the channel has its size.
+/// The drawing of the members, in passes over the channels: a sender each, the
+/// other senders, a subscriber each, the other users, and then anybody until
+/// the channel has its size. As many senders as there are places find one.
 struct Draw {
     random: Random,
     users: u32,
@@ -146,9 +146,13 @@ impl Draw {
             taken: vec![0; population.channels as usize],
             placed: vec![false; population.users as usize],
         };
-        draw.place_a_sender_each(population.senders.min(population.users));
+        let senders = population.senders.min(population.users);
+        draw.place_a_sender_each(senders);
+        // A place is kept for a subscriber until senders need it.
+        draw.place_the_unplaced(0, senders, 1);
+        draw.place_the_unplaced(0, senders, 0);
         draw.place_a_subscriber_each(first_subscriber(population));
-        draw.place_the_unplaced(population.senders.min(population.users));
+        draw.place_the_unplaced(senders, population.users, 0);
         draw
     }
 
@@ -187,18 +191,21 @@ impl Draw {
         }
     }
 
-    /// A subscriber who is not the sender just placed: one's own message is no
-    /// delivery to somebody.
+    /// A subscriber for every channel in which nobody but its first sender is
+    /// one: one's own message is no delivery to somebody.
     fn place_a_subscriber_each(&mut self, first: u32) {
-        let unplaced: Vec<u32> =
-            self.shuffled(first, self.users).into_iter().filter(|user| !self.placed[*user as usize]).collect();
+        let mut unplaced = self.shuffled(first, self.users);
+        unplaced.retain(|user| !self.placed[*user as usize]);
         let mut unplaced = unplaced.into_iter();
         let count = self.users - first;
         for channel in 0..self.taken.len() {
-            if self.free(channel) == 0 || count == 0 {
+            let start = self.starts[channel];
+            let members = &self.items[start..start + self.taken[channel] as usize];
+            let has_one = members.iter().skip(1).any(|user| user.0 >= first);
+            if has_one || self.free(channel) == 0 || count == 0 {
                 continue;
             }
-            let sender = (self.taken[channel] > 0).then(|| self.items[self.starts[channel]].0);
+            let sender = members.first().map(|user| user.0);
             let Some(user) = unplaced.next().or_else(|| self.another(first, count, sender)) else { continue };
             self.place(channel, user);
         }
@@ -216,16 +223,16 @@ impl Draw {
         }
     }
 
-    /// Deals those who are in no channel to the free places, one a channel and
-    /// round; senders first, because a sender without a channel cannot send.
-    fn place_the_unplaced(&mut self, senders: u32) {
-        let mut order = self.shuffled(0, senders);
-        order.extend(self.shuffled(senders, self.users));
-        order.retain(|user| !self.placed[*user as usize]);
+    /// Deals those of the users from `low` to `high` − 1 who are in no channel
+    /// to the free places, one a channel and round, while more than `kept` of
+    /// the channel's places are free.
+    fn place_the_unplaced(&mut self, low: u32, high: u32, kept: u32) {
+        let mut waiting = self.shuffled(low, high);
+        waiting.retain(|user| !self.placed[*user as usize]);
+        let mut waiting = waiting.into_iter().peekable();
         let mut open: Vec<usize> = (0..self.taken.len()).collect();
-        let mut waiting = order.into_iter();
-        while !open.is_empty() {
-            open.retain(|channel| self.free(*channel) > 0);
+        while waiting.peek().is_some() && !open.is_empty() {
+            open.retain(|channel| self.free(*channel) > kept);
             for channel in &open {
                 let Some(user) = waiting.next() else { return };
                 self.place(*channel, user);
@@ -306,8 +313,11 @@ mod tests {
             let sizes = population.members.min.min(population.users)..=population.members.max.min(population.users);
             assert!(sizes.contains(&(members.len() as u32)), "{} members", members.len());
             assert!(members.iter().any(|user| roster.is_sender(*user)), "{channel} without a sender");
-            if members.len() > 1 && population.subscribers > 1 {
-                assert!(members.iter().any(|user| roster.is_subscriber(*user)), "{channel} without a subscriber");
+            let places_for_senders = population.channels * (population.members.min.min(population.users) - 1);
+            if members.len() > 1 && population.subscribers > 1 && population.senders <= places_for_senders {
+                let sender = members.iter().position(|user| roster.is_sender(*user)).unwrap();
+                let mut others = members.iter().enumerate().filter(|(place, _)| *place != sender);
+                assert!(others.any(|(_, user)| roster.is_subscriber(*user)), "{channel} without a subscriber");
             }
             for user in members {
                 assert!(roster.channels(*user).binary_search(&channel).is_ok());
@@ -320,8 +330,8 @@ mod tests {
             assert!(channels.windows(2).all(|pair| pair[0] < pair[1]));
         }
         assert_eq!(of_users, slots, "both views hold the same pairs");
-        let guaranteed = population.channels * population.members.min.min(population.users);
-        if population.senders <= guaranteed.saturating_sub(population.channels) {
+        let places = population.channels * population.members.min.min(population.users);
+        if population.senders <= places {
             assert!(roster.senders().all(|user| !roster.channels(user).is_empty()), "a sender without a channel");
         }
     }
@@ -356,8 +366,7 @@ mod tests {
         ] {
             let (plan, roster) = roster(users, channels, members, senders, subscribers);
             check(&plan, &roster);
-            let slots = channels as usize * members.0 as usize;
-            if slots >= users as usize + channels as usize {
+            if channels * members.0 >= users + channels {
                 let alone = (0..users).filter(|user| roster.channels(UserId(*user)).is_empty()).count();
                 assert_eq!(alone, 0, "{reason}");
             }
