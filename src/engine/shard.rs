@@ -275,7 +275,7 @@ mod tests {
         let mut sum = ones;
         sum.add(&ones);
         assert!(sum.fields_mut().iter().all(|field| **field == 2));
-        let fields = std::mem::size_of::<Counters>() / std::mem::size_of::<u64>();
+        let fields = size_of::<Counters>() / size_of::<u64>();
         assert_eq!(fields, sum.fields_mut().len(), "a field is missing in the list");
     }
 }

@@ -7,12 +7,12 @@
 
 mod capabilities;
 mod churn;
-#[cfg(test)]
-pub(crate) mod fixture;
+mod near;
 mod retry;
 mod roster;
 mod run_plan;
 mod schedule;
+mod threshold;
 
 pub use capabilities::Capabilities;
 pub use churn::{Disconnect, disconnects};
@@ -22,4 +22,8 @@ pub use run_plan::{
     Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Phase,
     PhaseKind, Population, Range, RunPlan, Send, UserChoice,
 };
-pub use schedule::{ArrivalSchedule, Intended};
+pub use schedule::{ArrivalSchedule, Intended, expected_messages};
+pub use threshold::{Comparison, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
+
+#[cfg(test)]
+mod tests;
