@@ -16,12 +16,84 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// One run: load, drain, judge, report
+    ///
+    /// Without a workload: ten seconds against the built-in server. The exit
+    /// code is 0 for a pass, 97 for a lost or duplicated message, 99 for a
+    /// broken threshold, 3 for an inconclusive run.
+    Run(RunArgs),
+    /// List the built-in profiles, or print one
+    Profiles(ProfilesArgs),
     /// Judge and render again from the files of a run
     ///
     /// Returns what the run returned. Reads the folder of a killed run too.
     Report(ReportArgs),
     /// The reference server: Slack-compatible, over SQLite.
     Serve(ServeArgs),
+}
+
+/// Arguments of `posthaste run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Built-in workload, or the path of a workload profile
+    #[arg(default_value = "quickstart")]
+    pub workload: String,
+    /// Built-in target profile, or the path of one
+    #[arg(long, default_value = "reference")]
+    pub target: String,
+    /// Where the target is, such as http://127.0.0.1:8080; without it the
+    /// built-in server is started
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Sends load to this host although it is neither loopback nor private
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// Replaces a value of the workload, such as send.attempts=1
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Virtual users
+    #[arg(long)]
+    pub users: Option<u32>,
+    /// Messages a second, of all users together
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// How long messages are sent, such as 30s or 5m
+    #[arg(long)]
+    pub duration: Option<String>,
+    /// Seed of the schedule, the membership and the disconnects
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Worker threads of the generator
+    #[arg(long)]
+    pub workers: Option<u16>,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// No live progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print summary.json on stdout, and nothing else
+    #[arg(long)]
+    pub json: bool,
+    /// Show the effective plan and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Plants a bug in the built-in server; see posthaste serve --help
+    #[arg(long, value_name = "NAME[=every]")]
+    pub defect: Vec<String>,
+    /// Has the built-in server lose the answer to every n-th stored message
+    #[arg(long, value_name = "every")]
+    pub lose_ack: Option<NonZeroU64>,
+    /// Has the built-in server log every instance of a planted bug
+    #[arg(long, value_name = "FILE")]
+    pub defect_log: Option<PathBuf>,
+}
+
+/// Arguments of `posthaste profiles`.
+#[derive(Debug, Args)]
+pub struct ProfilesArgs {
+    /// Prints this profile
+    pub name: Option<String>,
 }
 
 /// Arguments of `posthaste report`.

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Run(args) => commands::run::run(&args),
+        Command::Profiles(args) => commands::profiles::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Serve(args) => return commands::serve::run(args),
     };

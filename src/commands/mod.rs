@@ -1,5 +1,13 @@
 //! One file a command: wiring, and nothing else. Only here are the terminal,
 //! the environment and profiles on disk touched.
 
+pub mod profiles;
 pub mod report;
+pub mod run;
 pub mod serve;
+
+/// Words for the person at the terminal.
+#[allow(clippy::print_stderr, reason = "stderr is where a command speaks; stdout has its result alone")]
+fn complain(words: &str) {
+    eprintln!("posthaste: {words}");
+}

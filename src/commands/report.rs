@@ -4,7 +4,7 @@ use crate::cli::{ReportArgs, ReportFormat};
 use crate::exit_code;
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::{Latencies, RunRecord};
-use crate::plan::RunPlan;
+use crate::plan::profile::load_effective;
 use crate::report::{Style, markdown, terminal};
 use crate::results::{ResultsError, RunFolder, read_latencies, read_ledger};
 use anyhow::Context;
@@ -48,7 +48,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<u8> {
 /// Judges the files of a run: finished, interrupted or killed.
 pub fn judge_again(folder: &RunFolder) -> anyhow::Result<RunSummary> {
     let text = folder.read_plan()?;
-    let plan: RunPlan = toml::from_str(&text).with_context(|| folder.file("plan.toml").display().to_string())?;
+    let plan = load_effective(&text, &folder.file("plan.toml").display().to_string())?;
     let (ledger, record) = read_ledger(folder)?;
     let latencies = latencies_of(folder, &record)?;
     Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies }))

@@ -5,10 +5,10 @@ use super::clock::RunClock;
 use super::machine::Machine;
 use super::setup;
 use super::shard::{Counters, Shared};
-use super::telemetry::{Observer, Telemetry};
+use super::telemetry::{Moment, Observer, Telemetry};
 use super::worker::{self, Phase, Report, Start};
 use super::{EngineError, Job, Outcome, Stop, drain};
-use crate::ledger::{Ledger, RunRecord, WorkerFigures};
+use crate::ledger::{GeneratorFigures, Ledger, RunRecord, WorkerFigures};
 use crate::model::{KeyCodec, TextCodec};
 use crate::plan::{ArrivalSchedule, Roster};
 use serde_json::json;
@@ -221,13 +221,23 @@ impl<'a> Orchestrator<'a> {
             tick => {
                 self.telemetry.take(&tick);
                 self.end_interval(false);
-                let (now_us, subscribers) = (self.now_us(), u64::from(self.shared.plan.population.subscribers));
-                let (name, since_us, length_us) = (self.phase_name, self.phase_since_us, self.phase_length_us);
-                let snapshot = self.telemetry.snapshot(name, since_us, length_us, subscribers, now_us);
+                let figures = self.machine.figures();
+                let snapshot = self.telemetry.snapshot(&self.moment(&figures));
                 self.observer.snapshot(&snapshot);
             }
         }
         Ok(())
+    }
+
+    fn moment<'p>(&self, machine: &'p GeneratorFigures) -> Moment<'p> {
+        Moment {
+            now_us: self.now_us(),
+            phase: self.phase_name,
+            since_us: self.phase_since_us,
+            length_us: self.phase_length_us,
+            subscribers: u64::from(self.shared.plan.population.subscribers),
+            machine,
+        }
     }
 
     fn end_interval(&mut self, always: bool) {
@@ -236,7 +246,9 @@ impl<'a> Orchestrator<'a> {
             self.machine_sampled_us = now_us;
             self.machine.sample();
         }
-        self.telemetry.end_interval(self.phase_name, now_us, always, self.observer);
+        let figures = self.machine.figures();
+        let moment = self.moment(&figures);
+        self.telemetry.end_interval(&moment, always, self.observer);
     }
 
     /// Every subscriber connects before the first message is intended.
@@ -270,6 +282,7 @@ impl<'a> Orchestrator<'a> {
         let length_us = self.shared.plan.arrival.duration_us();
         let start_us = self.now_us() + START_DELAY_US;
         self.record.load_start_us = start_us;
+        self.observer.record(&self.record);
         self.command(Phase::Load(start_us));
         self.enter("load", Some(length_us + START_DELAY_US));
         // A worker that cannot keep up intends late; it gets time to.

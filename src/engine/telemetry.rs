@@ -3,7 +3,7 @@
 
 use super::shard::Counters;
 use super::worker::Report;
-use crate::ledger::{Latencies, Ledger, RunRecord};
+use crate::ledger::{GeneratorFigures, Latencies, Ledger, RunRecord};
 use std::collections::VecDeque;
 
 /// Is told what happens during a run, on the orchestrator's thread.
@@ -14,6 +14,9 @@ pub trait Observer {
     fn snapshot(&mut self, snapshot: &Snapshot);
     /// Something of note.
     fn event(&mut self, at_us: u64, kind: &str, detail: serde_json::Value);
+    /// What is known of the run before its first message: enough to read its
+    /// folder.
+    fn record(&mut self, record: &RunRecord);
     /// A worker's ledger so far, and what is known of the run: enough to
     /// report a run that is killed.
     fn checkpoint(&mut self, worker: usize, ledger: &Ledger, record: &RunRecord);
@@ -30,6 +33,12 @@ pub struct Interval {
     pub phase: &'static str,
     /// What it added; the levels as they are at its end.
     pub counters: Counters,
+    /// Subscribers of the plan.
+    pub subscribers: u64,
+    /// CPU time of the process since its start, in µs.
+    pub cpu_us: u64,
+    /// Largest resident memory so far, in bytes.
+    pub rss_bytes: u64,
 }
 
 /// How a run stands.
@@ -51,8 +60,26 @@ pub struct Snapshot {
     pub recent_us: u64,
     /// Latencies of the last seconds.
     pub recent_latencies: Latencies,
+    /// CPU time of the process since its start, in µs, as of the last second.
+    pub cpu_us: u64,
     /// Now, in µs since the start of the run.
     pub now_us: u64,
+}
+
+/// What the orchestrator knows beside the workers' reports.
+pub struct Moment<'p> {
+    /// Now, in µs since the start of the run.
+    pub now_us: u64,
+    /// The phase.
+    pub phase: &'static str,
+    /// When it began.
+    pub since_us: u64,
+    /// How long it lasts in µs, where that is known.
+    pub length_us: Option<u64>,
+    /// Subscribers of the plan.
+    pub subscribers: u64,
+    /// The machine's figures.
+    pub machine: &'p GeneratorFigures,
 }
 
 /// How many seconds count as recent.
@@ -115,8 +142,8 @@ impl Telemetry {
     }
 
     /// Ends the interval if it has lasted a second, or in any case.
-    pub fn end_interval(&mut self, phase: &'static str, now_us: u64, always: bool, observer: &mut dyn Observer) {
-        let length_us = now_us - self.interval_start_us;
+    pub fn end_interval(&mut self, moment: &Moment<'_>, always: bool, observer: &mut dyn Observer) {
+        let length_us = moment.now_us - self.interval_start_us;
         if length_us < INTERVAL_US && !always {
             return;
         }
@@ -129,7 +156,15 @@ impl Telemetry {
         } else if finished > 0 {
             self.failing_seconds = 0;
         }
-        let interval = Interval { start_us: self.interval_start_us, length_us, phase, counters };
+        let interval = Interval {
+            start_us: self.interval_start_us,
+            length_us,
+            phase: moment.phase,
+            counters,
+            subscribers: moment.subscribers,
+            cpu_us: moment.machine.cpu_us,
+            rss_bytes: moment.machine.rss_bytes,
+        };
         observer.interval(&interval, &self.interval_latencies);
         self.latencies.merge(&self.interval_latencies);
         let latencies = std::mem::take(&mut self.interval_latencies);
@@ -138,18 +173,11 @@ impl Telemetry {
             self.recent.pop_front();
         }
         self.at_interval_start = total;
-        self.interval_start_us = now_us;
+        self.interval_start_us = moment.now_us;
     }
 
     /// How the run stands.
-    pub fn snapshot(
-        &self,
-        phase: &'static str,
-        since_us: u64,
-        length_us: Option<u64>,
-        subscribers: u64,
-        now_us: u64,
-    ) -> Snapshot {
+    pub fn snapshot(&self, moment: &Moment<'_>) -> Snapshot {
         let (mut recent, mut recent_us, mut recent_latencies) = (Counters::default(), 0, Latencies::default());
         for (counters, length_us, latencies) in &self.recent {
             recent.add(counters);
@@ -157,15 +185,16 @@ impl Telemetry {
             recent_latencies.merge(latencies);
         }
         Snapshot {
-            phase,
-            elapsed_us: now_us.saturating_sub(since_us),
-            length_us,
+            phase: moment.phase,
+            elapsed_us: moment.now_us.saturating_sub(moment.since_us),
+            length_us: moment.length_us,
             total: self.total(),
-            subscribers,
+            subscribers: moment.subscribers,
             recent,
             recent_us,
             recent_latencies,
-            now_us,
+            cpu_us: moment.machine.cpu_us,
+            now_us: moment.now_us,
         }
     }
 }

@@ -39,9 +39,8 @@ pub struct Snapshot {
     pub queued: u64,
     /// Messages that ended unknown, since the start.
     pub unknown: u64,
-    /// Holes in what subscribers received so far: some fill later, and some
-    /// are no violation.
-    pub gaps: u64,
+    /// Messages that subscribers first obtained from history.
+    pub healed: u64,
     /// Subscribers that there are to be.
     pub subscribers: u64,
     /// Subscribers with a confirmed subscription.
@@ -237,7 +236,7 @@ fn state(snapshot: &Snapshot) -> Vec<String> {
         parts.push(format!("reconnecting {}", count(snapshot.reconnecting)));
     }
     parts.push(format!("in flight {}", count(snapshot.in_flight)));
-    parts.push(format!("gaps {}", count(snapshot.gaps)));
+    parts.push(format!("healed {}", count(snapshot.healed)));
     if snapshot.unknown > 0 {
         parts.push(format!("unknown {}", count(snapshot.unknown)));
     }
@@ -294,7 +293,7 @@ mod tests {
             in_flight: 12,
             queued: 3,
             unknown: 24,
-            gaps: 286,
+            healed: 286,
             subscribers: 5_000,
             connected: 4_988,
             reconnecting: 12,
@@ -307,7 +306,7 @@ mod tests {
         let expected = [
             "offered 2,000/s · achieved 2,000/s · delivered 100,018/s · CPU 38 % · queued 3",
             "ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs",
-            "connected 4,988/5,000 · reconnecting 12 · in flight 12 · gaps 286 · unknown 24",
+            "connected 4,988/5,000 · reconnecting 12 · in flight 12 · healed 286 · unknown 24",
         ];
         assert_eq!(lines(&snapshot(), 80), expected);
         let expected = [
@@ -326,7 +325,7 @@ mod tests {
         let expected = "\
             2:40 steady 2:31 of 5:00, 2:29 left · offered 2,000/s · achieved 2,000/s · delivered 100,018/s · \
             CPU 38 % · queued 3 · ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs · \
-            connected 4,988/5,000 · reconnecting 12 · in flight 12 · gaps 286 · unknown 24";
+            connected 4,988/5,000 · reconnecting 12 · in flight 12 · healed 286 · unknown 24";
         assert_eq!(plain_line(&snapshot(), 160_000_000), expected);
     }
 

@@ -1,0 +1,74 @@
+//! What a run is asked to do: profiles read, flags applied, addresses checked.
+
+use crate::cli::RunArgs;
+use crate::plan::profile::{Override, Resolved, find_built_in, load};
+use crate::target::{Address, TargetProfile, built_in_targets};
+use anyhow::{Context, bail};
+use std::path::Path;
+
+/// Everything that a run needs, valid.
+pub struct Inputs {
+    /// The plan with its origins.
+    pub resolved: Resolved,
+    /// The target's profile.
+    pub target: TargetProfile,
+    /// Where the target is; `None` for the built-in server.
+    pub address: Option<Address>,
+}
+
+/// Reads the inputs of a run. Every error is the user's to mend.
+pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
+    if args.url.is_some() && !(args.defect.is_empty() && args.lose_ack.is_none() && args.defect_log.is_none()) {
+        bail!(
+            "--defect, --defect-log and --lose-ack are for the built-in server; remove --url, or give them to posthaste serve"
+        );
+    }
+    let address = args.url.as_deref().map(Address::parse).transpose()?;
+    let target = target(&args.target)?;
+    let overrides = overrides(args)?;
+    let (text, file) = workload(&args.workload)?;
+    let resolved = load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?;
+    Ok(Inputs { resolved, target, address })
+}
+
+fn target(name: &str) -> anyhow::Result<TargetProfile> {
+    if let Some((_, text)) = built_in_targets().iter().find(|(built_in, _)| *built_in == name) {
+        return Ok(TargetProfile::parse(text, name)?);
+    }
+    if !looks_like_path(name) {
+        let names: Vec<&str> = built_in_targets().iter().map(|(name, _)| *name).collect();
+        bail!("--target {name}: no such profile; built in: {}; a file is given by its path", names.join(", "));
+    }
+    let text = std::fs::read_to_string(name).with_context(|| format!("--target {name}"))?;
+    Ok(TargetProfile::parse(&text, name)?)
+}
+
+/// Text and file name of a workload.
+fn workload(name: &str) -> anyhow::Result<(String, String)> {
+    if looks_like_path(name) {
+        let text = std::fs::read_to_string(name).with_context(|| format!("cannot read the workload {name}"))?;
+        return Ok((text, name.to_owned()));
+    }
+    let built_in = find_built_in(name).map_err(anyhow::Error::msg)?;
+    Ok((built_in.text.to_owned(), built_in.file()))
+}
+
+fn looks_like_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".toml") || Path::new(name).is_file()
+}
+
+fn overrides(args: &RunArgs) -> anyhow::Result<Vec<Override>> {
+    let mut all = Vec::new();
+    for (flag, path, value) in [
+        ("--users", "population.users", args.users.map(|value| value.to_string())),
+        ("--rate", "arrival.rate", args.rate.map(|value| value.to_string())),
+        ("--duration", "arrival.duration", args.duration.clone()),
+        ("--seed", "seed", args.seed.map(|value| value.to_string())),
+    ] {
+        all.extend(value.map(|value| Override::flag(flag, path, value)));
+    }
+    for assignment in &args.set {
+        all.push(Override::set(assignment)?);
+    }
+    Ok(all)
+}

@@ -1,0 +1,173 @@
+//! `posthaste run`: one run: load, drain, judge, report.
+
+mod built_in_server;
+mod inputs;
+mod recorder;
+
+use crate::cli::RunArgs;
+use crate::commands::report::{stdout_style, write_summary_files};
+use crate::engine::{self, EngineError, Job, Outcome, Stop};
+use crate::judge::{Input, RunSummary, judge};
+use crate::ledger::Ledger;
+use crate::model::RunId;
+use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
+use crate::plan::profile::{Resolved, to_toml};
+use crate::report::{ProgressMode, terminal};
+use crate::results::{Environment, RunFolder, new_run_id};
+use crate::target::Address;
+use crate::{commands::complain, exit_code};
+use anyhow::Context;
+use built_in_server::BuiltInServer;
+use inputs::Inputs;
+use recorder::Recorder;
+use std::io::Write;
+use tokio::sync::watch;
+
+/// Runs, prints the summary to stdout and returns the exit code.
+pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    let inputs = match inputs::read(args) {
+        Ok(inputs) => inputs,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            return Ok(exit_code::USAGE);
+        }
+    };
+    let plan = &inputs.resolved.plan;
+    if args.dry_run {
+        print(&dry_run(&inputs.resolved))?;
+        return Ok(exit_code::PASS);
+    }
+    let (available, needed) = (engine::raise_descriptor_limit(), descriptors_needed(plan));
+    if needed > available {
+        complain(&format!(
+            "the plan needs {needed} descriptors and the limit is {available}; raise it (ulimit -n {needed}) or lower population.subscribers"
+        ));
+        return Ok(exit_code::USAGE);
+    }
+    execute(args, inputs)
+}
+
+fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
+    let Inputs { resolved, target, address } = inputs;
+    let number = RunId(uuid::Uuid::new_v4().as_u64_pair().0);
+    let now = jiff::Timestamp::now();
+    let run_id = new_run_id(now, number.0);
+    let folder = RunFolder::create(&args.results, &run_id)?;
+    folder.write_plan(&to_toml(&resolved))?;
+    folder.write_environment(&Environment::here())?;
+    let shown = args.results.join(&run_id).display().to_string();
+
+    let (stopper, stop) = watch::channel(Stop::No);
+    catch_signals(stopper.clone())?;
+    let (address, server) = match address {
+        Some(address) => (address, None),
+        None => {
+            let server = BuiltInServer::start(&args.defect, args.defect_log.as_deref(), args.lose_ack, &folder)?;
+            (Address::parse(server.url())?, Some(server))
+        }
+    };
+    let quiet = args.quiet || args.json;
+    let job = Job {
+        plan: resolved.plan.clone(),
+        target,
+        address,
+        allowed_hosts: args.allow_host.clone(),
+        run: number,
+        run_id,
+        started_at: now.to_string(),
+        workers: workers(args),
+    };
+    let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
+    let outcome = engine::run(job, &mut recorder, stop);
+    recorder.finish()?;
+    if let Some(server) = server {
+        server.stop();
+    }
+    match outcome {
+        Ok(outcome) => conclude(args, &folder, &shown, &resolved, outcome),
+        Err(error) => {
+            complain(&format!("{error} ({shown})"));
+            Ok(match error {
+                EngineError::Unreachable(_) => exit_code::UNREACHABLE,
+                EngineError::Address(_) => exit_code::USAGE,
+                EngineError::Left => exit_code::INTERRUPTED,
+                EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
+            })
+        }
+    }
+}
+
+/// Merges, judges, writes and prints.
+fn conclude(
+    args: &RunArgs,
+    folder: &RunFolder,
+    shown: &str,
+    resolved: &Resolved,
+    outcome: Outcome,
+) -> anyhow::Result<u8> {
+    let Outcome { record, ledgers, latencies } = outcome;
+    let ledger = ledgers.into_iter().fold(Ledger::default(), Ledger::merge);
+    folder.write_ledger(&ledger, &record)?;
+    let summary: RunSummary =
+        judge(&Input { plan: &resolved.plan, record: &record, ledger: &ledger, latencies: &latencies });
+    write_summary_files(folder, &summary, shown)?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
+    } else {
+        print(&terminal(&summary, Some(shown), stdout_style()))?;
+    }
+    Ok(summary.exit_code)
+}
+
+/// As many workers as cores, one of them left to the target where it shares
+/// the machine; at most eight.
+fn workers(args: &RunArgs) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let shared = if args.url.is_none() { cores.div_ceil(2) } else { cores };
+    args.workers.map_or(shared.clamp(1, 8), |workers| usize::from(workers).max(1))
+}
+
+fn dry_run(resolved: &Resolved) -> String {
+    let plan = &resolved.plan;
+    format!(
+        "{}\n# needs about {} descriptors and {} MiB of memory; sends about {:.0} messages\n",
+        to_toml(resolved).trim_end(),
+        descriptors_needed(plan),
+        memory_estimate_bytes(plan).div_ceil(1024 * 1024),
+        crate::plan::expected_messages(plan),
+    )
+}
+
+/// The first signal stops intending, the second leaves at once.
+fn catch_signals(stopper: watch::Sender<Stop>) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            for (level, words) in [
+                (Stop::Intending, "stopping: no further message is sent; again to leave at once"),
+                (Stop::Now, "leaving"),
+            ] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                complain(words);
+                stopper.send_replace(level);
+            }
+        });
+    });
+    watching.map(|_| ()).context("cannot start a thread for signals")
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}
