@@ -7,7 +7,9 @@
 
 mod capabilities;
 mod churn;
+pub mod estimate;
 mod near;
+pub mod profile;
 mod retry;
 mod roster;
 mod run_plan;

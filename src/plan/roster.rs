@@ -266,6 +266,9 @@ impl Draw {
     /// again and again would take long (Knuth, The Art of Computer
     /// Programming, volume 2, 3.4.2, algorithm S).
     fn select(&mut self, channel: usize, stamp: u32, seen_in: &[u32]) {
+        if self.free(channel) == 0 {
+            return;
+        }
         let mut left = self.users - self.taken[channel];
         for user in 0..self.users {
             if seen_in[user as usize] == stamp {

@@ -1,0 +1,97 @@
+//! What a plan will need, before it starts.
+
+use super::{ArrivalProcess, Roster, RunPlan, UserChoice, expected_messages};
+use crate::model::UserId;
+
+/// Descriptors beside sockets to the target: files of the run, timers, the
+/// runtime's own, connections that read history.
+const MARGIN_DESCRIPTORS: u64 = 64;
+
+/// Resident memory of an idle process: histograms of the workers, code,
+/// allocator.
+const BASE_BYTES: u64 = 48 << 20;
+/// A WebSocket with a read buffer of 4 KiB and its task, as measured.
+const SUBSCRIBER_BYTES: u64 = 8 << 10;
+/// An HTTP connection with hyper's buffers and its task.
+const SENDER_CONNECTION_BYTES: u64 = 20 << 10;
+/// The window of one (subscriber, channel) pair.
+const WINDOW_BYTES: u64 = 96;
+/// The row of one message in the sender log, and its rows in two final reads.
+const MESSAGE_BYTES: u64 = 192 + 2 * 96;
+/// The two arrays of the roster.
+const MEMBERSHIP_BYTES: u64 = 8;
+/// A channel's offsets, and its counters in the schedules of the workers.
+const CHANNEL_BYTES: u64 = 32;
+
+/// Descriptors that the generator needs: one for each subscriber, one for each
+/// HTTP connection that senders can hold at once, and 64.
+pub fn descriptors_needed(plan: &RunPlan) -> u64 {
+    u64::from(plan.population.subscribers) + sender_connections(plan) + MARGIN_DESCRIPTORS
+}
+
+/// Resident memory in bytes that the generator needs, roughly: meant to warn
+/// before a run that cannot fit, not to account for every byte.
+pub fn memory_estimate_bytes(plan: &RunPlan) -> u64 {
+    let population = &plan.population;
+    let mean_members = (u64::from(population.members.min) + u64::from(population.members.max)) / 2;
+    let memberships = u64::from(population.channels) * mean_members;
+    let messages = messages_bound(plan);
+    // A window exists from the first delivery of its pair on.
+    let windows = memberships.min(messages.saturating_mul(mean_members));
+    BASE_BYTES
+        + u64::from(population.subscribers) * SUBSCRIBER_BYTES
+        + sender_connections(plan) * SENDER_CONNECTION_BYTES
+        + windows * WINDOW_BYTES
+        + messages.saturating_mul(MESSAGE_BYTES)
+        + memberships * MEMBERSHIP_BYTES
+        + u64::from(population.channels) * CHANNEL_BYTES
+}
+
+/// A sender's connection is open while one of its messages is under way, with
+/// all its retries, and until it has been idle for long enough. In such a time
+/// no more connections are in use than messages are intended.
+fn sender_connections(plan: &RunPlan) -> u64 {
+    let send = &plan.send;
+    let retries = u64::from(send.attempts.saturating_sub(1));
+    let open_us = u64::from(send.attempts)
+        .saturating_mul(send.timeout_us)
+        .saturating_add(retries.saturating_mul(send.backoff.max_us))
+        .saturating_add(send.idle_timeout_us);
+    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    let messages = (peak * open_us as f64 / 1e6).min(messages_bound(plan) as f64);
+    u64::from(plan.population.senders).min(bound(messages, ArrivalProcess::Poisson))
+}
+
+/// More messages than the schedule will hold.
+pub(super) fn messages_bound(plan: &RunPlan) -> u64 {
+    bound(expected_messages(plan), plan.arrival.process)
+}
+
+/// More messages than the schedule will hold for any one channel.
+pub(super) fn messages_per_channel_bound(plan: &RunPlan) -> u64 {
+    let roster = Roster::new(plan);
+    let exponent = match plan.population.choice {
+        UserChoice::Uniform => 0.0,
+        UserChoice::Zipf { exponent } => exponent,
+    };
+    let mut shares = vec![0.0; plan.population.channels as usize];
+    let mut total = 0.0;
+    for UserId(user) in roster.senders() {
+        let channels = roster.channels(UserId(user));
+        let weight = (f64::from(user) + 1.0).powf(-exponent);
+        for channel in channels {
+            shares[channel.0 as usize] += weight / channels.len() as f64;
+        }
+        total += if channels.is_empty() { 0.0 } else { weight };
+    }
+    let largest = shares.into_iter().fold(0.0, f64::max);
+    // Users and channels are drawn at random even where gaps are constant.
+    bound(if total > 0.0 { expected_messages(plan) * largest / total } else { 0.0 }, ArrivalProcess::Poisson)
+}
+
+/// More than a count of this expectation comes to: eight standard deviations,
+/// and some more where counts are small.
+fn bound(expected: f64, process: ArrivalProcess) -> u64 {
+    let deviation = if process == ArrivalProcess::Poisson { 8.0 * expected.sqrt() + 16.0 } else { 1.0 };
+    (expected + deviation).ceil() as u64
+}

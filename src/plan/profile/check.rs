@@ -1,0 +1,76 @@
+//! What must hold across the sections of a profile.
+
+use super::error::ProfileError;
+use super::keys::Reading;
+use crate::model::KeyLayout;
+use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
+use crate::plan::{Population, RunPlan};
+
+/// (Channel, member) pairs that a run can hold in memory.
+const MOST_MEMBERSHIPS: u64 = 500_000_000;
+
+/// The plan with its key layout, if its sections agree with each other.
+pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, ProfileError> {
+    population(reading, &plan.population)?;
+    backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
+    backoff(reading, "connect", plan.connect.backoff.base_us, plan.connect.backoff.max_us)?;
+    let channels = plan.population.channels.into();
+    // The roster costs time, so it is drawn only where the coarse bound fails.
+    let layout = KeyLayout::fitting(channels, messages_bound(&plan))
+        .or_else(|| KeyLayout::fitting(channels, messages_per_channel_bound(&plan)));
+    let Some(key_layout) = layout else {
+        let message = format!(
+            "{channels} channels with up to {} messages each do not fit the 46 bits that a message key has for them; \
+             lower arrival's rate or duration, or population.channels",
+            messages_per_channel_bound(&plan)
+        );
+        return Err(reading.error("arrival", message));
+    };
+    Ok(RunPlan { key_layout, ..plan })
+}
+
+fn population(reading: &Reading<'_>, population: &Population) -> Result<(), ProfileError> {
+    let Population { users, channels, members, senders, subscribers, .. } = *population;
+    let of = match reading.root.at("population.users").and_then(|node| node.flag()) {
+        Some(rank) => format!("the {users} users of {}", reading.source.overrides[rank].origin),
+        None => format!("the {users} of population.users"),
+    };
+    for (key, value, what) in [
+        ("members", members.max, "members"),
+        ("senders", senders, "senders"),
+        ("subscribers", subscribers, "subscribers"),
+    ] {
+        if value > users {
+            let path = format!("population.{key}");
+            return Err(reading.error(&path, format!("{path}: {value} {what} are more than {of}")));
+        }
+    }
+    let room = u64::from(channels) * u64::from(members.min);
+    if u64::from(senders) > room {
+        let message = format!(
+            "population.senders: {channels} channels of at least {} members have room for {room} senders, not for \
+             {senders}; raise population.channels or population.members, or lower population.senders",
+            members.min
+        );
+        return Err(reading.error("population.senders", message));
+    }
+    let memberships = u64::from(channels) * u64::from(members.max);
+    if memberships > MOST_MEMBERSHIPS {
+        let message = format!(
+            "population.channels: {channels} channels of up to {} members are {memberships} memberships, more than \
+             {MOST_MEMBERSHIPS}",
+            members.max
+        );
+        return Err(reading.error("population.channels", message));
+    }
+    Ok(())
+}
+
+fn backoff(reading: &Reading<'_>, section: &str, base_us: u64, max_us: u64) -> Result<(), ProfileError> {
+    if base_us <= max_us {
+        return Ok(());
+    }
+    let given = ["base", "max"].into_iter().find(|key| reading.root.at(&format!("{section}.backoff.{key}")).is_some());
+    let path = format!("{section}.backoff.{}", given.unwrap_or("base"));
+    Err(reading.error(&path, format!("{section}.backoff.base is above {section}.backoff.max")))
+}

@@ -1,0 +1,207 @@
+//! The effective plan as a workload profile with every value explicit, each
+//! with its origin: what `plan.toml` of a run holds.
+
+use super::units::{format_duration, format_number};
+use super::{Origin, ProfileError, Resolved, error, load};
+use crate::plan::{ArrivalProcess, Backoff, Capabilities, CatchUpCursor, Phase, PhaseKind, Range, RunPlan, UserChoice};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// What a profile does not say of a plan.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rest {
+    target: String,
+    capabilities: Capabilities,
+}
+
+/// The table that holds it.
+#[derive(Serialize, Deserialize)]
+struct File {
+    resolved: Rest,
+}
+
+/// The plan as a profile. [`load`] reads it as any other profile and comes to
+/// the same plan; [`load_effective`] needs nothing else.
+pub fn to_toml(resolved: &Resolved) -> String {
+    let mut text = Text { origins: &resolved.origins, table: String::new(), written: String::new() };
+    let plan = &resolved.plan;
+    text.string("name", &plan.workload);
+    text.string("description", &resolved.description);
+    text.line("seed", plan.seed.to_string());
+    text.thresholds(&plan.thresholds);
+    traffic(&mut text, plan);
+    sending(&mut text, plan);
+    reading(&mut text, plan);
+    text.table("measurement");
+    text.time("lag_p99", plan.measurement.lag_p99_us);
+    text.time("canary_late", plan.measurement.canary_late_us);
+    text.number("canary_late_share", plan.measurement.canary_late_share);
+    text.number("achieved_share", plan.measurement.achieved_share);
+    text.number("worker_cpu_share", plan.measurement.worker_cpu_share);
+    let rest = Rest { target: plan.target.clone(), capabilities: plan.capabilities.clone() };
+    let rest = toml::to_string(&File { resolved: rest }).expect("strings, numbers and truths are TOML");
+    format!("{}\n{rest}", text.written)
+}
+
+/// The plan of a text that [`to_toml`] wrote. `file` names it in errors.
+pub fn load_effective(text: &str, file: &str) -> Result<RunPlan, ProfileError> {
+    let rest = toml::from_str::<File>(text).map_err(|why| {
+        let byte = why.span().map_or(0, |span| span.start);
+        let message = format!("not the plan of a run: {}", why.message().replace('\n', ", "));
+        error::Source { file, text, overrides: &[] }.error(error::Place::Text(byte), message)
+    })?;
+    let Rest { target, capabilities } = rest.resolved;
+    load(text, file, &[], capabilities, &target).map(|resolved| resolved.plan)
+}
+
+fn traffic(text: &mut Text<'_>, plan: &RunPlan) {
+    let population = &plan.population;
+    text.table("population");
+    text.line("users", population.users.to_string());
+    text.line("channels", population.channels.to_string());
+    text.range("members", population.members, |number| number.to_string());
+    text.line("senders", population.senders.to_string());
+    text.line("subscribers", population.subscribers.to_string());
+    text.line(
+        "choice",
+        match population.choice {
+            UserChoice::Uniform => "\"uniform\"".to_owned(),
+            UserChoice::Zipf { exponent } => format!("{{ zipf = {} }}", format_number(exponent)),
+        },
+    );
+    text.table("arrival");
+    let process = match plan.arrival.process {
+        ArrivalProcess::Poisson => "poisson",
+        ArrivalProcess::Constant => "constant",
+    };
+    text.string("process", process);
+    for (rank, phase) in plan.arrival.phases.iter().enumerate() {
+        text.phase(rank, phase);
+    }
+    text.table("message");
+    let size = plan.message_size_bytes;
+    text.range("size", Range { min: size.min, max: size.max }, |number| number.to_string());
+}
+
+fn sending(text: &mut Text<'_>, plan: &RunPlan) {
+    text.table("send");
+    text.line("attempts", plan.send.attempts.to_string());
+    text.time("timeout", plan.send.timeout_us);
+    text.time("idle_timeout", plan.send.idle_timeout_us);
+    text.backoff("send.backoff", plan.send.backoff);
+    text.table("connect");
+    text.number("rate", plan.connect.rate_per_s);
+    text.time("timeout", plan.connect.timeout_us);
+    text.backoff("connect.backoff", plan.connect.backoff);
+    text.table("churn");
+    text.number("share_per_minute", plan.churn.share_per_minute);
+    text.number("reset_share", plan.churn.reset_share);
+    text.range("away", plan.churn.away_us, |time| quoted(&format_duration(time)));
+}
+
+fn reading(text: &mut Text<'_>, plan: &RunPlan) {
+    text.table("heartbeat");
+    text.time("interval", plan.heartbeat.interval_us);
+    text.time("timeout", plan.heartbeat.timeout_us);
+    text.table("catch_up");
+    text.line("page_size", plan.catch_up.page_size.to_string());
+    text.line("max_pages", plan.catch_up.max_pages.to_string());
+    text.time("timeout", plan.catch_up.timeout_us);
+    let cursor = match plan.catch_up.cursor {
+        CatchUpCursor::Read => "read",
+        CatchUpCursor::Seen => "seen",
+    };
+    text.string("cursor", cursor);
+    text.table("drain");
+    text.time("quiet", plan.drain.quiet_us);
+    text.time("deadline", plan.drain.deadline_us);
+    text.line("page_sizes", format!("[{}, {}]", plan.drain.first_page_size, plan.drain.second_page_size));
+}
+
+/// The text so far.
+struct Text<'a> {
+    origins: &'a BTreeMap<String, Origin>,
+    /// The table that lines go to, as a path with its dot.
+    table: String,
+    written: String,
+}
+
+impl Text<'_> {
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        self.written.write_fmt(text).expect("a string takes all that is written");
+    }
+
+    fn table(&mut self, name: &str) {
+        self.table = format!("{name}.");
+        self.put(format_args!("\n[{name}]\n"));
+    }
+
+    fn line(&mut self, key: &str, value: String) {
+        let origin = self.origin(key);
+        self.put(format_args!("{key} = {value} # {origin}\n"));
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        self.origins.get(&format!("{}{key}", self.table)).cloned().unwrap_or(Origin::Default)
+    }
+
+    fn string(&mut self, key: &str, value: &str) {
+        self.line(key, quoted(value));
+    }
+
+    fn time(&mut self, key: &str, time_us: u64) {
+        self.string(key, &format_duration(time_us));
+    }
+
+    fn number(&mut self, key: &str, number: f64) {
+        self.line(key, format_number(number));
+    }
+
+    fn range<T: Copy + PartialEq>(&mut self, key: &str, range: Range<T>, show: impl Fn(T) -> String) {
+        let value = match range.min == range.max {
+            true => show(range.min),
+            false => format!("{{ min = {}, max = {} }}", show(range.min), show(range.max)),
+        };
+        self.line(key, value);
+    }
+
+    fn backoff(&mut self, table: &str, backoff: Backoff) {
+        self.table(table);
+        self.time("base", backoff.base_us);
+        self.time("max", backoff.max_us);
+    }
+
+    fn phase(&mut self, rank: usize, phase: &Phase) {
+        self.put(format_args!("\n[[arrival.phases]]\n"));
+        self.table = format!("arrival.phases.{rank}.");
+        let kind = match phase.kind {
+            PhaseKind::WarmUp => "warm-up",
+            PhaseKind::Steady => "steady",
+            PhaseKind::Ramp => "ramp",
+            PhaseKind::Spike => "spike",
+        };
+        self.string("kind", kind);
+        self.time("duration", phase.duration_us);
+        if phase.kind != PhaseKind::Ramp && phase.rate_from == phase.rate_to {
+            self.number("rate", phase.rate_from);
+        } else {
+            self.number("from", phase.rate_from);
+            self.number("to", phase.rate_to);
+        }
+    }
+
+    fn thresholds(&mut self, thresholds: &[String]) {
+        let origin = self.origin("thresholds");
+        self.put(format_args!("thresholds = [ # {origin}\n"));
+        for threshold in thresholds {
+            self.put(format_args!("  {},\n", quoted(threshold)));
+        }
+        self.put(format_args!("]\n"));
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
+}
