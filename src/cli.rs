@@ -1,6 +1,6 @@
 //! The command line: clap's structs, and nothing else.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// Load generator and delivery-correctness benchmark for chat servers.
 #[derive(Debug, Parser)]
@@ -13,4 +13,14 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// List the built-in profiles, or print one as a starting point of your own.
+    Profiles(ProfilesArgs),
+}
+
+/// `posthaste profiles`
+#[derive(Debug, Args)]
+pub struct ProfilesArgs {
+    /// The profile to print; without it, all are listed.
+    pub name: Option<String>,
+}

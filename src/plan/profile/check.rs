@@ -21,7 +21,7 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
     let Some(key_layout) = layout else {
         let message = format!(
             "{channels} channels with up to {} messages each do not fit the 46 bits that a message key has for them; \
-             lower arrival's rate or duration, or population.channels",
+             lower the rate or duration of [arrival], or population.channels",
             messages_per_channel_bound(&plan)
         );
         return Err(reading.error("arrival", message));
