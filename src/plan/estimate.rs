@@ -58,7 +58,7 @@ fn sender_connections(plan: &RunPlan) -> u64 {
         .saturating_add(retries.saturating_mul(send.backoff.max_us))
         .saturating_add(send.idle_timeout_us);
     let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
-    let messages = (peak * open_us as f64 / 1e6).min(messages_bound(plan) as f64);
+    let messages = (peak * open_us as f64 / 1e6).min(expected_messages(plan));
     u64::from(plan.population.senders).min(bound(messages, ArrivalProcess::Poisson))
 }
 
@@ -94,4 +94,70 @@ pub(super) fn messages_per_channel_bound(plan: &RunPlan) -> u64 {
 fn bound(expected: f64, process: ArrivalProcess) -> u64 {
     let deviation = if process == ArrivalProcess::Poisson { 8.0 * expected.sqrt() + 16.0 } else { 1.0 };
     (expected + deviation).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PhaseKind::{Ramp, Steady};
+    use super::super::tests::{example, phase};
+    use super::super::{ArrivalSchedule, Range};
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    #[test]
+    fn descriptors_follow_subscribers_and_senders_in_flight() {
+        for (change, expected, reason) in [
+            ((100, 100, 200.0), 100 + 100 + 64, "every sender has a connection open"),
+            ((0, 100, 200.0), 100 + 64, "nobody listens"),
+            ((100, 10, 200.0), 100 + 10 + 64, "ten senders"),
+            // Ten messages, 8 standard deviations and 16, rounded up.
+            ((100, 100, 1.0), 100 + 52 + 64, "few messages need few connections"),
+            ((100, 100, 0.0), 100 + 16 + 64, "no messages need next to none"),
+        ] {
+            let mut plan = example();
+            let (subscribers, senders, rate) = change;
+            plan.population.subscribers = subscribers;
+            plan.population.senders = senders;
+            plan.arrival.phases = vec![phase(Steady, 10, rate, rate)];
+            assert_eq!(descriptors_needed(&plan), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_all_that_is_held() {
+        let base = memory_estimate_bytes(&example());
+        assert!((48 << 20..64 << 20).contains(&base), "a small run: {base}");
+        type Change = fn(&mut RunPlan);
+        let changes: [(Change, &str); 4] = [
+            (|plan| plan.population.subscribers += 10_000, "subscribers"),
+            (|plan| plan.arrival.phases.push(phase(Ramp, 10, 0.0, 1e5)), "messages"),
+            (|plan| plan.population.members = Range { min: 100, max: 100 }, "memberships"),
+            (|plan| plan.population.channels = 100_000, "channels"),
+        ];
+        for (change, reason) in changes {
+            let mut plan = example();
+            change(&mut plan);
+            assert!(memory_estimate_bytes(&plan) > base, "{reason}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_above_every_schedule_and_not_far_above() {
+        for (choice, reason) in [(UserChoice::Uniform, "uniform"), (UserChoice::Zipf { exponent: 1.5 }, "skewed")] {
+            for seed in 0..20 {
+                let mut plan = example();
+                plan.seed = seed;
+                plan.population.choice = choice;
+                let roster = Arc::new(Roster::new(&plan));
+                let mut counts: HashMap<_, u64> = HashMap::new();
+                let schedule = ArrivalSchedule::new(Arc::new(plan.clone()), roster);
+                let total = schedule.map(|one| *counts.entry(one.message.channel).or_default() += 1).count() as u64;
+                let largest = counts.into_values().max().unwrap_or(0);
+                assert!((total..2 * total).contains(&messages_bound(&plan)), "{reason}");
+                let of_channel = messages_per_channel_bound(&plan);
+                assert!((largest..3 * largest).contains(&of_channel), "{reason}: {largest} below {of_channel}");
+            }
+        }
+    }
 }

@@ -4,18 +4,21 @@
 /// first; none where none is near.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let allowed = (wrong.chars().count() / 3).max(1);
-    let mut near: Vec<(usize, &str)> = names
-        .into_iter()
-        .filter_map(|name| {
-            let edits = strsim::damerau_levenshtein(wrong, name);
-            let part = wrong.len() >= 4 && (name.contains(wrong) || (name.len() >= 3 && wrong.contains(name)));
-            // A name that was cut short or lengthened ranks behind a typing error.
-            (edits <= allowed).then_some((edits, name)).or(part.then_some((allowed + 1, name)))
-        })
-        .collect();
-    near.sort_by_key(|(edits, _)| *edits);
-    let best = near.first().map_or(0, |(edits, _)| *edits);
-    near.into_iter().filter(|(edits, _)| *edits <= best + 1).take(most).map(|(_, name)| name).collect()
+    // How far, and of those as far as each other, how unlike.
+    let distance = |name: &str| {
+        let edits = strsim::damerau_levenshtein(wrong, name);
+        if edits <= allowed {
+            return Some((edits, 1.0 - strsim::jaro_winkler(wrong, name)));
+        }
+        // A name that was cut short or lengthened ranks behind typing errors.
+        let part = wrong.len() >= 4 && (name.contains(wrong) || (name.len() >= 3 && wrong.contains(name)));
+        part.then_some((allowed + 1, edits as f64))
+    };
+    let mut near: Vec<((usize, f64), &str)> =
+        names.into_iter().filter_map(|name| Some((distance(name)?, name))).collect();
+    near.sort_by(|((edits, unlike), _), (other, _)| edits.cmp(&other.0).then(unlike.total_cmp(&other.1)));
+    let best = near.first().map_or(0, |((edits, _), _)| *edits);
+    near.into_iter().filter(|((edits, _), _)| *edits <= best + 1).take(most).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]
@@ -24,9 +27,10 @@ mod tests {
 
     #[test]
     fn typing_errors_are_near_and_other_words_are_not() {
-        let names = ["rate", "duration", "warm_up", "process", "phases"];
+        let names = ["seed", "send", "rate", "duration", "warm_up", "process", "phases"];
         for (wrong, expected, reason) in [
             ("rat", vec!["rate"], "a letter is missing"),
+            ("sned", vec!["send", "seed"], "swapped letters are likelier than a wrong one"),
             ("raet", vec!["rate"], "two letters changed places"),
             ("Duration", vec!["duration"], "upper case"),
             ("warmup", vec!["warm_up"], "without its underscore"),

@@ -83,7 +83,7 @@ fn wrong_profiles_say_where_and_what() {
             least("[send]\nthink = 1"),
             "2:1: unknown key \"think\" in [send]; keys are attempts, timeout, backoff, idle_timeout",
         ),
-        (PHASES.replace("from", "form"), "9:1: unknown key \"form\" in [[arrival.phases]]; did you mean \"from\"?"),
+        (PHASES.replace("from", "form"), "10:1: unknown key \"form\" in [[arrival.phases]]; did you mean \"from\"?"),
         (least("seed = \"é\" # é\nséed = 1"), "2:2: invalid unquoted key, expected letters, numbers, `-`, `_`"),
         (least("name = \"é\"; x = 1"), "1:11: unexpected key or value, expected newline, `#`"),
         (least("seed = 1\nseed = 2"), "2:1: duplicate key"),
