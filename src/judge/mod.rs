@@ -17,7 +17,6 @@
 //! | `pushes` | live_duplicates, live_reordered |
 //! | `counts` | the ledger's counts and identities, rates |
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
-//! | `expression`, `thresholds` | a threshold as written; what came of it |
 //! | `verdict` | the verdict and the exit code |
 
 mod bodies;
@@ -26,7 +25,6 @@ mod counts;
 mod coverage;
 mod deliveries;
 mod entitled;
-mod expression;
 mod latency;
 mod measurement;
 mod order;

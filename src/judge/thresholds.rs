@@ -1,12 +1,12 @@
 //! What came of each threshold. A threshold without data, or on latencies that
 //! are withheld, is neither passed nor broken: it makes the run inconclusive.
 
-use super::expression::{Comparison, Metric, Threshold};
 use super::latency::{Samples, samples_needed};
 use super::measurement::share;
 use super::summary::{FindingSummary, LedgerCounts, Rates, ThresholdOutcome};
 use super::verdict::grouped;
 use crate::model::{FindingKind, LatencyKind};
+use crate::plan::{Comparison, Metric, Quantile, RateMetric, Threshold};
 use std::collections::BTreeMap;
 
 /// The figures that thresholds can name.
@@ -40,7 +40,7 @@ pub(super) fn judge(thresholds: &[String], figures: &Figures) -> Vec<ThresholdOu
 
 fn outcome(expr: &str, figures: &Figures) -> ThresholdOutcome {
     let expr = expr.to_owned();
-    let Some(threshold) = Threshold::parse(&expr) else {
+    let Ok(threshold) = Threshold::parse(&expr) else {
         return ThresholdOutcome { expr, value: None, shown: "not a threshold".to_owned(), passed: None };
     };
     let figure = figures.figure(&threshold.metric);
@@ -50,12 +50,13 @@ fn outcome(expr: &str, figures: &Figures) -> ThresholdOutcome {
 
 /// A lower bound decides only what no greater value could turn round.
 fn decide(threshold: &Threshold, value: f64, at_least: bool) -> Option<bool> {
-    let holds = threshold.op.holds(value, threshold.value);
+    let holds = threshold.holds(value);
     match threshold.op {
         _ if !at_least => Some(holds),
         Comparison::Less | Comparison::LessOrEqual => (!holds).then_some(false),
         Comparison::Greater | Comparison::GreaterOrEqual => holds.then_some(true),
         Comparison::Equal => (value > threshold.value).then_some(false),
+        Comparison::NotEqual => (value > threshold.value).then_some(true),
     }
 }
 
@@ -72,7 +73,11 @@ impl Figure {
 impl Figures<'_> {
     fn figure(&self, metric: &Metric) -> Figure {
         match metric {
-            Metric::Latency { kind, quantile } => self.latency(*kind, *quantile),
+            Metric::Latency { kind, quantile: Quantile::Count } => {
+                let samples = self.samples.count(*kind);
+                Figure::known(samples as f64, format!("{} samples", grouped(samples)))
+            }
+            Metric::Latency { kind, quantile } => self.latency(*kind, share_below(*quantile)),
             Metric::FindingCount(kind) => match self.finding(*kind) {
                 Ok(finding) => Figure::known(finding.count as f64, of(finding.count, finding.of, &finding.of_what)),
                 Err(missing) => missing,
@@ -82,7 +87,9 @@ impl Figures<'_> {
                 Err(missing) => missing,
             },
             Metric::Ledger(name) => named(self.counts, name),
-            Metric::Rate(name) => named(self.rates, name),
+            Metric::Rate(RateMetric::Offered) => named(self.rates, "offered_per_s"),
+            Metric::Rate(RateMetric::Achieved) => named(self.rates, "achieved_per_s"),
+            Metric::Rate(RateMetric::Delivered) => named(self.rates, "delivered_per_s"),
             Metric::ErrorShare => {
                 let counts = self.counts;
                 let left = counts.intended - counts.unattempted;
@@ -114,6 +121,18 @@ impl Figures<'_> {
             Some(reason) => Err(Figure::missing(format!("not checked: {reason}"))),
             None => Ok(finding),
         }
+    }
+}
+
+/// The quantile as a share; 1 is the maximum.
+fn share_below(quantile: Quantile) -> f64 {
+    match quantile {
+        Quantile::P50 => 0.5,
+        Quantile::P90 => 0.9,
+        Quantile::P99 => 0.99,
+        Quantile::P999 => 0.999,
+        Quantile::P9999 => 0.9999,
+        Quantile::Max | Quantile::Count => 1.0,
     }
 }
 

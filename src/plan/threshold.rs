@@ -36,7 +36,8 @@ pub enum Metric {
     Ledger(String),
     /// A rate of the load: `rates.achieved_per_s`.
     Rate(RateMetric),
-    /// (rejected + unknown + unattempted) / intended, 0 to 1: `errors.share`.
+    /// (rejected + unknown) / (intended − unattempted), 0 to 1: `errors.share`.
+    /// What never left is the generator's fault, not an error of the target.
     ErrorShare,
 }
 

@@ -236,10 +236,10 @@ fn state(snapshot: &Snapshot) -> Vec<String> {
         parts.push(format!("reconnecting {}", count(snapshot.reconnecting)));
     }
     parts.push(format!("in flight {}", count(snapshot.in_flight)));
-    parts.push(format!("healed {}", count(snapshot.healed)));
     if snapshot.unknown > 0 {
         parts.push(format!("unknown {}", count(snapshot.unknown)));
     }
+    parts.push(format!("healed {}", count(snapshot.healed)));
     parts
 }
 
@@ -306,7 +306,7 @@ mod tests {
         let expected = [
             "offered 2,000/s · achieved 2,000/s · delivered 100,018/s · CPU 38 % · queued 3",
             "ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs",
-            "connected 4,988/5,000 · reconnecting 12 · in flight 12 · healed 286 · unknown 24",
+            "connected 4,988/5,000 · reconnecting 12 · in flight 12 · unknown 24",
         ];
         assert_eq!(lines(&snapshot(), 80), expected);
         let expected = [
@@ -325,7 +325,7 @@ mod tests {
         let expected = "\
             2:40 steady 2:31 of 5:00, 2:29 left · offered 2,000/s · achieved 2,000/s · delivered 100,018/s · \
             CPU 38 % · queued 3 · ack 11.2 ms, p99 88.1 ms · delivery 19.7 ms, p99 n/a · lag p99 400 µs · \
-            connected 4,988/5,000 · reconnecting 12 · in flight 12 · healed 286 · unknown 24";
+            connected 4,988/5,000 · reconnecting 12 · in flight 12 · unknown 24 · healed 286";
         assert_eq!(plain_line(&snapshot(), 160_000_000), expected);
     }
 

@@ -16,54 +16,38 @@ const RUN: &str = "20261124-031502-k7q2";
 
 /// One sender, one subscriber, one channel, ten seconds.
 const PLAN: &str = r#"
-workload = "steady"
-target = "slack"
+name = "steady"
 seed = 42
-message_size_bytes = { min = 80, max = 400 }
-thresholds = []
+thresholds = ["findings.acked_lost == 0"]
+
 [population]
 users = 2
 channels = 1
 senders = 1
 subscribers = 1
-choice = "uniform"
-members = { min = 2, max = 2 }
+members = 2
+
 [arrival]
 process = "constant"
-phases = [{ kind = "steady", duration_us = 10_000_000, rate_from = 1.0, rate_to = 1.0 }]
+rate = 1
+duration = "10s"
+
+[message]
+size = { min = 80, max = 400 }
+
 [send]
 attempts = 1
-timeout_us = 1_000_000
-idle_timeout_us = 1_000_000
-backoff = { base_us = 1, max_us = 1 }
-[connect]
-rate_per_s = 1.0
-timeout_us = 1_000_000
-backoff = { base_us = 1, max_us = 1 }
-[churn]
-share_per_minute = 0.0
-reset_share = 0.0
-away_us = { min = 0, max = 0 }
-[heartbeat]
-interval_us = 0
-timeout_us = 0
-[catch_up]
-page_size = 10
-max_pages = 10
-timeout_us = 1_000_000
-cursor = "read"
+timeout = "1s"
+
 [drain]
-quiet_us = 1_000_000
-deadline_us = 10_000_000
-first_page_size = 10
-second_page_size = 7
-[measurement]
-lag_p99_us = 1_000
-canary_late_us = 10_000
-canary_late_share = 0.001
-achieved_share = 0.99
-worker_cpu_share = 0.85
-[capabilities]
+quiet = "1s"
+deadline = "10s"
+page_sizes = [10, 7]
+
+[resolved]
+target = "slack"
+
+[resolved.capabilities]
 dedup = true
 sender_order = true
 live_order = true
@@ -71,8 +55,6 @@ read_after_ack = true
 explicit_membership = true
 own_push = true
 lag_us = 0
-[key_layout]
-channel_bits = 20
 "#;
 
 fn message(index: u32) -> MessageRef {

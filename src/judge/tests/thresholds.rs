@@ -41,7 +41,7 @@ fn a_threshold_passes_breaks_or_has_no_data() {
         ("findings.rejected_stored.share < 1%", None, "no data: no rejected messages", "of nothing"),
         ("ledger.unattempted <= 1", Some(true), "1", "a count by its name"),
         ("rates.achieved_per_s > 1", Some(false), "0.2", "10 in a minute"),
-        ("error_share < 1%", Some(false), "16.667 % (2 of 12 messages that left)", "what never left is not an error"),
+        ("errors.share < 1%", Some(false), "16.667 % (2 of 12 messages that left)", "what never left is not an error"),
         ("nonsense", None, "not a threshold", "the plan should have refused it"),
     ] {
         let mut history = history();

@@ -1,0 +1,282 @@
+//! Whole runs: the real binary, its real server, real sockets and a real
+//! database.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A short run: the figures of a whole one.
+const SHORT: &[&str] =
+    &["--users", "60", "--duration", "2s", "--set", "arrival.warm_up=500ms", "--set", "connect.rate=2000"];
+
+struct Run {
+    folder: TempDir,
+    code: i32,
+    summary: Value,
+    stderr: String,
+}
+
+impl Run {
+    fn new(args: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let log = folder.path().join("defects.ndjson");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+        command.arg("run").args(args).args(["--json", "--results"]).arg(folder.path().join("results"));
+        if args.contains(&"--defect") {
+            command.arg("--defect-log").arg(&log);
+        }
+        let output = command.timeout(Duration::from_secs(120)).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let summary = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        Self { folder, code: output.status.code().unwrap_or(-1), summary, stderr }
+    }
+
+    fn short(args: &[&str]) -> Self {
+        Self::new(&[SHORT, args].concat())
+    }
+
+    fn defects(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("defects.ndjson")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["defect"] == name).collect()
+    }
+
+    fn finding(&self, name: &str) -> u64 {
+        self.summary["findings"][name]["count"].as_u64().unwrap_or_else(|| panic!("no finding {name}: {}", self.stderr))
+    }
+
+    fn ledger(&self, name: &str) -> u64 {
+        self.summary["ledger"][name].as_u64().unwrap()
+    }
+
+    /// Every finding of class zero is zero but for the expected ones.
+    fn only(&self, expected: &[&str]) {
+        for (name, finding) in self.summary["findings"].as_object().unwrap() {
+            if finding["class"] == "zero" {
+                let found = finding["count"].as_u64().unwrap() > 0;
+                assert_eq!(found, expected.contains(&name.as_str()), "{name}: {finding}");
+            }
+        }
+    }
+
+    fn adds_up(&self) {
+        let sum = |parts: &[&str]| parts.iter().map(|part| self.ledger(part)).sum::<u64>();
+        assert_eq!(self.ledger("intended"), sum(&["acknowledged", "rejected", "unknown", "written", "unattempted"]));
+        let obtained = sum(&["live_deliveries", "healed", "unhealed", "unresolved"]);
+        assert_eq!(self.ledger("entitled_deliveries"), obtained);
+        assert!(self.ledger("intended") > 100, "{}", self.summary["ledger"]);
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.folder.path().join("results/latest")
+    }
+}
+
+fn posthaste(args: &[&str]) -> (i32, String, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_posthaste")).args(args).timeout(Duration::from_secs(60)).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_clean_run_passes_heals_everybody_and_can_be_judged_again() {
+    let run = Run::short(&["--set", "churn.share_per_minute=10"]);
+    assert_eq!((run.code, run.summary["verdict"].as_str()), (0, Some("pass")), "{}\n{:#}", run.stderr, run.summary);
+    run.only(&[]);
+    run.adds_up();
+    assert_eq!(run.ledger("stored"), run.ledger("acknowledged") + run.finding("unknown_stored"));
+    assert!(run.ledger("healed") > 0, "some subscriber was away");
+    assert_eq!((run.ledger("unhealed"), run.ledger("unresolved")), (0, 0));
+    for file in [
+        "summary.json",
+        "summary.md",
+        "summary.txt",
+        "intervals.csv",
+        "findings.csv",
+        "latency.hlog",
+        "plan.toml",
+        "events.ndjson",
+    ] {
+        assert!(fs::metadata(run.folder().join(file)).is_ok_and(|file| file.len() > 0), "{file}");
+    }
+    let (code, again, _) = posthaste(&["report", "--json", run.folder().to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), run.summary, "judged again from the files");
+    let (_, text, _) = posthaste(&["report", run.folder().to_str().unwrap()]);
+    let kept = fs::read_to_string(run.folder().join("summary.txt")).unwrap();
+    assert_eq!(text.lines().take(12).collect::<Vec<_>>(), kept.lines().take(12).collect::<Vec<_>>());
+}
+
+#[test]
+fn dropped_pushes_are_missed_exactly_and_all_heal() {
+    let run = Run::short(&["--set", "churn.share_per_minute=0", "--defect", "drop-live=50"]);
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
+    run.only(&[]);
+    let dropped = run.defects("drop-live").len() as u64;
+    assert!(dropped > 20, "{dropped}");
+    assert_eq!((run.finding("live_missed"), run.ledger("healed"), run.ledger("unhealed")), (dropped, dropped, 0));
+}
+
+#[test]
+fn lost_acknowledged_messages_are_counted_exactly() {
+    let run = Run::short(&["--defect", "ack-before-persist=100"]);
+    assert_eq!(run.code, 97, "{}", run.stderr);
+    run.only(&["acked_lost"]);
+    let lost = run.defects("ack-before-persist").len() as u64;
+    assert!(lost > 1);
+    assert_eq!(run.finding("acked_lost"), lost);
+}
+
+#[test]
+fn duplicates_need_a_retry_and_a_server_without_dedup() {
+    let run = Run::short(&["--defect", "no-dedup", "--lose-ack", "50"]);
+    assert_eq!(run.code, 97, "{}", run.stderr);
+    run.only(&["store_duplicates"]);
+    let stored_again = run.defects("no-dedup").len() as u64;
+    assert!(stored_again > 1);
+    assert_eq!(run.finding("store_duplicates"), stored_again);
+
+    let control = Run::short(&["--lose-ack", "50"]);
+    assert_eq!(control.code, 0, "{}\n{:#}", control.stderr, control.summary);
+    assert!(control.ledger("retries") > 1, "answers were lost");
+    control.only(&[]);
+}
+
+#[test]
+fn a_cursor_that_skips_leaves_messages_unhealed() {
+    let pages = ["--set", "catch_up.page_size=10", "--set", "churn.share_per_minute=10"];
+    let run = Run::short(&[&pages[..], &["--defect", "cursor-skip"]].concat());
+    assert_eq!(run.code, 97, "{}", run.stderr);
+    run.only(&["unhealed", "page_anomaly"]);
+    assert_eq!(run.finding("acked_lost"), 0);
+}
+
+#[test]
+fn a_push_without_a_store_is_a_phantom() {
+    let run = Run::short(&["--set", "send.attempts=2", "--defect", "fanout-before-persist=100"]);
+    assert_eq!(run.code, 97, "{}\n{:#}", run.stderr, run.summary["correctness"]);
+    run.only(&["phantom"]);
+    let mut keys: Vec<String> =
+        run.defects("fanout-before-persist").iter().map(|line| line["client_msg_id"].to_string()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(run.finding("phantom"), keys.len() as u64);
+}
+
+#[test]
+fn bad_input_says_what_to_do_and_sends_nothing() {
+    let folder = TempDir::new().unwrap();
+    let profile = folder.path().join("bad.toml");
+    fs::write(&profile, "[arrival]\nrat = 5\n").unwrap();
+    let profile = profile.to_str().unwrap();
+    for (args, code, words) in [
+        (vec!["run", profile], 2, "bad.toml:2:1: unknown key \"rat\""),
+        (vec!["run", "quikstart"], 2, "did you mean \"quickstart\""),
+        (vec!["run", "--set", "send.attempts=none"], 2, "send.attempts"),
+        (vec!["run", "--set", "thresholds=[\"ack.p98 < 1ms\"]"], 2, "ack.p99"),
+        (vec!["run", "--url", "http://8.8.8.8:80"], 2, "--allow-host"),
+        (vec!["run", "--url", "http://127.0.0.1:1", "--defect", "drop-live"], 2, "--url"),
+        (vec!["run", "--defect", "drop-lives"], 1, "drop-live"),
+        (vec!["run", "--users", "3000000", "--set", "population.members=2"], 2, "descriptors"),
+    ] {
+        let mut args = args;
+        let results = folder.path().join("results");
+        args.extend(["--quiet", "--results", results.to_str().unwrap()]);
+        let (found, out, error) = posthaste(&args);
+        assert_eq!(found, code, "{args:?}: {out}{error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_target_that_is_not_there_is_named_at_once() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let began = Instant::now();
+    let run = Run::new(&["--url", &url]);
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert!(run.stderr.contains(&url) && began.elapsed() < Duration::from_secs(10), "{}", run.stderr);
+}
+
+#[test]
+fn a_target_that_answers_garbage_ends_the_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        }
+    });
+    let run = Run::new(&["--url", &url]);
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert!(run.stderr.contains("no Slack answer"), "{}", run.stderr);
+}
+
+/// A run in the background.
+fn start(results: &Path, args: &[&str]) -> Child {
+    std::process::Command::new(env!("CARGO_BIN_EXE_posthaste"))
+        .args(["run", "--quiet", "--users", "60", "--duration", "60s", "--results"])
+        .arg(results)
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_for(mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < until, "it did not happen in time");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn signal(child: &Child, name: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), name).unwrap();
+}
+
+#[test]
+fn the_first_signal_drains_and_judges() {
+    let folder = TempDir::new().unwrap();
+    let mut child = start(folder.path(), &[]);
+    let intervals = folder.path().join("latest/intervals.csv");
+    wait_for(|| fs::read_to_string(&intervals).is_ok_and(|text| text.contains(",ack,")));
+    signal(&child, nix::sys::signal::Signal::SIGINT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let text = fs::read(folder.path().join("latest/summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!((summary["interrupted"].as_bool(), summary["exit_code"].as_u64()), (Some(true), Some(130)));
+    assert_eq!(summary["ledger"]["unresolved"], 0, "it was drained");
+    assert!(summary["ledger"]["stored"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_killed_run_can_be_reported_and_its_server_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let mut child = start(folder.path(), &[]);
+    let latest = folder.path().join("latest");
+    wait_for(|| {
+        fs::read_dir(latest.join("ledger"))
+            .is_ok_and(|files| files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("shard")))
+    });
+    let record: Value = serde_json::from_slice(&fs::read(latest.join("ledger/record.json")).unwrap()).unwrap();
+    let server = record["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, out, error) = posthaste(&["report", "--json", latest.to_str().unwrap()]);
+    let summary: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{error}"));
+    assert_eq!((code, summary["verdict"].as_str()), (3, Some("inconclusive")));
+    assert!(summary["ledger"]["acknowledged"].as_u64().unwrap() > 0);
+    wait_for(|| std::net::TcpStream::connect(&server).is_err());
+}
