@@ -349,6 +349,10 @@ fn rate_and_duration_scale_phases() {
     let one = with(PHASES, &set(&["arrival.phases.2.rate=25"])).unwrap();
     assert_eq!((one.plan.arrival.phases[2].rate_from, one.plan.arrival.phases[3].rate_from), (25.0, 100.0));
     assert_eq!(one.origins["arrival.phases.2.rate"], Origin::Flag("--set".to_owned()));
+    let thresholds = format!("thresholds = ['ack.p99 < 1s', 'ack.p50 < 1s']\n{PHASES}");
+    let one = with(&thresholds, &set(&["thresholds.1=ack.p90 < 1s"])).unwrap();
+    assert_eq!(one.plan.thresholds, ["ack.p99 < 1s", "ack.p90 < 1s"]);
+    assert_eq!(one.origins["thresholds"], Origin::Flag("--set".to_owned()), "in part");
     let phases = "arrival.phases=[{kind='steady',duration='1s',rate=3}]";
     let replaced = with(LEAST, &set(&[phases])).unwrap().plan.arrival.phases;
     assert_eq!((replaced.len(), replaced[0].rate_from), (1, 3.0), "phases from a flag replace one rate");
