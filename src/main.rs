@@ -10,14 +10,12 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Profiles(args) => commands::profiles::run(&args),
     };
-    match done {
-        Ok(()) => ExitCode::from(exit_code::PASS),
-        Err(why) => {
-            #[allow(clippy::print_stderr, reason = "the error is the answer")]
-            {
-                eprintln!("error: {why}");
-            }
-            ExitCode::from(exit_code::USAGE)
+    let code = done.unwrap_or_else(|why| {
+        #[allow(clippy::print_stderr, reason = "the error is the answer")]
+        {
+            eprintln!("error: {why:#}");
         }
-    }
+        exit_code::INTERNAL
+    });
+    ExitCode::from(code)
 }
