@@ -8,7 +8,7 @@ use crate::plan::{Arrival, ArrivalProcess, Phase, PhaseKind};
 
 /// The highest rate in messages a second.
 const MOST_PER_S: f64 = 1e7;
-const LEAST_TIME: &str = "1ms";
+const LEAST_TIME: &str = "1us";
 const MOST_TIME: &str = "720h";
 
 pub(super) fn read(reading: &Reading<'_>, root: &Keys<'_>) -> Result<Arrival, ProfileError> {
@@ -72,7 +72,7 @@ fn many(reading: &Reading<'_>, keys: &Keys<'_>, tables: &[Keys<'_>]) -> Result<V
         scale_rates(reading, node, &mut phases, keys.number("rate", 0.0..=MOST_PER_S, None)?)?;
     }
     if let Some(node) = keys.node("duration").filter(|_| from_flag("duration") == Some(true)) {
-        scale_durations(reading, node, &mut phases, keys.time("duration", LEAST_TIME..=MOST_TIME, None)?);
+        scale_durations(reading, node, &mut phases, keys.time("duration", LEAST_TIME..=MOST_TIME, None)?)?;
     }
     reading.take_origin("arrival.rate");
     reading.take_origin("arrival.duration");
@@ -158,7 +158,12 @@ fn scale_rates(reading: &Reading<'_>, by: &Node, phases: &mut [Phase], rate: f64
 }
 
 /// Scales all but the warm-up so that together they last `duration_us`.
-fn scale_durations(reading: &Reading<'_>, by: &Node, phases: &mut [Phase], duration_us: u64) {
+fn scale_durations(
+    reading: &Reading<'_>,
+    by: &Node,
+    phases: &mut [Phase],
+    duration_us: u64,
+) -> Result<(), ProfileError> {
     let loaded: Vec<usize> = (0..phases.len()).filter(|rank| phases[*rank].kind != PhaseKind::WarmUp).collect();
     let before_us: u64 = loaded.iter().map(|rank| phases[*rank].duration_us).sum();
     let (mut passed_us, mut start_us) = (0u64, 0u64);
@@ -167,8 +172,12 @@ fn scale_durations(reading: &Reading<'_>, by: &Node, phases: &mut [Phase], durat
         // Ends are scaled, not lengths: what rounding takes from one phase it
         // gives to the next.
         let end_us = (u128::from(passed_us) * u128::from(duration_us) / u128::from(before_us)) as u64;
+        if end_us == start_us {
+            return Err(reading.source.error(by.place, format!("leaves no time for phase {}", rank + 1)));
+        }
         phases[rank].duration_us = end_us - start_us;
         start_us = end_us;
         reading.renote(&format!("arrival.phases.{rank}.duration"), by);
     }
+    Ok(())
 }

@@ -225,7 +225,7 @@ fn wrong_profiles_say_where_and_what() {
             "19:8: arrival.phases.3.rate does not go with from and to: give one or the other",
         ),
         (PHASES.replace("to = 50\n", ""), "7:1: missing key \"to\" in [[arrival.phases]]"),
-        (PHASES.replace("\"4s\"", "\"0s\""), "9:12: arrival.phases.1.duration must be from 1ms to 720h, not 0s"),
+        (PHASES.replace("\"4s\"", "\"0s\""), "9:12: arrival.phases.1.duration must be from 1us to 720h, not 0s"),
     ] {
         let found = with(&text, &[]).expect_err(&text).to_string();
         let error = format!("folder/w.toml:{error}");
@@ -282,6 +282,7 @@ fn wrong_flags_name_themselves() {
             flag("--set", "arrival.phases.4.rate", "1"),
             "--set arrival.phases.4.rate=1: arrival.phases is an array of 4, which has no \"4\"; ranks count from 0",
         ),
+        (PHASES, flag("--duration", "arrival.duration", "2us"), "--duration 2us: leaves no time for phase 2"),
         (PHASES, flag("--rate", "arrival.rate", "9e6"), "--rate 9e6: scales phase 2 above 10000000 messages a second"),
         (
             LEAST,
@@ -349,6 +350,10 @@ fn rate_and_duration_scale_phases() {
     let one = with(PHASES, &set(&["arrival.phases.2.rate=25"])).unwrap();
     assert_eq!((one.plan.arrival.phases[2].rate_from, one.plan.arrival.phases[3].rate_from), (25.0, 100.0));
     assert_eq!(one.origins["arrival.phases.2.rate"], Origin::Flag("--set".to_owned()));
+    let thresholds = format!("thresholds = ['ack.p99 < 1s', 'ack.p50 < 1s']\n{PHASES}");
+    let one = with(&thresholds, &set(&["thresholds.1=ack.p90 < 1s"])).unwrap();
+    assert_eq!(one.plan.thresholds, ["ack.p99 < 1s", "ack.p90 < 1s"]);
+    assert_eq!(one.origins["thresholds"], Origin::Flag("--set".to_owned()), "in part");
     let phases = "arrival.phases=[{kind='steady',duration='1s',rate=3}]";
     let replaced = with(LEAST, &set(&[phases])).unwrap().plan.arrival.phases;
     assert_eq!((replaced.len(), replaced[0].rate_from), (1, 3.0), "phases from a flag replace one rate");
@@ -434,7 +439,11 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
         (100u32..5_000).prop_map(|users| Override::flag("--users", "population.users", users)),
         (1u64..1 << 62).prop_map(|seed| Override::flag("--seed", "seed", seed)),
         (0.1f64..1e5).prop_map(|rate| Override::flag("--rate", "arrival.rate", rate)),
-        (1_000u64..1 << 40).prop_map(|time| Override::flag("--duration", "arrival.duration", format!("{time}us"))),
+        prop_oneof![1u64..10_000, 1u64..1 << 40].prop_map(|time| Override::flag(
+            "--duration",
+            "arrival.duration",
+            format!("{time}us")
+        )),
         (0u64..3_600_000_000).prop_map(|time| Override::flag("--set", "drain.quiet", format!("{time}us"))),
         (0.0f64..5.0).prop_map(|zipf| Override::flag("--set", "population.choice", format!("{{zipf={zipf:?}}}"))),
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "churn.reset_share", format!("{share:?}"))),
