@@ -151,7 +151,8 @@ fn duplicates_need_a_retry_and_a_server_without_dedup() {
 
 #[test]
 fn a_cursor_that_skips_leaves_messages_unhealed() {
-    let pages = ["--set", "catch_up.page_size=10", "--set", "churn.share_per_minute=10"];
+    let pages =
+        ["--set", "catch_up.page_size=10", "--set", "churn.share_per_minute=10", "--set", "drain.page_sizes=[20,13]"];
     let run = Run::short(&[&pages[..], &["--defect", "cursor-skip"]].concat());
     assert_eq!(run.code, 97, "{}", run.stderr);
     run.only(&["unhealed", "page_anomaly"]);
@@ -174,10 +175,10 @@ fn a_push_without_a_store_is_a_phantom() {
 fn bad_input_says_what_to_do_and_sends_nothing() {
     let folder = TempDir::new().unwrap();
     let profile = folder.path().join("bad.toml");
-    fs::write(&profile, "[arrival]\nrat = 5\n").unwrap();
+    fs::write(&profile, "[population]\nusers = 5\n[arrival]\nrate = 1\nduration = \"1s\"\nrat = 5\n").unwrap();
     let profile = profile.to_str().unwrap();
     for (args, code, words) in [
-        (vec!["run", profile], 2, "bad.toml:2:1: unknown key \"rat\""),
+        (vec!["run", profile], 2, "bad.toml:6:1: unknown key \"rat\""),
         (vec!["run", "quikstart"], 2, "did you mean \"quickstart\""),
         (vec!["run", "--set", "send.attempts=none"], 2, "send.attempts"),
         (vec!["run", "--set", "thresholds=[\"ack.p98 < 1ms\"]"], 2, "ack.p99"),

@@ -2,15 +2,19 @@
 //! when it is dead, reconnects, and has history read while new pushes already
 //! arrive.
 
+mod frames;
+mod held;
+
 use super::catch_up::{CatchUpTask, missing_channels};
 use super::shard::Shard;
 use super::socket::{self, Socket};
 use super::worker::Phase;
-use crate::ledger::{CatchUpKind, ConnectionEnd, FirstSeen, Leak, Reordered, SubscriberLog};
-use crate::model::{LatencyKind, Random, UserId, unwrap_intended_us};
-use crate::plan::{CatchUpCursor, Disconnect, disconnects};
-use crate::target::{Frame, Push};
+use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
+use crate::model::{LatencyKind, Random, UserId};
+use crate::plan::{Disconnect, disconnects};
+use crate::target::Frame;
 use futures_util::{SinkExt, StreamExt};
+use held::Held;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -20,9 +24,6 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 /// How long a clean close waits for the target's own.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-/// Thirty years: a timer that does not fire.
-const NEVER_US: u64 = 1_000_000_000_000_000;
 
 /// One subscriber of a shard.
 pub struct Subscriber {
@@ -322,102 +323,6 @@ impl Subscriber {
 
     fn draining(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
-    }
-
-    fn take_text(&self, text: &str, now_us: u64) {
-        match Frame::parse(text, &self.shard.shared.texts) {
-            Frame::Push(push) => self.take_push(&push, now_us),
-            Frame::Foreign(text) => {
-                let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
-                self.shard.facts.borrow_mut().foreign(&text, seen);
-            }
-            Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
-            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Other => {}
-        }
-    }
-
-    fn take_push(&self, push: &Push<'_>, now_us: u64) {
-        let shard = &self.shard;
-        let message = push.message;
-        if !push.intact {
-            let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
-            shard.facts.borrow_mut().altered(message, seen);
-        }
-        let under = shard.shared.directory.channel(&push.channel);
-        let mut log = self.log.borrow_mut();
-        let arrival = (under == Some(message.channel)).then(|| log.pushed(message, push.position, now_us)).flatten();
-        let Some(arrival) = arrival else {
-            shard.facts.borrow_mut().leaked(self.user, message, Leak { at_us: now_us, under });
-            return;
-        };
-        if !arrival.first {
-            shard.count(|counters| counters.duplicates += 1);
-            return;
-        }
-        if let (CatchUpCursor::Seen, Some(window)) = (shard.plan().catch_up.cursor, log.window_mut(message.channel)) {
-            window.cursor = window.cursor.max(push.position);
-        }
-        let load_start_us = shard.load_start_us.get();
-        let since_load_us = now_us.saturating_sub(load_start_us);
-        let intended_us = load_start_us + unwrap_intended_us(push.intended_wrapped_us, since_load_us);
-        shard.count(|counters| counters.delivered += 1);
-        shard.record_of_message(LatencyKind::Delivery, intended_us, now_us.saturating_sub(intended_us));
-        if let Some(ahead) = arrival.behind {
-            let reordered = Reordered { subscriber: self.user, message, ahead, at_us: now_us };
-            shard.facts.borrow_mut().reordered.push(reordered);
-        }
-    }
-}
-
-/// One connection while it is held.
-struct Held {
-    opened_us: u64,
-    /// The subscription must be confirmed by then.
-    arm_by_us: u64,
-    armed: bool,
-    /// The timer must be set anew.
-    schedule_changed: bool,
-    last_frame_us: u64,
-    pings: u64,
-    next_ping_us: u64,
-    pinged_us: Option<u64>,
-    pong_due_us: u64,
-    catch_up: Option<CatchUpTask>,
-    healing_since_us: u64,
-}
-
-impl Held {
-    fn new(shard: &Shard, random: &mut Random) -> Self {
-        let now_us = shard.now_us();
-        let interval_us = shard.plan().heartbeat.interval_us;
-        // The first ping is jittered: a thousand clients that connect together
-        // do not beat together.
-        let first_us = if interval_us == 0 { NEVER_US } else { random.between(interval_us / 2, interval_us) };
-        Self {
-            opened_us: now_us,
-            arm_by_us: now_us + shard.plan().connect.timeout_us,
-            armed: false,
-            schedule_changed: false,
-            last_frame_us: now_us,
-            pings: 0,
-            next_ping_us: now_us + first_us,
-            pinged_us: None,
-            pong_due_us: NEVER_US,
-            catch_up: None,
-            healing_since_us: now_us,
-        }
-    }
-
-    /// When the timer is due next.
-    fn due_us(&self, churn: &VecDeque<Disconnect>, load_start_us: u64) -> u64 {
-        if !self.armed {
-            return self.arm_by_us;
-        }
-        let heartbeat_us = if self.pinged_us.is_some() { self.pong_due_us } else { self.next_ping_us };
-        match churn.front() {
-            Some(next) if load_start_us > 0 => heartbeat_us.min(load_start_us + next.at_us),
-            _ => heartbeat_us,
-        }
     }
 }
 

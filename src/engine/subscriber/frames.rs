@@ -1,0 +1,53 @@
+//! What a frame means for the subscriber's log.
+
+use super::Subscriber;
+use crate::ledger::{FirstSeen, Leak, Reordered};
+use crate::model::{LatencyKind, unwrap_intended_us};
+use crate::plan::CatchUpCursor;
+use crate::target::{Frame, Push};
+
+impl Subscriber {
+    pub(super) fn take_text(&self, text: &str, now_us: u64) {
+        match Frame::parse(text, &self.shard.shared.texts) {
+            Frame::Push(push) => self.take_push(&push, now_us),
+            Frame::Foreign(text) => {
+                let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
+                self.shard.facts.borrow_mut().foreign(&text, seen);
+            }
+            Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
+            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Other => {}
+        }
+    }
+
+    fn take_push(&self, push: &Push<'_>, now_us: u64) {
+        let shard = &self.shard;
+        let message = push.message;
+        if !push.intact {
+            let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
+            shard.facts.borrow_mut().altered(message, seen);
+        }
+        let under = shard.shared.directory.channel(&push.channel);
+        let mut log = self.log.borrow_mut();
+        let arrival = (under == Some(message.channel)).then(|| log.pushed(message, push.position, now_us)).flatten();
+        let Some(arrival) = arrival else {
+            shard.facts.borrow_mut().leaked(self.user, message, Leak { at_us: now_us, under });
+            return;
+        };
+        if !arrival.first {
+            shard.count(|counters| counters.duplicates += 1);
+            return;
+        }
+        if let (CatchUpCursor::Seen, Some(window)) = (shard.plan().catch_up.cursor, log.window_mut(message.channel)) {
+            window.cursor = window.cursor.max(push.position);
+        }
+        let load_start_us = shard.load_start_us.get();
+        let since_load_us = now_us.saturating_sub(load_start_us);
+        let intended_us = load_start_us + unwrap_intended_us(push.intended_wrapped_us, since_load_us);
+        shard.count(|counters| counters.delivered += 1);
+        shard.record_of_message(LatencyKind::Delivery, intended_us, now_us.saturating_sub(intended_us));
+        if let Some(ahead) = arrival.behind {
+            let reordered = Reordered { subscriber: self.user, message, ahead, at_us: now_us };
+            shard.facts.borrow_mut().reordered.push(reordered);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! One connection while it is held: what the client knows about its life.
+
+use crate::engine::catch_up::CatchUpTask;
+use crate::engine::shard::Shard;
+use crate::model::Random;
+use crate::plan::Disconnect;
+use std::collections::VecDeque;
+
+/// Thirty years: a timer that does not fire.
+const NEVER_US: u64 = 1_000_000_000_000_000;
+
+/// One connection while it is held.
+pub struct Held {
+    pub opened_us: u64,
+    /// The subscription must be confirmed by then.
+    pub arm_by_us: u64,
+    pub armed: bool,
+    /// The timer must be set anew.
+    pub schedule_changed: bool,
+    pub last_frame_us: u64,
+    pub pings: u64,
+    pub next_ping_us: u64,
+    pub pinged_us: Option<u64>,
+    pub pong_due_us: u64,
+    pub catch_up: Option<CatchUpTask>,
+    pub healing_since_us: u64,
+}
+
+impl Held {
+    /// A connection that was opened now.
+    pub fn new(shard: &Shard, random: &mut Random) -> Self {
+        let now_us = shard.now_us();
+        let interval_us = shard.plan().heartbeat.interval_us;
+        // The first ping is jittered: a thousand clients that connect together
+        // do not beat together.
+        let first_us = if interval_us == 0 { NEVER_US } else { random.between(interval_us / 2, interval_us) };
+        Self {
+            opened_us: now_us,
+            arm_by_us: now_us + shard.plan().connect.timeout_us,
+            armed: false,
+            schedule_changed: false,
+            last_frame_us: now_us,
+            pings: 0,
+            next_ping_us: now_us + first_us,
+            pinged_us: None,
+            pong_due_us: NEVER_US,
+            catch_up: None,
+            healing_since_us: now_us,
+        }
+    }
+
+    /// When the timer is due next.
+    pub fn due_us(&self, churn: &VecDeque<Disconnect>, load_start_us: u64) -> u64 {
+        if !self.armed {
+            return self.arm_by_us;
+        }
+        let heartbeat_us = if self.pinged_us.is_some() { self.pong_due_us } else { self.next_ping_us };
+        match churn.front() {
+            Some(next) if load_start_us > 0 => heartbeat_us.min(load_start_us + next.at_us),
+            _ => heartbeat_us,
+        }
+    }
+}
