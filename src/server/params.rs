@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, Multipart};
 use axum::http::{HeaderMap, Request, header};
 use serde_json::Value;
 
-/// Names and values, the later ones first found last. Values that are no text
+/// Names and values; the first of a name counts. Values that are no text
 /// in JSON (numbers, booleans, blocks) are kept as their JSON text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Params(Vec<(String, String)>);

@@ -1,1 +1,7 @@
-//! The reference server.
+//! The reference server: its wire, its promises, and its planted defects.
+
+mod api;
+mod defects;
+mod harness;
+mod process;
+mod sockets;
