@@ -155,8 +155,12 @@ fn a_cursor_that_skips_leaves_messages_unhealed() {
         ["--set", "catch_up.page_size=10", "--set", "churn.share_per_minute=10", "--set", "drain.page_sizes=[20,13]"];
     let run = Run::short(&[&pages[..], &["--defect", "cursor-skip"]].concat());
     assert_eq!(run.code, 97, "{}", run.stderr);
-    run.only(&["unhealed", "page_anomaly"]);
-    assert_eq!(run.finding("acked_lost"), 0);
+    // Subscribers that already had the rows behind a skipped edge also see
+    // pages that end too early: `stale_read` may be above zero here.
+    assert!(run.finding("unhealed") > 0 && run.finding("page_anomaly") > 0, "{:#}", run.summary["findings"]);
+    for other in ["acked_lost", "vanished", "phantom", "store_duplicates", "ack_identity"] {
+        assert_eq!(run.finding(other), 0, "{other}");
+    }
 }
 
 #[test]
