@@ -1,10 +1,11 @@
 //! `posthaste serve`: the reference server in a process of its own.
 
 use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
+use crate::commands::complain;
 use crate::exit_code;
+use crate::engine::raise_descriptor_limit;
 use crate::server::{Commit, DefectSpec, Options, Server, Synchronous};
 use anyhow::Context;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,14 +20,14 @@ pub fn run(args: ServeArgs) -> ExitCode {
     let defects = match defects {
         Ok(defects) => defects,
         Err(error) => {
-            complain(&format!("error: {error}"));
+            complain(&format!("--defect: {error}"));
             return ExitCode::from(exit_code::USAGE);
         }
     };
     match serve(args, defects) {
         Ok(()) => ExitCode::from(exit_code::PASS),
         Err(error) => {
-            complain(&format!("error: {error:#}"));
+            complain(&format!("{error:#}"));
             ExitCode::from(exit_code::INTERNAL)
         }
     }
@@ -88,16 +89,6 @@ fn database(path: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<TempDir>)>
     Ok((path, Some(folder)))
 }
 
-/// Thousands of sockets need as many descriptors; the hard limit is what the
-/// administrator allows.
-fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
-    if let Err(error) = raised {
-        tracing::warn!("cannot raise the limit of descriptors: {error}");
-    }
-}
-
 /// Ready when standard input ends; never, where that does not matter.
 fn stdin_end(matters: bool) -> anyhow::Result<oneshot::Receiver<()>> {
     let (ended, end) = oneshot::channel();
@@ -117,9 +108,4 @@ fn announce(listener: &TcpListener) -> anyhow::Result<()> {
     println!("listening on http://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
     Ok(())
-}
-
-#[allow(clippy::print_stderr, reason = "words for the person at the terminal")]
-fn complain(words: &str) {
-    eprintln!("{words}");
 }

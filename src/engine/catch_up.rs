@@ -2,6 +2,7 @@
 //! end, while new pushes already arrive.
 
 use super::shard::Shard;
+use super::traversal::Traversal;
 use crate::ledger::{CatchUpKind, FirstSeen, PageRecord, RunSet, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, Position, Random, UserId};
 use crate::target::{HistoryPage, Row};
@@ -92,13 +93,13 @@ impl Reader {
     /// Whether the end of the channel was reached.
     async fn read_channel(&mut self, channel: ChannelId) -> bool {
         let after = self.log.borrow().window(channel).and_then(|window| window.cursor);
-        let mut highest = after;
+        let mut traversal = Traversal::new(after);
         let mut cursor: Option<String> = None;
         for _ in 0..self.shard.plan().catch_up.max_pages {
             let Some((written_us, page)) = self.read_page(channel, after, cursor.as_deref()).await else {
                 return false;
             };
-            match self.note_page(channel, after, &mut highest, written_us, page) {
+            match self.note_page(channel, &mut traversal, written_us, page) {
                 Step::End => return true,
                 Step::Next(next) => cursor = Some(next),
                 Step::Stuck => return false,
@@ -141,39 +142,27 @@ impl Reader {
         }
     }
 
-    fn note_page(
-        &self,
-        channel: ChannelId,
-        after: Option<Position>,
-        highest: &mut Option<Position>,
-        written_us: u64,
-        page: HistoryPage,
-    ) -> Step {
+    fn note_page(&self, channel: ChannelId, traversal: &mut Traversal, written_us: u64, page: HistoryPage) -> Step {
         let now_us = self.shard.now_us();
+        let mut log = self.log.borrow_mut();
+        let Some(window) = log.window_mut(channel) else { return Step::Stuck };
+        let last = page.next_cursor.is_none();
+        let turn = traversal.turn(&page.rows, last, written_us);
         let mut record = PageRecord {
             reader: self.user,
             channel,
             kind: self.kind,
             written_us,
-            after,
+            after: traversal.after,
             lowest: page.rows.first().map(|row| row.position),
             highest: page.rows.last().map(|row| row.position),
             messages: RunSet::default(),
             unrecognised: Vec::new(),
-            last: page.next_cursor.is_none(),
-            repeated_rows: 0,
-            stuck: false,
+            open_end: turn.open_end,
+            repeated_rows: turn.repeated_rows,
+            stuck: turn.fresh_rows == 0 && !last,
         };
-        let mut log = self.log.borrow_mut();
-        let Some(window) = log.window_mut(channel) else { return Step::Stuck };
-        let mut fresh = 0;
         for row in &page.rows {
-            if Some(row.position) <= *highest {
-                record.repeated_rows += 1;
-            } else {
-                *highest = Some(row.position);
-                fresh += 1;
-            }
             self.note_facts(row, now_us);
             match row.message.filter(|message| message.channel == channel) {
                 Some(message) => {
@@ -185,17 +174,24 @@ impl Reader {
                 None => record.unrecognised.push(row.server_id.clone()),
             }
         }
-        window.cursor = window.cursor.max(*highest);
+        let mut pages = self.shard.pages.borrow_mut();
+        if traversal.pages == 1 {
+            traversal.first_record = pages.len();
+        } else if turn.first_has_open_end
+            && let Some(first) = pages.get_mut(traversal.first_record)
+        {
+            first.open_end = true;
+        }
+        window.cursor = window.cursor.max(turn.complete_to);
         let step = match page.next_cursor {
             None => {
-                window.reached_end_us = Some(written_us);
+                window.reached_end_us = window.reached_end_us.max(Some(traversal.end_us(written_us)));
                 Step::End
             }
-            Some(_) if fresh == 0 => Step::Stuck,
+            Some(_) if record.stuck => Step::Stuck,
             Some(next) => Step::Next(next),
         };
-        record.stuck = matches!(step, Step::Stuck);
-        self.shard.pages.borrow_mut().push(record);
+        pages.push(record);
         step
     }
 

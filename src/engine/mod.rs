@@ -22,6 +22,7 @@ mod shard;
 mod socket;
 mod subscriber;
 mod telemetry;
+mod traversal;
 mod worker;
 
 pub use machine::{available_descriptors, raise_descriptor_limit};

@@ -2,7 +2,7 @@
 //! acknowledgement, that covers the message's position, and does not show it.
 //!
 //! A page covers what lies strictly between its least and greatest row, and,
-//! if nothing follows, everything past its greatest row (past the asked bound,
+//! if its end is open, everything past its greatest row (past the asked bound,
 //! if it is empty). It does not cover what lies between the asked bound and
 //! its least row: earlier pages of the same traversal had that.
 
@@ -91,7 +91,7 @@ impl Timeline {
             _ => 0..0,
         };
         let beyond =
-            if page.last { page.highest.map_or(after, |highest| self.past(highest)).max(after) } else { usize::MAX };
+            if page.open_end { page.highest.map_or(after, |highest| self.past(highest)).max(after) } else { usize::MAX };
         let mut visit = |rank: usize| {
             if self.acknowledged_us[rank] < page.written_us {
                 each(self.indices[rank]);

@@ -28,8 +28,10 @@ pub struct PageRecord {
     pub messages: RunSet,
     /// Server ids of rows in which no message was recognised.
     pub unrecognised: Vec<Box<str>>,
-    /// Whether the target said that nothing follows.
-    pub last: bool,
+    /// Whether it should show everything past its greatest row (past `after`,
+    /// if it is empty): the last page of a traversal towards the newest row,
+    /// the first of one towards the oldest.
+    pub open_end: bool,
     /// Rows that this traversal had already returned.
     pub repeated_rows: u32,
     /// Whether the page brought neither a new row nor the end.

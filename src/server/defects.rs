@@ -67,7 +67,7 @@ pub struct DefectSpec {
 #[non_exhaustive]
 pub enum DefectError {
     /// No defect has this name.
-    #[error("no defect is called {name:?} (--defect){hint}; there are {}", names())]
+    #[error("no defect is called {name:?}{hint}; there are {}", names())]
     Unknown {
         /// The name as given.
         name: String,
@@ -75,7 +75,7 @@ pub enum DefectError {
         hint: String,
     },
     /// The count is no whole number above zero.
-    #[error("{0:?} is no whole number above 0 (--defect NAME=every)")]
+    #[error("{0:?} is no whole number above 0 (NAME=every)")]
     Every(String),
 }
 

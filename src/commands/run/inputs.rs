@@ -2,6 +2,7 @@
 
 use crate::cli::RunArgs;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
+use crate::server::DefectSpec;
 use crate::target::{Address, TargetProfile, built_in_targets};
 use anyhow::{Context, bail};
 use std::path::Path;
@@ -23,6 +24,8 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
             "--defect, --defect-log and --lose-ack are for the built-in server; remove --url, or give them to posthaste serve"
         );
     }
+    let defects = args.defect.iter().map(|text| text.parse()).collect::<Result<Vec<DefectSpec>, _>>();
+    defects.context("--defect")?;
     let address = args.url.as_deref().map(Address::parse).transpose()?;
     let target = target(&args.target)?;
     let overrides = overrides(args)?;

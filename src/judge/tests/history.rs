@@ -202,7 +202,7 @@ impl History {
             highest: None,
             messages: RunSet::default(),
             unrecognised: Vec::new(),
-            last: false,
+            open_end: false,
             repeated_rows: 0,
             stuck: false,
         };
@@ -385,7 +385,7 @@ impl Reading<'_> {
 
     /// The target says that nothing follows.
     pub(super) fn end(mut self) {
-        self.page.last = true;
+        self.page.open_end = true;
         let (reader, channel, written_us) = (self.page.reader, self.page.channel, self.page.written_us);
         let history = self.history;
         Reading { history: &mut *history, page: self.page }.more();

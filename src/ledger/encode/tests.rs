@@ -36,7 +36,7 @@ fn example() -> Ledger {
         highest: Some(Position(7)),
         messages: [2, 3, 9].into_iter().collect(),
         unrecognised: vec!["x".into()],
-        last: true,
+        open_end: true,
         repeated_rows: 1,
         stuck: false,
     };
