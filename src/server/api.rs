@@ -91,7 +91,10 @@ impl Call {
             Told::Position => {}
             Told::Nothing => _ = response.extensions_mut().insert(LoseAnswer),
             Told::Refusal(error) => return Err(ApiError(error)),
-            Told::Crash => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+            Told::Crash => {
+                let error = r#"{"ok":false,"error":"internal_error"}"#.to_owned();
+                return Ok(answer::with_status(StatusCode::INTERNAL_SERVER_ERROR, error));
+            }
         }
         Ok(response)
     }

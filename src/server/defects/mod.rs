@@ -62,13 +62,17 @@ pub(super) struct Instance {
     /// Position of the message in µs, where it has one.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_ts")]
     ts: Option<u64>,
+    /// Rows that the page could hold, where the instance is about a page: it
+    /// tells the reads of a client apart that reads with several sizes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
 }
 
 impl Instance {
     /// An instance that is about a message.
     fn new(defect: &'static str, post: &Post, ts: u64) -> Self {
         let (client_msg_id, channel) = (post.key.clone(), post.channel.id.clone());
-        Self { defect, client_msg_id, channel, user: None, ts: Some(ts) }
+        Self { defect, client_msg_id, channel, user: None, ts: Some(ts), limit: None }
     }
 
     /// Who was told wrongly.

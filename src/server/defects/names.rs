@@ -121,14 +121,16 @@ defects! {
     LatePosition = "late-position" every 50,
     /// The first row behind every n-th page edge of a history read is passed over.
     ///
-    /// An instance is a reader and a row that it was not shown. `unhealed` are
-    /// the distinct pairs that the reader did not obtain live or by another
-    /// read; what the final reads passed over is `page_anomaly`.
+    /// An instance is a reader and a row that it was not shown, with the size
+    /// of the page. `unhealed` are the distinct pairs of the catch-ups' page
+    /// size, less those that the reader obtained live; `page_anomaly` are the
+    /// distinct rows of the final reads' page sizes.
     CursorSkip = "cursor-skip" every 1,
     /// The row at every n-th page edge of a history read is on both pages.
     ///
-    /// An instance is a row returned again: `page_anomaly` for the final reads
-    /// and the catch-ups of the drain, nothing for earlier ones.
+    /// An instance is a row returned again, with the size of the page:
+    /// `page_anomaly` for the final reads and the catch-ups of the drain,
+    /// nothing for earlier ones.
     CursorInclusive = "cursor-inclusive" every 1,
     /// Pages go on behind a time in tenths of a second, so rows that share it with a page's last are lost.
     ///

@@ -44,7 +44,7 @@ impl FaultyPages<'_> {
         if let Some(last) = page.rows.last().filter(|_| ends && self.defects.due(Defect::EndlessCursor)) {
             // It counts from the wrong end of the page.
             page.cursor = Some(request.from_us.saturating_sub(1));
-            self.note(Defect::EndlessCursor, last);
+            self.note(Defect::EndlessCursor, last, &request);
         }
         for row in page.rows.iter().filter(|row| self.defects.has(Defect::Vanish) && Doomed::is_fresh(row.ts)) {
             if self.defects.due(Defect::Vanish) {
@@ -54,14 +54,14 @@ impl FaultyPages<'_> {
         Ok(page)
     }
 
-    fn note(&self, defect: Defect, row: &Row) {
-        self.note_row(defect, row.key.as_deref(), row.ts);
+    fn note(&self, defect: Defect, row: &Row, request: &PageRequest) {
+        self.note_message(defect, (row.key.as_deref(), row.ts), request);
     }
 
-    fn note_row(&self, defect: Defect, key: Option<&str>, ts: u64) {
+    fn note_message(&self, defect: Defect, (key, ts): (Option<&str>, u64), request: &PageRequest) {
         let (client_msg_id, channel) = (key.map(Into::into), self.channel.id.clone());
-        let user = Some(self.reader.into());
-        self.defects.note(&Instance { defect: defect.name(), client_msg_id, channel, user, ts: Some(ts) });
+        let (user, ts, limit) = (Some(self.reader.into()), Some(ts), Some(request.limit));
+        self.defects.note(&Instance { defect: defect.name(), client_msg_id, channel, user, ts, limit });
     }
 
     fn select(&self, request: &PageRequest, count: usize) -> Result<Vec<Row>> {
@@ -75,7 +75,7 @@ impl FaultyPages<'_> {
         page.retain(|row| row.ts > copied_us);
         if !page.is_empty() && self.defects.due(Defect::StaleHistory) {
             request.to_us = request.to_us.min(copied_us);
-            page.iter().for_each(|row| self.note(Defect::StaleHistory, row));
+            page.iter().for_each(|row| self.note(Defect::StaleHistory, row, request));
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl FaultyPages<'_> {
         let kept = rows.len().saturating_sub(CAP_ROWS);
         if kept > 0 && self.defects.due(Defect::HistoryCap) {
             request.from_us = rows[kept].ts;
-            rows[..kept].iter().for_each(|row| self.note(Defect::HistoryCap, row));
+            rows[..kept].iter().for_each(|row| self.note(Defect::HistoryCap, row, request));
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl FaultyPages<'_> {
                 Towards::Newest => request.from_us -= 1,
                 Towards::Oldest => request.to_us += 1,
             }
-            self.select(request, 1)?.iter().for_each(|row| self.note(Defect::CursorInclusive, row));
+            self.select(request, 1)?.iter().for_each(|row| self.note(Defect::CursorInclusive, row, request));
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl FaultyPages<'_> {
             Towards::Newest => request.from_us = last.ts + 1,
             Towards::Oldest => request.to_us = last.ts - 1,
         }
-        skipped.iter().for_each(|row| self.note(defect, row));
+        skipped.iter().for_each(|row| self.note(defect, row, request));
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl FaultyPages<'_> {
         for given in uncommitted {
             let passed = (request.from_us..=newest).contains(&given.ts);
             if passed && !page.rows.iter().any(|row| row.ts == given.ts) {
-                self.note_row(Defect::LateCommit, Some(&given.key), given.ts);
+                self.note_message(Defect::LateCommit, (Some(&given.key), given.ts), request);
             }
         }
     }

@@ -52,8 +52,8 @@ impl Doomed {
             return;
         }
         let (defect, client_msg_id) = (Defect::Vanish.name(), key.map(Into::into));
-        let instance =
-            Instance { defect, client_msg_id, channel: channel.id.clone(), user: Some(reader.into()), ts: Some(ts) };
+        let (channel_id, user) = (channel.id.clone(), Some(reader.into()));
+        let instance = Instance { defect, client_msg_id, channel: channel_id, user, ts: Some(ts), limit: None };
         doomed.push((channel.number, ts, instance));
     }
 
