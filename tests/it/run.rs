@@ -15,15 +15,16 @@ use tempfile::TempDir;
 const SHORT: &[&str] =
     &["--users", "60", "--duration", "2s", "--set", "arrival.warm_up=500ms", "--set", "connect.rate=2000"];
 
-struct Run {
+/// A run that has ended.
+pub struct Run {
     folder: TempDir,
-    code: i32,
-    summary: Value,
-    stderr: String,
+    pub code: i32,
+    pub summary: Value,
+    pub stderr: String,
 }
 
 impl Run {
-    fn new(args: &[&str]) -> Self {
+    pub fn new(args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let log = folder.path().join("defects.ndjson");
         let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
@@ -37,17 +38,17 @@ impl Run {
         Self { folder, code: output.status.code().unwrap_or(-1), summary, stderr }
     }
 
-    fn short(args: &[&str]) -> Self {
+    pub fn short(args: &[&str]) -> Self {
         Self::new(&[SHORT, args].concat())
     }
 
-    fn defects(&self, name: &str) -> Vec<Value> {
+    pub fn defects(&self, name: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("defects.ndjson")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["defect"] == name).collect()
     }
 
-    fn finding(&self, name: &str) -> u64 {
+    pub fn finding(&self, name: &str) -> u64 {
         self.summary["findings"][name]["count"].as_u64().unwrap_or_else(|| panic!("no finding {name}: {}", self.stderr))
     }
 

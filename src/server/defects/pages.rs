@@ -8,6 +8,8 @@ use super::rows::{Doomed, Given};
 use super::{Defect, Defects, Instance};
 use rusqlite::{Connection, Result};
 
+/// More rows than any channel has.
+const ALL: usize = i64::MAX as usize;
 /// Rows that a capped read returns at most: `history-cap`.
 const CAP_ROWS: usize = 10;
 /// How far a lagging copy is behind, in µs: `stale-history`.
@@ -71,18 +73,20 @@ impl FaultyPages<'_> {
     /// Reads from a copy that lags: what is newer is not there.
     fn lag(&self, request: &mut PageRequest) -> Result<()> {
         let copied_us = now_us().saturating_sub(LAG_US);
-        let mut page = self.select(request, request.limit)?;
-        page.retain(|row| row.ts > copied_us);
-        if !page.is_empty() && self.defects.due(Defect::StaleHistory) {
-            request.to_us = request.to_us.min(copied_us);
-            page.iter().for_each(|row| self.note(Defect::StaleHistory, row, request));
+        let page = self.select(request, request.limit)?;
+        if !page.iter().any(|row| row.ts > copied_us) || !self.defects.due(Defect::StaleHistory) {
+            return Ok(());
         }
+        // The page says that nothing follows, so it lacks all that does.
+        let lacking = PageRequest { from_us: request.from_us.max(copied_us + 1), ..request.clone() };
+        self.select(&lacking, ALL)?.iter().for_each(|row| self.note(Defect::StaleHistory, row, request));
+        request.to_us = request.to_us.min(copied_us);
         Ok(())
     }
 
     /// Begins at the newest few.
     fn cap(&self, request: &mut PageRequest) -> Result<()> {
-        let rows = self.select(request, i64::MAX as usize)?;
+        let rows = self.select(request, ALL)?;
         let kept = rows.len().saturating_sub(CAP_ROWS);
         if kept > 0 && self.defects.due(Defect::HistoryCap) {
             request.from_us = rows[kept].ts;
@@ -100,7 +104,7 @@ impl FaultyPages<'_> {
                 Towards::Newest => tied.to_us = tied.to_us.min(end_of_tick(request.from_us - 1)),
                 Towards::Oldest => tied.from_us = tied.from_us.max(start_of_tick(request.to_us + 1)),
             }
-            self.skip(Defect::TiedTimestamps, request, &tied, i64::MAX as usize)?;
+            self.skip(Defect::TiedTimestamps, request, &tied, ALL)?;
         }
         if self.defects.has(Defect::CursorSkip) {
             self.skip(Defect::CursorSkip, request, &request.clone(), 1)?;
