@@ -1,6 +1,7 @@
 //! `posthaste run`: one run: load, drain, judge, report.
 
 mod built_in_server;
+mod diagnostics;
 mod inputs;
 mod recorder;
 
@@ -55,6 +56,8 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let folder = RunFolder::create(&args.results, &run_id)?;
     folder.write_plan(&to_toml(&resolved))?;
     folder.write_environment(&Environment::here())?;
+    diagnostics::log_to(&folder)?;
+    let panics = diagnostics::count_panics();
     let shown = args.results.join(&run_id).display().to_string();
 
     let (stopper, stop) = watch::channel(Stop::No);
@@ -84,7 +87,10 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         server.stop();
     }
     match outcome {
-        Ok(outcome) => conclude(args, &folder, &shown, &resolved, outcome),
+        Ok(mut outcome) => {
+            outcome.record.drain.failures.extend(panics.failures());
+            conclude(args, &folder, &shown, &resolved, outcome)
+        }
         Err(error) => {
             complain(&format!("{error} ({shown})"));
             Ok(match error {
