@@ -154,15 +154,11 @@ fn catch_signals(stopper: watch::Sender<Stop>) -> anyhow::Result<()> {
     };
     let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
-            for (level, words) in [
-                (Stop::Intending, "stopping: no further message is sent; again to leave at once"),
-                (Stop::Now, "leaving"),
-            ] {
+            for level in [Stop::Intending, Stop::Now] {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                complain(words);
                 stopper.send_replace(level);
             }
         });
