@@ -88,6 +88,13 @@ fn split(finding: &FindingSummary) -> String {
 /// The reasons of the verdict on correctness that are not a finding's own
 /// sentence, and those against the measurement.
 pub(super) fn reasons(summary: &RunSummary) -> Vec<&str> {
+    let mut reasons = correctness_reasons(summary);
+    reasons.extend(summary.measurement.reasons.iter().map(String::as_str));
+    reasons
+}
+
+/// Those of the first kind alone.
+pub(super) fn correctness_reasons(summary: &RunSummary) -> Vec<&str> {
     let violated: Vec<String> = summary
         .findings
         .iter()
@@ -95,8 +102,7 @@ pub(super) fn reasons(summary: &RunSummary) -> Vec<&str> {
         .map(|(name, _)| format!("({name})"))
         .collect();
     let is_finding = |reason: &&String| violated.iter().any(|name| reason.ends_with(name));
-    let correctness = summary.correctness.reasons.iter().filter(|reason| !is_finding(reason));
-    correctness.chain(&summary.measurement.reasons).map(String::as_str).collect()
+    summary.correctness.reasons.iter().filter(|reason| !is_finding(reason)).map(String::as_str).collect()
 }
 
 /// The pieces of an example, as the server's words stand in the summary: to be

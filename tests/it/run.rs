@@ -15,11 +15,11 @@ use tempfile::TempDir;
 const SHORT: &[&str] =
     &["--users", "60", "--duration", "2s", "--set", "arrival.warm_up=500ms", "--set", "connect.rate=2000"];
 
-struct Run {
+pub struct Run {
     folder: TempDir,
     code: i32,
-    summary: Value,
-    stderr: String,
+    pub summary: Value,
+    pub stderr: String,
 }
 
 impl Run {
@@ -37,7 +37,7 @@ impl Run {
         Self { folder, code: output.status.code().unwrap_or(-1), summary, stderr }
     }
 
-    fn short(args: &[&str]) -> Self {
+    pub fn short(args: &[&str]) -> Self {
         Self::new(&[SHORT, args].concat())
     }
 
@@ -47,7 +47,7 @@ impl Run {
         lines.filter(|line| line["defect"] == name).collect()
     }
 
-    fn finding(&self, name: &str) -> u64 {
+    pub fn finding(&self, name: &str) -> u64 {
         self.summary["findings"][name]["count"].as_u64().unwrap_or_else(|| panic!("no finding {name}: {}", self.stderr))
     }
 
@@ -73,7 +73,7 @@ impl Run {
         assert!(self.ledger("intended") > 100, "{}", self.summary["ledger"]);
     }
 
-    fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.folder.path().join("results/latest")
     }
 }

@@ -1,8 +1,8 @@
 //! What posthaste says of itself during a run: `run.log`, and panics.
 
-use super::built_in_server::private_file;
-use crate::results::RunFolder;
+use crate::results::{RunFolder, private_file};
 use anyhow::Context;
+use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::EnvFilter;
 
@@ -32,7 +32,7 @@ pub fn count_panics() -> Panics {
     let (seen, before) = (panics.clone(), std::panic::take_hook());
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or_else(String::new, |location| format!(" at {location}"));
-        let words = format!("{}{place}", panic.payload_as_str().unwrap_or("no reason"));
+        let words = format!("{}{place}", words_of(panic));
         tracing::error!("a panic: {words}");
         let mut seen = seen.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.0 += 1;
@@ -43,6 +43,12 @@ pub fn count_panics() -> Panics {
         before(panic);
     }));
     panics
+}
+
+fn words_of<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
+    let payload = panic.payload();
+    let words = payload.downcast_ref::<&str>().copied();
+    words.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason")
 }
 
 impl Panics {
