@@ -28,6 +28,12 @@ pub enum Command {
     ///
     /// Returns what the run returned. Reads the folder of a killed run too.
     Report(ReportArgs),
+    /// Judge a history: a file in which a line tells each thing that happened
+    ///
+    /// Any tool can write one; results/history-format.md describes it. The
+    /// exit code is 0 for a pass, 97 for a lost or duplicated message, 3 for a
+    /// history that does not prove enough.
+    Judge(JudgeArgs),
     /// The reference server: Slack-compatible, over SQLite.
     Serve(ServeArgs),
 }
@@ -109,9 +115,22 @@ pub struct ReportArgs {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Write everything that happened into a file, as posthaste judge reads it
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
     /// Write summary.json, summary.md, summary.txt and findings.csv anew
     #[arg(long)]
     pub write: bool,
+}
+
+/// Arguments of `posthaste judge`.
+#[derive(Debug, Args)]
+pub struct JudgeArgs {
+    /// The history; - is standard input
+    pub file: PathBuf,
+    /// Print the verdict as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How a summary is printed.

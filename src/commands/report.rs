@@ -1,14 +1,16 @@
 //! `posthaste report`: judge and render again from the files of a run.
 
+use super::complain;
 use crate::cli::{ReportArgs, ReportFormat};
 use crate::exit_code;
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::{Latencies, RunRecord};
+use crate::plan::RunPlan;
 use crate::plan::profile::load_effective;
 use crate::report::{Style, markdown, terminal};
-use crate::results::{ResultsError, RunFolder, read_latencies, read_ledger};
+use crate::results::{ResultsError, RunFolder, private_file, read_latencies, read_ledger, write_history};
 use anyhow::Context;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// Width of a report that no terminal shows.
@@ -20,14 +22,14 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     let folder = match RunFolder::open(&args.folder) {
         Ok(folder) => folder,
         Err(error) => {
-            #[allow(clippy::print_stderr, reason = "a command may print")]
-            {
-                eprintln!("posthaste: {error}");
-            }
+            complain(&error.to_string());
             return Ok(exit_code::USAGE);
         }
     };
     let summary = judge_again(&folder)?;
+    if let Some(file) = &args.history {
+        write_history_file(&folder, file)?;
+    }
     let shown = shown_path(&args.folder, &folder);
     if args.write {
         write_summary_files(&folder, &summary, &shown)?;
@@ -45,10 +47,21 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     }
 }
 
+/// Writes what happened, a line for each thing.
+fn write_history_file(folder: &RunFolder, path: &Path) -> anyhow::Result<()> {
+    let (ledger, record) = read_ledger(folder)?;
+    let named = || path.display().to_string();
+    let mut out = BufWriter::new(private_file(path).with_context(named)?);
+    write_history(&mut out, &plan_of(folder)?, &record, &ledger).and_then(|()| out.flush()).with_context(named)
+}
+
+fn plan_of(folder: &RunFolder) -> anyhow::Result<RunPlan> {
+    Ok(load_effective(&folder.read_plan()?, &folder.file("plan.toml").display().to_string())?)
+}
+
 /// Judges the files of a run: finished, interrupted or killed.
 pub fn judge_again(folder: &RunFolder) -> anyhow::Result<RunSummary> {
-    let text = folder.read_plan()?;
-    let plan = load_effective(&text, &folder.file("plan.toml").display().to_string())?;
+    let plan = plan_of(folder)?;
     let (ledger, record) = read_ledger(folder)?;
     let latencies = latencies_of(folder, &record)?;
     Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies }))

@@ -4,6 +4,7 @@
 use super::Input;
 use super::summary::Measurement;
 use super::truth::Truth;
+use super::verdict::grouped;
 use crate::ledger::WorkerFigures;
 use crate::model::{LatencyKind, SendState};
 
@@ -94,8 +95,10 @@ fn achieved(input: &Input, truth: &Truth) -> Option<String> {
     let unattempted = messages().filter(|message| message.is(SendState::Unattempted)).count() as u64;
     (share(unattempted, intended) > 1.0 - input.plan.measurement.achieved_share).then(|| {
         format!(
-            "{unattempted} of {intended} intended messages never left, for the generator's own reasons; lower the \
-             rate, spread it over more users, or lengthen the run's last phase"
+            "{} of {} intended messages never left: the generator lacked descriptors or ports, or earlier sends of \
+             the same users took until the end; lower the rate, or spread it over more users",
+            grouped(unattempted),
+            grouped(intended)
         )
     })
 }

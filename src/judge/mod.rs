@@ -43,6 +43,7 @@ pub use summary::{
     Correctness, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts, Measurement,
     Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
+pub use verdict::{grouped, predicate};
 
 use crate::ledger::{Latencies, Ledger, RunRecord, WorkerFigures};
 use crate::model::FindingKind;

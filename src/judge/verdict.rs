@@ -56,7 +56,7 @@ pub(super) fn overall(correctness: Verdict, interrupted: bool, thresholds: &[Thr
 }
 
 /// A number with its thousands apart: "5,236".
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (rank, digit) in digits.chars().enumerate() {
@@ -79,8 +79,9 @@ fn violations(evidence: &Evidence) -> Vec<String> {
     evidence.findings.iter().filter(violated).map(sentence).collect()
 }
 
-/// What is said of the instances of a finding.
-fn predicate(kind: FindingKind) -> &'static str {
+/// What is said of the instances of a finding: "… acknowledged messages are
+/// not in history".
+pub fn predicate(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::Vanished => "are gone from the final reads",
         FindingKind::AckedLost | FindingKind::SilentLoss => "are not in history",

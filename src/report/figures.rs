@@ -1,17 +1,7 @@
 //! Numbers as people read them.
 
 /// "1,234,567".
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use crate::judge::grouped as count;
 
 /// "1 channel", "1,000 channels".
 pub(super) fn counted(number: u64, noun: &str) -> String {

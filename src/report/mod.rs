@@ -14,4 +14,4 @@ mod wrap;
 
 pub use markdown::markdown;
 pub use progress::{Progress, ProgressMode, Snapshot};
-pub use terminal::{Style, terminal};
+pub use terminal::{Style, correctness, terminal};

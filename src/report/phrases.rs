@@ -2,7 +2,7 @@
 //! Markdown.
 
 use super::figures::{count, counted, duration, instant, long_duration, rate, short_count};
-use crate::judge::{Example, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict};
+use crate::judge::{Example, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict, predicate};
 use crate::model::FindingKind;
 use crate::plan::{ArrivalProcess, PhaseKind, Range, RunPlan};
 
@@ -72,7 +72,8 @@ pub(super) fn findings_in_order(summary: &RunSummary) -> Vec<(&str, &FindingSumm
 /// it has some. Never a percentage.
 pub(super) fn finding_sentence(name: &str, finding: &FindingSummary) -> String {
     let (number, of) = (count(finding.count), count(finding.of));
-    let parts = [finding.of_what.clone(), predicate(name).to_owned(), split(finding)];
+    let predicate = FindingKind::from_name(name).map_or("", predicate);
+    let parts = [finding.of_what.clone(), predicate.to_owned(), split(finding)];
     let rest: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     format!("{number} of {of} {}", rest.join(" "))
 }
@@ -87,6 +88,13 @@ fn split(finding: &FindingSummary) -> String {
 /// The reasons of the verdict on correctness that are not a finding's own
 /// sentence, and those against the measurement.
 pub(super) fn reasons(summary: &RunSummary) -> Vec<&str> {
+    let mut reasons = correctness_reasons(summary);
+    reasons.extend(summary.measurement.reasons.iter().map(String::as_str));
+    reasons
+}
+
+/// Those of the first kind alone.
+pub(super) fn correctness_reasons(summary: &RunSummary) -> Vec<&str> {
     let violated: Vec<String> = summary
         .findings
         .iter()
@@ -94,38 +102,7 @@ pub(super) fn reasons(summary: &RunSummary) -> Vec<&str> {
         .map(|(name, _)| format!("({name})"))
         .collect();
     let is_finding = |reason: &&String| violated.iter().any(|name| reason.ends_with(name));
-    let correctness = summary.correctness.reasons.iter().filter(|reason| !is_finding(reason));
-    correctness.chain(&summary.measurement.reasons).map(String::as_str).collect()
-}
-
-/// What is said of the instances of a finding: "… acknowledged messages are
-/// not in history".
-pub(super) fn predicate(name: &str) -> &'static str {
-    use FindingKind::*;
-    let Some(kind) = FindingKind::from_name(name) else { return "" };
-    match kind {
-        Vanished => "are gone from the final reads",
-        AckedLost | SilentLoss => "are not in history",
-        Phantom => "are stored nowhere",
-        RejectedStored => "are in history all the same",
-        StoreDuplicates => "are surplus copies in history",
-        AckIdentity => "were acknowledged with an id that is not theirs",
-        Foreign => "were never sent",
-        Corrupt => "have another body than the one that was sent",
-        Leaked => "went to subscribers that are not entitled to them",
-        Unhealed => "were passed over by catch-up",
-        PageAnomaly => "contradict each other",
-        SenderOrder => "stand before a message that had been acknowledged earlier",
-        StaleRead => "were not on a page that had to show them",
-        LiveMissed => "did not come live",
-        Healed => "were obtained from history only",
-        Unresolved => "were not obtained",
-        LiveDuplicates => "are further copies",
-        LiveReordered => "arrived out of order",
-        UnknownStored => "are in history",
-        UnknownAbsent => "are not in history",
-        Unverifiable => "lie in a range that the target declares truncated",
-    }
+    summary.correctness.reasons.iter().filter(|reason| !is_finding(reason)).map(String::as_str).collect()
 }
 
 /// The pieces of an example, as the server's words stand in the summary: to be

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// The system refused: a full disk, a missing file, no permission.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// "write", "read", "create", …
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is there, and it is not what posthaste wrote.
     #[error("{}: {reason}", path.display())]
@@ -29,7 +29,7 @@ pub enum ResultsError {
 impl ResultsError {
     /// For `map_err`: the action and the path of a failed call.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| ResultsError::Io { action, path: path.to_owned(), source }
+        move |cause| ResultsError::Io { action, path: path.to_owned(), cause }
     }
 
     pub(super) fn malformed(path: &Path, reason: impl ToString) -> Self {
@@ -38,6 +38,6 @@ impl ResultsError {
 
     /// Whether the file or folder is simply not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, ResultsError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        matches!(self, ResultsError::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
     }
 }

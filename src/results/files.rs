@@ -3,7 +3,7 @@
 
 use super::ResultsError;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,14 @@ pub(super) fn write_whole(path: &Path, contents: &[u8]) -> Result<(), ResultsErr
     file.persist(path).map_err(|failed| ResultsError::io("write", path)(failed.error))?;
     // The rename itself must survive a crash of the machine.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(ResultsError::io("sync", folder))
+}
+
+/// A new or emptied file for its owner only, to be filled bit by bit.
+///
+/// # Errors
+/// What the system says.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Reads a whole file.

@@ -74,7 +74,7 @@ impl Run {
         assert!(self.ledger("intended") > 100, "{}", self.summary["ledger"]);
     }
 
-    fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.folder.path().join("results/latest")
     }
 }

@@ -2,6 +2,6 @@
 
 mod api;
 mod defects;
-mod harness;
+pub mod harness;
 mod process;
 mod sockets;

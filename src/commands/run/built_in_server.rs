@@ -1,9 +1,8 @@
 //! The reference server as a process of its own: its CPU is not the
 //! generator's, and it can be killed.
 
-use crate::results::RunFolder;
+use crate::results::{RunFolder, private_file};
 use anyhow::{Context, bail};
-use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -83,12 +82,6 @@ impl Drop for BuiltInServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A file for its owner only.
-fn private_file(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// A Ctrl-C in the terminal reaches the whole group; the server must outlive

@@ -1,6 +1,7 @@
 //! `posthaste run`: one run: load, drain, judge, report.
 
 mod built_in_server;
+mod diagnostics;
 mod inputs;
 mod recorder;
 
@@ -55,6 +56,8 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let folder = RunFolder::create(&args.results, &run_id)?;
     folder.write_plan(&to_toml(&resolved))?;
     folder.write_environment(&Environment::here())?;
+    diagnostics::log_to(&folder)?;
+    let panics = diagnostics::count_panics();
     let shown = args.results.join(&run_id).display().to_string();
 
     let (stopper, stop) = watch::channel(Stop::No);
@@ -84,7 +87,10 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         server.stop();
     }
     match outcome {
-        Ok(outcome) => conclude(args, &folder, &shown, &resolved, outcome),
+        Ok(mut outcome) => {
+            outcome.record.drain.failures.extend(panics.failures());
+            conclude(args, &folder, &shown, &resolved, outcome)
+        }
         Err(error) => {
             complain(&format!("{error} ({shown})"));
             Ok(match error {
@@ -148,15 +154,11 @@ fn catch_signals(stopper: watch::Sender<Stop>) -> anyhow::Result<()> {
     };
     let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
-            for (level, words) in [
-                (Stop::Intending, "stopping: no further message is sent; again to leave at once"),
-                (Stop::Now, "leaving"),
-            ] {
+            for level in [Stop::Intending, Stop::Now] {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                complain(words);
                 stopper.send_replace(level);
             }
         });

@@ -18,6 +18,7 @@ pub struct Recorder {
     events: EventLog,
     progress: Progress,
     stopper: watch::Sender<Stop>,
+    stop_said: bool,
     failure: Option<ResultsError>,
     cpu: (u64, u64, f64),
 }
@@ -32,6 +33,7 @@ impl Recorder {
             events: EventLog::create(folder)?,
             progress: Progress::new(mode),
             stopper,
+            stop_said: false,
             failure: None,
             cpu: (0, 0, 0.0),
         })
@@ -76,6 +78,9 @@ impl Observer for Recorder {
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot) {
+        if *self.stopper.borrow() > Stop::No && !std::mem::replace(&mut self.stop_said, true) {
+            self.progress.note("stopping: no further message is sent; Ctrl-C again leaves at once");
+        }
         let cpu_fraction = self.cpu_fraction(snapshot);
         self.progress.update(&shown(snapshot, cpu_fraction), snapshot.now_us);
     }

@@ -2,6 +2,8 @@
 
 use super::history::History;
 use crate::model::LatencyKind;
+use crate::plan::LEDGER_FIELDS;
+use std::collections::BTreeSet;
 
 /// Ten messages pushed to one subscriber; two more were never acknowledged and
 /// gave up after 30 s. 1,000 catch-ups took 5 ms each.
@@ -82,4 +84,11 @@ fn what_cannot_be_checked_is_never_a_pass() {
     let summary = history.judge();
     assert!(summary.thresholds[0].shown.starts_with("not checked: "), "{}", summary.thresholds[0].shown);
     assert_eq!((summary.thresholds[0].passed, summary.exit_code), (None, 3));
+}
+
+#[test]
+fn the_plan_knows_every_count_of_the_ledger() {
+    let counts = serde_json::to_value(history().judge().ledger).unwrap();
+    let fields: BTreeSet<&str> = counts.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, LEDGER_FIELDS.iter().copied().collect());
 }

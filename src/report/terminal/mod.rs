@@ -4,7 +4,7 @@ mod findings;
 mod latency;
 mod totals;
 
-use super::phrases::{plan_parts, reasons, verdict, verdict_parts};
+use super::phrases::{correctness_reasons, plan_parts, reasons, verdict, verdict_parts};
 use super::safe_text::plain;
 use super::wrap::{tied, wrap};
 use crate::judge::{RunSummary, Verdict};
@@ -112,9 +112,27 @@ fn header(summary: &RunSummary, style: Style) -> String {
     text
 }
 
+/// What a history that was judged by itself says: correctness alone. `source`
+/// is where it came from.
+pub fn correctness(summary: &RunSummary, source: &str, style: Style) -> String {
+    let style = Style { width: style.width.max(30), ..style };
+    let title = format!("posthaste judge {} · {}", plain(source, TEXT_MAX), plain(&summary.run_id, TEXT_MAX));
+    let sections = [
+        style.paint(Ink::Strong, &wrap("", &title, style.width, 2)) + "\n",
+        verdict_lines(summary.correctness.verdict, "of correctness alone", &correctness_reasons(summary), style),
+        findings::section(summary, style),
+        totals::ledger(summary, style),
+    ];
+    sections.join("\n")
+}
+
 fn verdict_section(summary: &RunSummary, style: Style) -> String {
-    let word = verdict(summary.verdict).to_uppercase();
-    let ink = match summary.verdict {
+    verdict_lines(summary.verdict, &joined(verdict_parts(summary)), &reasons(summary), style)
+}
+
+fn verdict_lines(of: Verdict, parts: &str, reasons: &[&str], style: Style) -> String {
+    let word = verdict(of).to_uppercase();
+    let ink = match of {
         Verdict::Pass => Ink::Good,
         Verdict::Inconclusive => Ink::Open,
         Verdict::Fail => Ink::Bad,
@@ -122,10 +140,10 @@ fn verdict_section(summary: &RunSummary, style: Style) -> String {
     let label = "VERDICT";
     let head = format!("{label}  {word}");
     let indent = if style.width < 60 { 3 } else { head.chars().count() + 4 };
-    let lines = wrap(&format!("{head}    "), &joined(verdict_parts(summary)), style.width, indent);
+    let lines = wrap(&format!("{head}    "), parts, style.width, indent);
     let mut text =
         format!("{}  {}{}\n", style.paint(Ink::Strong, label), style.paint(ink, &word), &lines[head.len()..]);
-    for reason in reasons(summary) {
+    for reason in reasons {
         text.push_str(&style.marked("·", Ink::Faint, &plain(reason, 2 * TEXT_MAX), 3));
     }
     text

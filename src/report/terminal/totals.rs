@@ -8,8 +8,7 @@ use crate::report::safe_text::plain;
 use crate::report::wrap::tied;
 
 pub(super) fn section(summary: &RunSummary, style: Style) -> String {
-    let mut text = style.labelled("LEDGER", &sum("intended", message_sum(summary)));
-    text.push_str(&style.labelled("", &sum("entitled", delivery_sum(summary))));
+    let mut text = ledger(summary, style);
     text.push_str(&style.labelled("LOAD", &joined(load(summary))));
     text.push_str(&style.labelled("SOCKETS", &joined(sockets(summary))));
     for fault in &summary.faults {
@@ -17,6 +16,12 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
     }
     text.push_str(&style.labelled("GENERATOR", &joined(generator(summary))));
     text
+}
+
+/// The two sums that always hold.
+pub(super) fn ledger(summary: &RunSummary, style: Style) -> String {
+    let messages = style.labelled("LEDGER", &sum("intended", message_sum(summary)));
+    messages + &style.labelled("", &sum("entitled", delivery_sum(summary)))
 }
 
 /// "intended 6,025 = acknowledged 6,001 + …". A sum that is wrong is shown as
