@@ -129,7 +129,8 @@ async fn work(start: Start) -> io::Result<()> {
     ticking.abort();
     let _ = ticking.await;
     report_tick(&shard, worker, &reports);
-    let figures = figures.borrow().clone();
+    let mut figures = figures.borrow().clone();
+    figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
     let ledger = Box::new(shard.checkpoint().await);
     let _ = reports.send(Report::Finished { worker, ledger, figures });

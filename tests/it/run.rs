@@ -17,13 +17,13 @@ const SHORT: &[&str] =
 
 pub struct Run {
     folder: TempDir,
-    code: i32,
+    pub code: i32,
     pub summary: Value,
     pub stderr: String,
 }
 
 impl Run {
-    fn new(args: &[&str]) -> Self {
+    pub fn new(args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let log = folder.path().join("defects.ndjson");
         let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
@@ -41,7 +41,7 @@ impl Run {
         Self::new(&[SHORT, args].concat())
     }
 
-    fn defects(&self, name: &str) -> Vec<Value> {
+    pub fn defects(&self, name: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("defects.ndjson")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["defect"] == name).collect()
@@ -51,12 +51,12 @@ impl Run {
         self.summary["findings"][name]["count"].as_u64().unwrap_or_else(|| panic!("no finding {name}: {}", self.stderr))
     }
 
-    fn ledger(&self, name: &str) -> u64 {
+    pub fn ledger(&self, name: &str) -> u64 {
         self.summary["ledger"][name].as_u64().unwrap()
     }
 
     /// Every finding of class zero is zero but for the expected ones.
-    fn only(&self, expected: &[&str]) {
+    pub fn only(&self, expected: &[&str]) {
         for (name, finding) in self.summary["findings"].as_object().unwrap() {
             if finding["class"] == "zero" {
                 let found = finding["count"].as_u64().unwrap() > 0;
@@ -65,7 +65,7 @@ impl Run {
         }
     }
 
-    fn adds_up(&self) {
+    pub fn adds_up(&self) {
         let sum = |parts: &[&str]| parts.iter().map(|part| self.ledger(part)).sum::<u64>();
         assert_eq!(self.ledger("intended"), sum(&["acknowledged", "rejected", "unknown", "written", "unattempted"]));
         let obtained = sum(&["live_deliveries", "healed", "unhealed", "unresolved"]);
