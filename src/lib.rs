@@ -22,6 +22,7 @@ pub mod cli;
 pub mod commands;
 pub mod engine;
 pub mod exit_code;
+pub mod faults;
 pub mod judge;
 pub mod ledger;
 pub mod model;

@@ -31,6 +31,7 @@ pub struct Truth {
 pub async fn drain(leader: &mut Orchestrator<'_>) -> Result<Truth, EngineError> {
     let plan = leader.shared.plan.clone();
     leader.record.drain.began_us = leader.now_us();
+    leader.heal_faults().await?;
     let deadline_us = leader.now_us() + plan.drain.deadline_us;
     leader.enter("finish sends", Some(plan.drain.deadline_us));
     if leader.wait(deadline_us, false, |total| total.pending == 0 && total.intending == 0).await? == Waited::Late {

@@ -16,6 +16,7 @@ mod final_read;
 mod http;
 mod machine;
 mod orchestrator;
+mod process_faults;
 mod sender;
 mod setup;
 mod shard;
@@ -26,6 +27,7 @@ mod traversal;
 mod worker;
 
 pub use machine::{available_descriptors, raise_descriptor_limit};
+pub use process_faults::SharedProcess;
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
 
@@ -54,6 +56,9 @@ pub struct Job {
     pub started_at: String,
     /// Worker threads; at least 1.
     pub workers: usize,
+    /// The target's process, where posthaste started it: faults of the plan
+    /// may kill it.
+    pub process: Option<SharedProcess>,
 }
 
 /// What a run leaves.

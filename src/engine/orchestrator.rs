@@ -3,12 +3,13 @@
 use super::api::Api;
 use super::clock::RunClock;
 use super::machine::Machine;
+use super::process_faults::{ProcessFault, ProcessFaults, SharedProcess};
 use super::setup;
 use super::shard::{Counters, Shared};
 use super::telemetry::{Moment, Observer, Telemetry};
 use super::worker::{self, Phase, Report, Start};
 use super::{EngineError, Job, Outcome, Stop, drain};
-use crate::ledger::{GeneratorFigures, Ledger, RunRecord, WorkerFigures};
+use crate::ledger::{FaultRecord, GeneratorFigures, Ledger, RunRecord, WorkerFigures};
 use crate::model::{KeyCodec, TextCodec};
 use crate::plan::{ArrivalSchedule, Roster};
 use serde_json::json;
@@ -45,6 +46,12 @@ pub struct Orchestrator<'a> {
     stop: watch::Receiver<Stop>,
     phase: watch::Sender<Phase>,
     reports: mpsc::UnboundedReceiver<Report>,
+    /// The target's process, where posthaste started it.
+    pub process: Option<SharedProcess>,
+    /// The faults that are being done to it.
+    pub process_faults: Option<ProcessFaults>,
+    /// Those that are over.
+    pub faults_over: mpsc::UnboundedReceiver<ProcessFault>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     finished: Vec<Option<(Ledger, WorkerFigures)>>,
     machine: Machine,
@@ -90,6 +97,7 @@ async fn prepare<'a>(
         url: job.address.url(),
         scheduled: ArrivalSchedule::new(plan.clone(), roster.clone()).count() as u64,
         killed: true,
+        faults: vec![FaultRecord::default(); plan.faults.len()],
         ..RunRecord::default()
     };
     let texts = TextCodec::new(KeyCodec::new(job.run, plan.key_layout), plan.message_size_bytes);
@@ -106,7 +114,7 @@ async fn prepare<'a>(
         directory,
         workers: job.workers,
     });
-    Orchestrator::start(shared, record, observer, stop, machine)
+    Orchestrator::start(shared, record, observer, stop, machine, job.process)
 }
 
 impl<'a> Orchestrator<'a> {
@@ -116,6 +124,7 @@ impl<'a> Orchestrator<'a> {
         observer: &'a mut dyn Observer,
         stop: watch::Receiver<Stop>,
         machine: Machine,
+        process: Option<SharedProcess>,
     ) -> Result<Self, EngineError> {
         let (phase, phases) = watch::channel(Phase::Connect);
         let (sender, reports) = mpsc::unbounded_channel();
@@ -124,6 +133,8 @@ impl<'a> Orchestrator<'a> {
             worker::spawn(Start { worker, shared, phase, reports })
         };
         let threads = (0..shared.workers).map(start).collect::<Result<Vec<_>, _>>()?;
+        // Closed until there are faults that say something.
+        let (_, faults_over) = mpsc::unbounded_channel();
         let now_us = shared.clock.now_us();
         Ok(Self {
             telemetry: Telemetry::new(shared.workers, now_us),
@@ -134,6 +145,9 @@ impl<'a> Orchestrator<'a> {
             stop,
             phase,
             reports,
+            process,
+            process_faults: None,
+            faults_over,
             threads,
             machine,
             machine_sampled_us: 0,
@@ -181,6 +195,7 @@ impl<'a> Orchestrator<'a> {
             let clock = self.shared.clock;
             tokio::select! {
                 report = self.reports.recv() => self.take(report)?,
+                Some(fault) = self.faults_over.recv() => self.note_fault(&fault),
                 () = clock.sleep_until(deadline_us) => {}
                 _ = self.stop.changed(), if self.stop.has_changed().is_ok() => self.leave_if_asked()?,
             }
@@ -198,6 +213,7 @@ impl<'a> Orchestrator<'a> {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 report = self.reports.recv() => self.take(report)?,
+                Some(fault) = self.faults_over.recv() => self.note_fault(&fault),
                 _ = self.stop.changed(), if self.stop.has_changed().is_ok() => self.leave_if_asked()?,
             }
         }
@@ -284,6 +300,7 @@ impl<'a> Orchestrator<'a> {
         self.record.load_start_us = start_us;
         self.observer.record(&self.record);
         self.command(Phase::Load(start_us));
+        self.start_process_faults(start_us)?;
         self.enter("load", Some(length_us + START_DELAY_US));
         // A worker that cannot keep up intends late; it gets time to.
         let deadline_us = start_us + length_us + length_us.max(10_000_000);
@@ -318,6 +335,11 @@ impl<'a> Orchestrator<'a> {
             thread.join().map_err(|_| EngineError::Internal("a worker panicked".to_owned()))??;
         }
         let (ledgers, figures): (Vec<_>, Vec<_>) = self.finished.drain(..).flatten().unzip();
+        for worker in &figures {
+            for (record, seen) in self.record.faults.iter_mut().zip(&worker.faults) {
+                record.merge(seen);
+            }
+        }
         self.end_interval(true);
         self.record.generator = self.machine.figures();
         self.record.generator.workers = figures;

@@ -6,7 +6,7 @@ use super::http::{BoxError, Envelope, FirstByte, HttpAnswer, HttpConnection, is_
 use super::shard::Shard;
 use crate::ledger::SendRow;
 use crate::model::{LatencyKind, MessageKey, Random, SendState, UserId};
-use crate::plan::{Intended, next_attempt};
+use crate::plan::{Intended, hedged_by, next_attempt};
 use crate::target::{Answer, Call, Classified, Effect, Retry};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -57,12 +57,12 @@ struct Sender {
 impl Sender {
     async fn run(self: Rc<Self>, shard: Rc<Shard>, user: UserId) {
         let idle = Duration::from_micros(shard.plan().send.idle_timeout_us);
-        let mut line =
-            Line { connection: None, first_byte: FirstByte::default(), token: token(shard.shared.run, user) };
+        let token = token(shard.shared.run, user);
+        let mut lines = [Line::new(&token), Line::new(&token)];
         loop {
             let next = self.queue.borrow_mut().pop_front();
             if let Some(row) = next {
-                send_message(&shard, &mut line, row, self.free_us.get()).await;
+                send_message(&shard, &mut lines, row, self.free_us.get()).await;
                 self.free_us.set(shard.now_us());
             } else if tokio::time::timeout(idle, self.wake.notified()).await.is_err() && self.queue.borrow().is_empty()
             {
@@ -80,6 +80,22 @@ struct Line {
     token: String,
 }
 
+impl Line {
+    fn new(token: &str) -> Self {
+        Self { connection: None, first_byte: FirstByte::default(), token: token.to_owned() }
+    }
+
+    /// Connects where no connection is open.
+    async fn open(&mut self, shard: &Shard, user: UserId) -> io::Result<()> {
+        if self.connection.as_ref().is_none_or(HttpConnection::is_closed) {
+            self.connection = None;
+            let opened = HttpConnection::open(shard.address_of(user), shard.shared.clock, self.first_byte.clone());
+            self.connection = Some(opened.await?);
+        }
+        Ok(())
+    }
+}
+
 /// How one attempt ended.
 struct Attempt {
     classified: Classified,
@@ -91,7 +107,7 @@ struct Attempt {
     ended_us: u64,
 }
 
-async fn send_message(shard: &Rc<Shard>, line: &mut Line, row: usize, free_us: u64) {
+async fn send_message(shard: &Rc<Shard>, lines: &mut [Line; 2], row: usize, free_us: u64) {
     let (message, user, intended_us) = {
         let sends = shard.sends.borrow();
         (sends[row].message, sends[row].user, sends[row].intended_us)
@@ -103,8 +119,13 @@ async fn send_message(shard: &Rc<Shard>, line: &mut Line, row: usize, free_us: u
     let mut random = Random::new(shard.plan().seed, "back-off").split(place);
     let (mut tries, mut first) = (0, true);
     loop {
-        let reused = line.connection.is_some();
-        let attempt = attempt(shard, line, &call, key, user).await;
+        let reused = lines[0].connection.is_some();
+        let hedge =
+            if first { hedged_by(shard.plan(), message, intended_us - shard.load_start_us.get()) } else { None };
+        let attempt = match hedge {
+            Some(fault) => attempt_twice(shard, lines, row, fault, &call, key, user).await,
+            None => attempt(shard, &mut lines[0], &call, key, user).await,
+        };
         tries += 1;
         if std::mem::take(&mut first) {
             // Queueing behind the user's own sends and connecting are the
@@ -114,6 +135,9 @@ async fn send_message(shard: &Rc<Shard>, line: &mut Line, row: usize, free_us: u
             shard.record_of_message(LatencyKind::Lag, intended_us, lag_us);
         }
         note_attempt(shard, row, &attempt);
+        if shard.sends.borrow()[row].state == SendState::Acknowledged {
+            break;
+        }
         let (retryable, asked_us) = match attempt.classified.retry {
             Retry::No => (false, None),
             Retry::Backoff => (true, None),
@@ -125,6 +149,26 @@ async fn send_message(shard: &Rc<Shard>, line: &mut Line, row: usize, free_us: u
         }
     }
     finish(shard, row);
+}
+
+/// Two attempts at once, on two connections that are open already. The second
+/// is noted here.
+async fn attempt_twice(
+    shard: &Rc<Shard>,
+    lines: &mut [Line; 2],
+    row: usize,
+    fault: usize,
+    call: &Call,
+    key: MessageKey,
+    user: UserId,
+) -> Attempt {
+    let [line, twin] = lines;
+    // What cannot be opened now fails again below, and is noted there.
+    let _ = tokio::join!(line.open(shard, user), twin.open(shard, user));
+    let (first, second) = tokio::join!(attempt(shard, line, call, key, user), attempt(shard, twin, call, key, user));
+    note_attempt(shard, row, &second);
+    shard.touched(fault, first.started_us, first.ended_us.max(second.ended_us));
+    first
 }
 
 async fn attempt(shard: &Rc<Shard>, line: &mut Line, call: &Call, key: MessageKey, user: UserId) -> Attempt {
@@ -155,11 +199,7 @@ async fn attempt(shard: &Rc<Shard>, line: &mut Line, call: &Call, key: MessageKe
 }
 
 async fn exchange(shard: &Rc<Shard>, line: &mut Line, call: &Call, user: UserId) -> Result<HttpAnswer, BoxError> {
-    if line.connection.as_ref().is_none_or(HttpConnection::is_closed) {
-        line.connection = None;
-        let opened = HttpConnection::open(shard.address_of(user), shard.shared.clock, line.first_byte.clone());
-        line.connection = Some(opened.await?);
-    }
+    line.open(shard, user).await?;
     let connection = line.connection.as_mut().expect("it was opened above");
     let authority = shard.shared.address.authority();
     let envelope =
@@ -176,13 +216,15 @@ fn note_attempt(shard: &Shard, row: usize, attempt: &Attempt) {
     let mut sends = shard.sends.borrow_mut();
     let row = &mut sends[row];
     row.attempts += 1;
-    row.first_byte_us = row.first_byte_us.or(attempt.first_byte_us);
-    row.last_attempt_us = Some(attempt.ended_us);
+    row.first_byte_us = row.first_byte_us.into_iter().chain(attempt.first_byte_us).min();
+    row.last_attempt_us = row.last_attempt_us.max(Some(attempt.ended_us));
     shard.count(|counters| {
         counters.attempts += 1;
         counters.retries += u64::from(row.attempts > 1);
     });
     match &attempt.classified.effect {
+        // Of two attempts at once, the first acknowledgement counts.
+        _ if row.state == SendState::Acknowledged => {}
         Effect::Acknowledged { server_id, position } => {
             row.state = SendState::Acknowledged;
             row.acknowledged_us = Some(attempt.ended_us);

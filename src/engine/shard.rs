@@ -3,7 +3,7 @@
 
 use super::api::Api;
 use super::clock::RunClock;
-use crate::ledger::{Facts, Latencies, Ledger, PageRecord, SendRow, SubscriberLog};
+use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, PageRecord, SendRow, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, TargetProfile};
@@ -185,6 +185,8 @@ pub struct Shard {
     pub counters: RefCell<Counters>,
     /// Start of the schedule; set before the first send.
     pub load_start_us: Cell<u64>,
+    /// What was seen of each fault of the plan, by its rank.
+    pub faults: RefCell<Vec<FaultRecord>>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
     pub trouble: RefCell<Option<String>>,
 }
@@ -192,6 +194,7 @@ pub struct Shard {
 impl Shard {
     /// An empty shard.
     pub fn new(shared: Arc<Shared>, api: Api) -> Self {
+        let faults = shared.plan.faults.len();
         Self {
             shared,
             api,
@@ -202,6 +205,7 @@ impl Shard {
             latencies: RefCell::default(),
             counters: RefCell::default(),
             load_start_us: Cell::new(0),
+            faults: RefCell::new(vec![FaultRecord::default(); faults]),
             trouble: RefCell::default(),
         }
     }
@@ -219,6 +223,13 @@ impl Shard {
     /// Changes the counters.
     pub fn count(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.counters.borrow_mut());
+    }
+
+    /// A fault of the plan touched somebody from one time to another.
+    pub fn touched(&self, fault: usize, from_us: u64, to_us: u64) {
+        if let Some(record) = self.faults.borrow_mut().get_mut(fault) {
+            record.touch(from_us, to_us);
+        }
     }
 
     /// Records a latency of a message, unless it was intended in the warm-up.

@@ -2,10 +2,11 @@
 
 use super::shard::Shard;
 use crate::model::UserId;
+use crate::plan::{Fault, FaultKind, touches_subscriber};
 use crate::target::parse_socket_url;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::{Host, Url};
@@ -16,6 +17,8 @@ pub type Socket = WebSocketStream<TcpStream>;
 /// tokio-tungstenite's default is 128 KiB a connection; 4 KiB cost no more CPU
 /// and 6 KiB of memory.
 const READ_BUFFER_BYTES: usize = 4096;
+/// The least that Linux gives.
+const SLOW_BUFFER_BYTES: u32 = 2304;
 /// No chat event is larger; a larger frame ends the connection.
 const MAX_FRAME_BYTES: usize = 1024 * 1024;
 
@@ -26,7 +29,7 @@ pub async fn open(shard: &Shard, user: UserId) -> Result<Socket, String> {
         let answer = shard.api.call(user, shard.api.slack.rtm_connect(), timeout).await?;
         let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("rtm.connect: {said}"))?;
         let address = address_of(shard, user, &url)?;
-        let stream = TcpStream::connect(address).await.map_err(|error| note_exhaustion(shard, error))?;
+        let stream = connect(shard, user, address).await.map_err(|error| note_exhaustion(shard, error))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -40,6 +43,20 @@ pub async fn open(shard: &Shard, user: UserId) -> Result<Socket, String> {
         Ok(socket)
     };
     tokio::time::timeout(timeout, opening).await.unwrap_or_else(|_| Err("no connection in time".to_owned()))
+}
+
+/// Who will stop reading has a small receive buffer, so that the target soon
+/// feels it.
+async fn connect(shard: &Shard, user: UserId, address: SocketAddr) -> std::io::Result<TcpStream> {
+    let slow = |(rank, fault): (usize, &Fault)| {
+        fault.kind == FaultKind::SlowReader && touches_subscriber(shard.plan(), rank, user)
+    };
+    if !shard.plan().faults.iter().enumerate().any(slow) {
+        return TcpStream::connect(address).await;
+    }
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_recv_buffer_size(SLOW_BUFFER_BYTES)?;
+    socket.connect(address).await
 }
 
 /// Where a socket URL leads: the target's own host, or another address that

@@ -85,7 +85,10 @@ pub struct Start {
 /// Starts the worker's thread.
 pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>> {
     std::thread::Builder::new().name(format!("worker-{}", start.worker)).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Timers and sockets are looked at after each tick of the local set (61
+        // tasks), not after 61 of them: at the usual interval a saturated
+        // worker sends many milliseconds late.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()?;
         let local = LocalSet::new();
         local.block_on(&runtime, work(start))
     })
@@ -129,7 +132,8 @@ async fn work(start: Start) -> io::Result<()> {
     ticking.abort();
     let _ = ticking.await;
     report_tick(&shard, worker, &reports);
-    let figures = figures.borrow().clone();
+    let mut figures = figures.borrow().clone();
+    figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
     let ledger = Box::new(shard.checkpoint().await);
     let _ = reports.send(Report::Finished { worker, ledger, figures });

@@ -5,7 +5,8 @@
 use super::Input;
 use super::summary::FindingClass::Zero;
 use super::tally::{Instance, Tally};
-use super::truth::{Owner, Stray, Truth};
+use super::truth::{Channel, Message, Owner, Stray, Truth};
+use super::verdict::grouped;
 use crate::ledger::RowText;
 use crate::model::{ChannelId, FindingKind, MessageRef, TextCodec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,8 +79,37 @@ pub(super) fn corrupt(input: &Input, truth: &Truth) -> Tally {
             add(MessageRef { channel: page.channel, index }, instance);
         }
     }
+    if let Some(bytes) = normalised_from(input, truth, &altered) {
+        return tally.unless(Some(format!(
+            "the target changes every text of {bytes} bytes and more (all {} of them): that is how it stores texts, \
+             and altered bodies cannot be told from it; make message.size smaller",
+            grouped(altered.len() as u64)
+        )));
+    }
     altered.into_values().for_each(|instance| tally.add(instance));
     tally
+}
+
+/// Fewer altered messages may be chance.
+const NORMALISED: usize = 20;
+
+/// The size in bytes from which on the target changes every text, if it does
+/// so without exception: it trims or normalises, and corrupts nothing.
+fn normalised_from(input: &Input, truth: &Truth, altered: &BTreeMap<MessageRef, Instance>) -> Option<usize> {
+    if altered.len() < NORMALISED {
+        return None;
+    }
+    let codec = TextCodec::new(truth.keys.clone(), input.plan.message_size_bytes);
+    let size = |message: &Message| message.send.map(|send| codec.render(truth.key(send)).len());
+    let sizes = altered.keys().filter_map(|message| size(truth.message(*message)?));
+    let least = sizes.min()?;
+    let intact = |(id, channel): (ChannelId, &Channel)| {
+        let mut shown = channel.indexed().filter(|(_, message)| is_shown(message));
+        shown.any(|(index, message)| {
+            !altered.contains_key(&MessageRef { channel: id, index }) && size(message).is_some_and(|size| size >= least)
+        })
+    };
+    (!truth.channels().any(intact)).then_some(least)
 }
 
 /// Counts the (subscriber, message) pairs pushed to somebody who is not
@@ -104,7 +134,11 @@ pub(super) fn leaked(input: &Input) -> Tally {
 /// Messages of the run that showed up anywhere.
 fn carriers(truth: &Truth) -> u64 {
     let shown = truth.channels.iter().flat_map(|channel| &channel.messages);
-    shown.filter(|message| message.is_stored() || message.in_pages || message.pushes > 0).count() as u64
+    shown.filter(|message| is_shown(message)).count() as u64
+}
+
+fn is_shown(message: &Message) -> bool {
+    message.is_stored() || message.in_pages || message.pushes > 0
 }
 
 /// Rows of the final reads whose text has the run's id and no key of the run.

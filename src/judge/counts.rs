@@ -5,6 +5,7 @@ use super::Input;
 use super::deliveries::Deliveries;
 use super::summary::{LedgerCounts, Rates};
 use super::truth::Truth;
+use crate::ledger::{ConnectionEnd, SubscriberLog};
 use crate::model::SendState;
 
 /// Counts the ledger.
@@ -17,7 +18,7 @@ pub(super) fn count(input: &Input, truth: &Truth, deliveries: &Deliveries) -> Le
         unhealed: deliveries.unhealed.count(),
         unresolved: deliveries.unresolved.count(),
         subscribers: ledger.subscribers.len() as u64,
-        connections: ledger.subscribers.iter().map(|log| log.connections.len() as u64).sum(),
+        connections: ledger.subscribers.iter().map(connections).sum(),
         message_frames: ledger.subscribers.iter().map(|log| log.message_frames).sum(),
         catch_up_pages: ledger.pages.len() as u64,
         ..LedgerCounts::default()
@@ -37,6 +38,12 @@ pub(super) fn count(input: &Input, truth: &Truth, deliveries: &Deliveries) -> Le
         counts.retries += u64::from(send.attempts.saturating_sub(1));
     }
     counts
+}
+
+/// The connections that a subscriber had. One that was not read for a while
+/// goes on as the same.
+fn connections(log: &SubscriberLog) -> u64 {
+    log.connections.iter().filter(|connection| connection.end != ConnectionEnd::StoppedReading).count() as u64
 }
 
 /// One sentence for each identity that does not hold.

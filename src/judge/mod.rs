@@ -17,6 +17,7 @@
 //! | `pushes` | live_duplicates, live_reordered |
 //! | `counts` | the ledger's counts and identities, rates |
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
+//! | `faults` | whether each fault of the plan hit anything |
 //! | `verdict` | the verdict and the exit code |
 
 mod bodies;
@@ -25,6 +26,7 @@ mod counts;
 mod coverage;
 mod deliveries;
 mod entitled;
+mod faults;
 mod latency;
 mod measurement;
 mod order;
@@ -40,8 +42,8 @@ mod truth;
 mod verdict;
 
 pub use summary::{
-    Correctness, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts, Measurement,
-    Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Correctness, Example, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
+    Measurement, Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
 pub use verdict::{grouped, predicate};
 
@@ -131,7 +133,7 @@ pub fn judge(input: &Input) -> RunSummary {
         findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
         rates,
         thresholds,
-        faults: Vec::new(),
+        faults: faults::summaries(input),
         generator: generator(input),
         plan: serde_json::to_value(input.plan).unwrap_or_default(),
     }

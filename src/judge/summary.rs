@@ -43,7 +43,7 @@ pub struct RunSummary {
     /// The thresholds in the order of the workload.
     pub thresholds: Vec<ThresholdOutcome>,
     /// Faults that were asked for.
-    pub faults: Vec<serde_json::Value>,
+    pub faults: Vec<FaultSummary>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
     /// The effective plan.
@@ -123,6 +123,24 @@ pub struct LedgerCounts {
     pub message_frames: u64,
     /// Pages of history that subscribers read.
     pub catch_up_pages: u64,
+}
+
+/// What became of one fault of the workload. Times are µs since the start of
+/// the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultSummary {
+    /// "crash", "disconnect", …
+    pub kind: String,
+    /// When it was to begin.
+    pub at_us: u64,
+    /// When it first touched something; null if it never did.
+    pub fired_us: Option<u64>,
+    /// When it had ended for everything that it touched.
+    pub healed_us: Option<u64>,
+    /// How many it touched.
+    pub touched: u64,
+    /// Of what: subscribers, messages or processes.
+    pub what: String,
 }
 
 /// How a finding counts.

@@ -2,6 +2,7 @@
 //! pass. A run that cannot show that nothing is wrong does not pass.
 
 use super::Input;
+use super::faults;
 use super::summary::{Correctness, FindingClass, FindingSummary, LedgerCounts, ThresholdOutcome, Verdict};
 use super::truth::Truth;
 use crate::exit_code;
@@ -147,6 +148,7 @@ fn gaps(input: &Input, truth: &Truth, evidence: &Evidence) -> Vec<String> {
             reasons.push(format!("{count} of {of} {} {} ({})", finding.of_what, predicate(kind), kind.name()));
         }
     }
+    reasons.extend(faults::never_hit(input));
     if evidence.unsettled > 0 {
         reasons.push(format!(
             "{} messages were delivered live and are absent, and the final reads came too soon after their last \

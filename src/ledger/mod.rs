@@ -18,7 +18,7 @@ pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use latency::{Latencies, new_histogram};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
-pub use record::{Drain, GeneratorFigures, RunRecord, WorkerFigures};
+pub use record::{Drain, FaultRecord, GeneratorFigures, RunRecord, WorkerFigures};
 pub use run_set::{Arrival, RunSet};
 pub use sends::SendRow;
 pub use subscriber::{CatchUpKind, Connection, ConnectionEnd, LiveArrival, StreamWindow, SubscriberLog};

@@ -30,6 +30,9 @@ pub struct RunRecord {
     pub killed: bool,
     /// How the drain went.
     pub drain: Drain,
+    /// What became of each fault of the plan, by its rank.
+    #[serde(default)]
+    pub faults: Vec<FaultRecord>,
     /// The generator's own figures.
     pub generator: GeneratorFigures,
 }
@@ -43,6 +46,31 @@ pub struct Drain {
     pub caught_up_us: Option<u64>,
     /// Each reason why a step of it is not complete.
     pub failures: Vec<String>,
+}
+
+/// What became of one fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultRecord {
+    /// When it first touched something.
+    pub fired_us: Option<u64>,
+    /// When it had last ended for somebody.
+    pub healed_us: Option<u64>,
+    /// How many subscribers, messages or processes it touched.
+    pub touched: u64,
+}
+
+impl FaultRecord {
+    /// It touched something from one time to another.
+    pub fn touch(&mut self, from_us: u64, to_us: u64) {
+        self.merge(&FaultRecord { fired_us: Some(from_us), healed_us: Some(to_us), touched: 1 });
+    }
+
+    /// Adds what another worker saw of it.
+    pub fn merge(&mut self, other: &FaultRecord) {
+        self.fired_us = self.fired_us.into_iter().chain(other.fired_us).min();
+        self.healed_us = self.healed_us.max(other.healed_us);
+        self.touched += other.touched;
+    }
 }
 
 /// The generator's own figures: they say whether latencies can be believed.
@@ -80,4 +108,7 @@ pub struct WorkerFigures {
     pub canary_late: u64,
     /// The latest tick in µs.
     pub canary_worst_us: u64,
+    /// What its users saw of each fault of the plan, by its rank.
+    #[serde(default)]
+    pub faults: Vec<FaultRecord>,
 }

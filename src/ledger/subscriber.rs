@@ -44,6 +44,10 @@ pub enum ConnectionEnd {
     Lost,
     /// A heartbeat went unanswered.
     Dead,
+    /// The client moved to another connection, and left this one half-open.
+    HandedOff,
+    /// The client stopped reading; it is the same connection that goes on.
+    StoppedReading,
     /// The run ended.
     RunEnd,
 }
@@ -122,6 +126,13 @@ impl SubscriberLog {
         for window in &mut self.windows {
             window.freeze();
         }
+        self.connections.push(Connection { armed_us, noticed_us: None, end: ConnectionEnd::Open });
+    }
+
+    /// The client reads the connection again that it had stopped reading: what
+    /// was sent meanwhile need not have come live, and copies are still those
+    /// of one connection.
+    pub fn reads_again(&mut self, armed_us: u64) {
         self.connections.push(Connection { armed_us, noticed_us: None, end: ConnectionEnd::Open });
     }
 

@@ -88,7 +88,8 @@ impl TextCodec {
 
     /// Reads a text that a target delivered.
     pub fn read(&self, text: &str) -> MessageText {
-        let Some(rest) = text.strip_prefix(self.prefix.as_str()) else {
+        // Not only at the start: a target may wrap what it is given.
+        let Some((_, rest)) = text.split_once(self.prefix.as_str()) else {
             return MessageText::Unrelated;
         };
         let key = rest.get(1..37).and_then(MessageKey::parse);
@@ -160,6 +161,7 @@ mod tests {
             (text[..99].to_owned(), expect(false), "truncated"),
             (text.replace('e', "E"), MessageText::Unrelated, "the literal itself is changed"),
             (format!("{text} "), expect(false), "longer"),
+            (format!("<p>{text}</p>"), expect(false), "wrapped"),
             (text[..50].to_owned(), MessageText::Foreign, "cut within the key"),
             (mangled_key, expect(false), "separator changed"),
             ("hello".to_owned(), MessageText::Unrelated, "of somebody else"),

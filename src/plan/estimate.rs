@@ -1,6 +1,6 @@
 //! What a plan will need, before it starts.
 
-use super::{ArrivalProcess, Roster, RunPlan, UserChoice, expected_messages};
+use super::{ArrivalProcess, FaultKind, Roster, RunPlan, UserChoice, expected_messages};
 use crate::model::UserId;
 
 /// Descriptors beside sockets to the target: files of the run, timers, the
@@ -24,9 +24,11 @@ const MEMBERSHIP_BYTES: u64 = 8;
 const CHANNEL_BYTES: u64 = 32;
 
 /// Descriptors that the generator needs: one for each subscriber, one for each
-/// HTTP connection that senders can hold at once, and 64.
+/// HTTP connection that senders can hold at once, for sockets that faults leave
+/// half-open, and 64.
 pub fn descriptors_needed(plan: &RunPlan) -> u64 {
-    u64::from(plan.population.subscribers) + sender_connections(plan) + MARGIN_DESCRIPTORS
+    let half_open = if has(plan, FaultKind::Handoff) { plan.population.subscribers } else { 0 };
+    u64::from(plan.population.subscribers) + u64::from(half_open) + sender_connections(plan) + MARGIN_DESCRIPTORS
 }
 
 /// Resident memory in bytes that the generator needs, roughly: meant to warn
@@ -59,7 +61,13 @@ fn sender_connections(plan: &RunPlan) -> u64 {
         .saturating_add(send.idle_timeout_us);
     let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
     let messages = (peak * open_us as f64 / 1e6).min(expected_messages(plan));
-    u64::from(plan.population.senders).min(bound(messages, ArrivalProcess::Poisson))
+    let of_users = u64::from(plan.population.senders).min(bound(messages, ArrivalProcess::Poisson));
+    // A message that is posted twice at once needs a second connection.
+    if has(plan, FaultKind::Hedge) { 2 * of_users } else { of_users }
+}
+
+fn has(plan: &RunPlan, kind: FaultKind) -> bool {
+    plan.faults.iter().any(|fault| fault.kind == kind)
 }
 
 /// More messages than the schedule will hold.

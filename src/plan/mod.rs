@@ -8,6 +8,7 @@
 mod capabilities;
 mod churn;
 pub mod estimate;
+mod fault;
 mod near;
 pub mod profile;
 mod retry;
@@ -18,6 +19,7 @@ mod threshold;
 
 pub use capabilities::Capabilities;
 pub use churn::{Disconnect, disconnects};
+pub use fault::{Act, Fault, FaultKind, Touches, Wish, hedged_by, touches_subscriber, wishes};
 pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{

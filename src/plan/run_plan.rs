@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::Capabilities;
+use super::{Capabilities, Fault};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct RunPlan {
     pub connect: Connect,
     /// Who loses the connection, and for how long.
     pub churn: Churn,
+    /// What is done to the target and its clients during the load.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
     /// How a dead socket is noticed.
     pub heartbeat: Heartbeat,
     /// How a client reads what it missed.

@@ -52,12 +52,12 @@ impl Run {
         self.summary["findings"][name]["count"].as_u64().unwrap_or_else(|| panic!("no finding {name}: {}", self.stderr))
     }
 
-    fn ledger(&self, name: &str) -> u64 {
+    pub fn ledger(&self, name: &str) -> u64 {
         self.summary["ledger"][name].as_u64().unwrap()
     }
 
     /// Every finding of class zero is zero but for the expected ones.
-    fn only(&self, expected: &[&str]) {
+    pub fn only(&self, expected: &[&str]) {
         for (name, finding) in self.summary["findings"].as_object().unwrap() {
             if finding["class"] == "zero" {
                 let found = finding["count"].as_u64().unwrap() > 0;
@@ -66,7 +66,7 @@ impl Run {
         }
     }
 
-    fn adds_up(&self) {
+    pub fn adds_up(&self) {
         let sum = |parts: &[&str]| parts.iter().map(|part| self.ledger(part)).sum::<u64>();
         assert_eq!(self.ledger("intended"), sum(&["acknowledged", "rejected", "unknown", "written", "unattempted"]));
         let obtained = sum(&["live_deliveries", "healed", "unhealed", "unresolved"]);

@@ -2,6 +2,7 @@
 
 use crate::cli::RunArgs;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
+use crate::plan::{Fault, Touches};
 use crate::server::DefectSpec;
 use crate::target::{Address, TargetProfile, built_in_targets};
 use anyhow::{Context, bail};
@@ -31,6 +32,13 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
     let overrides = overrides(args)?;
     let (text, file) = workload(&args.workload)?;
     let resolved = load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?;
+    let of_process = |fault: &&Fault| fault.kind.touches() == Touches::Process;
+    if let Some(fault) = resolved.plan.faults.iter().find(of_process).filter(|_| address.is_some()) {
+        bail!(
+            "the fault {} needs a process that posthaste started; remove --url, or the fault from the workload",
+            fault.kind.name()
+        );
+    }
     Ok(Inputs { resolved, target, address })
 }
 

@@ -18,10 +18,10 @@ use crate::results::{Environment, RunFolder, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
 use anyhow::Context;
-use built_in_server::BuiltInServer;
 use inputs::Inputs;
 use recorder::Recorder;
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Runs, prints the summary to stdout and returns the exit code.
@@ -65,8 +65,8 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let (address, server) = match address {
         Some(address) => (address, None),
         None => {
-            let server = BuiltInServer::start(&args.defect, args.defect_log.as_deref(), args.lose_ack, &folder)?;
-            (Address::parse(server.url())?, Some(server))
+            let (server, database) = built_in_server::start(args, &folder)?;
+            (Address::parse(server.url())?, Some((Arc::new(Mutex::new(server)), database)))
         }
     };
     let quiet = args.quiet || args.json;
@@ -79,12 +79,15 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         run_id,
         started_at: now.to_string(),
         workers: workers(args),
+        process: server.as_ref().map(|(process, _)| process.clone()),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
     let outcome = engine::run(job, &mut recorder, stop);
     recorder.finish()?;
-    if let Some(server) = server {
-        server.stop();
+    if let Some((server, _database)) = server
+        && let Some(server) = Arc::into_inner(server)
+    {
+        server.into_inner().unwrap_or_else(PoisonError::into_inner).stop();
     }
     match outcome {
         Ok(mut outcome) => {

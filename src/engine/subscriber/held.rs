@@ -3,7 +3,7 @@
 use crate::engine::catch_up::CatchUpTask;
 use crate::engine::shard::Shard;
 use crate::model::Random;
-use crate::plan::Disconnect;
+use crate::plan::Wish;
 use std::collections::VecDeque;
 
 /// Thirty years: a timer that does not fire.
@@ -22,6 +22,8 @@ pub struct Held {
     pub next_ping_us: u64,
     pub pinged_us: Option<u64>,
     pub pong_due_us: u64,
+    /// While the client reads nothing: until when.
+    pub stopped_until_us: Option<u64>,
     pub catch_up: Option<CatchUpTask>,
     pub healing_since_us: u64,
 }
@@ -44,18 +46,23 @@ impl Held {
             next_ping_us: now_us + first_us,
             pinged_us: None,
             pong_due_us: NEVER_US,
+            stopped_until_us: None,
             catch_up: None,
             healing_since_us: now_us,
         }
     }
 
     /// When the timer is due next.
-    pub fn due_us(&self, churn: &VecDeque<Disconnect>, load_start_us: u64) -> u64 {
+    pub fn due_us(&self, wishes: &VecDeque<Wish>, load_start_us: u64) -> u64 {
         if !self.armed {
             return self.arm_by_us;
         }
+        // Who reads nothing sees no answer to a ping either.
+        if let Some(until_us) = self.stopped_until_us {
+            return until_us;
+        }
         let heartbeat_us = if self.pinged_us.is_some() { self.pong_due_us } else { self.next_ping_us };
-        match churn.front() {
+        match wishes.front() {
             Some(next) if load_start_us > 0 => heartbeat_us.min(load_start_us + next.at_us),
             _ => heartbeat_us,
         }

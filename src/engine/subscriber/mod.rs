@@ -11,7 +11,7 @@ use super::socket::{self, Socket};
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
 use crate::model::{LatencyKind, Random, UserId};
-use crate::plan::{Disconnect, disconnects};
+use crate::plan::{Act, Wish, wishes};
 use crate::target::Frame;
 use futures_util::{SinkExt, StreamExt};
 use held::Held;
@@ -31,7 +31,7 @@ pub struct Subscriber {
     user: UserId,
     log: Rc<RefCell<SubscriberLog>>,
     phase: watch::Receiver<Phase>,
-    churn: VecDeque<Disconnect>,
+    wishes: VecDeque<Wish>,
     random: Random,
     /// The catch-up that the next connection owes, and when it began to be
     /// owed.
@@ -47,14 +47,16 @@ struct Parted {
     away_us: u64,
     /// What the next connection owes.
     owed: CatchUpKind,
+    /// How long the old socket stays half-open, in µs; 0 where it is let go.
+    half_open_us: u64,
 }
 
 impl Subscriber {
     /// A subscriber that has not connected yet.
     pub fn new(shard: Rc<Shard>, user: UserId, log: Rc<RefCell<SubscriberLog>>, phase: watch::Receiver<Phase>) -> Self {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
-        let churn = disconnects(shard.plan(), user).into();
-        Self { shard, user, log, phase, churn, random, owed: None, connected_before: false, drained: false }
+        let wishes = wishes(shard.plan(), user).into();
+        Self { shard, user, log, phase, wishes, random, owed: None, connected_before: false, drained: false }
     }
 
     /// Lives until the run ends.
@@ -124,7 +126,11 @@ impl Subscriber {
             ConnectionEnd::RunEnd => {
                 let _ = tokio::time::timeout(CLOSE_WAIT, socket.close(None)).await;
             }
-            ConnectionEnd::Open | ConnectionEnd::Lost | ConnectionEnd::Dead => {}
+            ConnectionEnd::HandedOff => {
+                let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
+                leave_half_open(socket, half_open_us);
+            }
+            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Lost | ConnectionEnd::Dead => {}
         }
         if held.armed {
             self.log.borrow_mut().disconnected(noticed_us, end);
@@ -139,13 +145,13 @@ impl Subscriber {
             if let Some(parted) = self.continue_drain(held) {
                 return Some(parted);
             }
-            let due_us = held.due_us(&self.churn, self.shard.load_start_us.get());
+            let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
             timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
             loop {
-                let healing = held.catch_up.is_some();
+                let (healing, reading) = (held.catch_up.is_some(), held.stopped_until_us.is_none());
                 tokio::select! {
                     biased;
-                    frame = socket.next() => {
+                    frame = socket.next(), if reading => {
                         let now_us = self.shard.now_us();
                         held.last_frame_us = now_us;
                         if let Err(end) = self.take_frame(frame, held, now_us) {
@@ -179,10 +185,12 @@ impl Subscriber {
 
     fn parted(&self, end: ConnectionEnd, away_us: u64) -> Parted {
         self.shard.count(|counters| match end {
-            ConnectionEnd::ChosenClose | ConnectionEnd::ChosenReset => counters.chosen_disconnects += 1,
+            ConnectionEnd::ChosenClose | ConnectionEnd::ChosenReset | ConnectionEnd::HandedOff => {
+                counters.chosen_disconnects += 1;
+            }
             _ => counters.lost_connections += 1,
         });
-        Parted { end, away_us, owed: CatchUpKind::Policy }
+        Parted { end, away_us, owed: CatchUpKind::Policy, half_open_us: 0 }
     }
 
     /// What the timer was set for: a heartbeat, a death, or the workload's
@@ -193,15 +201,21 @@ impl Subscriber {
         if !held.armed && now_us >= held.arm_by_us {
             return Some(self.parted(ConnectionEnd::Lost, 0));
         }
-        if load_start_us > 0 && held.armed {
-            while self.churn.front().is_some_and(|next| load_start_us + next.at_us <= now_us) {
-                let chosen = self.churn.pop_front()?;
+        if held.stopped_until_us.is_some_and(|until_us| now_us >= until_us || self.draining()) {
+            self.read_again(held, now_us);
+        }
+        if load_start_us > 0 && held.armed && held.stopped_until_us.is_none() {
+            while self.wishes.front().is_some_and(|next| load_start_us + next.at_us <= now_us) {
+                let wish = self.wishes.pop_front()?;
                 // What fell into an absence or a reconnect is not made up for.
-                if load_start_us + chosen.at_us >= held.opened_us && !self.draining() {
-                    let end = if chosen.reset { ConnectionEnd::ChosenReset } else { ConnectionEnd::ChosenClose };
-                    return Some(self.parted(end, chosen.away_us));
+                let in_time = load_start_us + wish.at_us >= held.opened_us && !self.draining();
+                if let Some(parted) = in_time.then(|| self.fulfil(wish, held, now_us)).flatten() {
+                    return Some(parted);
                 }
             }
+        }
+        if held.stopped_until_us.is_some() {
+            return None;
         }
         let heartbeat = self.shard.plan().heartbeat;
         match held.pinged_us {
@@ -224,6 +238,37 @@ impl Subscriber {
             None => {}
         }
         None
+    }
+
+    /// Does what the workload wishes; how the connection is left, if it is.
+    fn fulfil(&mut self, wish: Wish, held: &mut Held, now_us: u64) -> Option<Parted> {
+        let (length_us, parted) = match wish.act {
+            Act::Disconnect { reset, away_us } => {
+                let end = if reset { ConnectionEnd::ChosenReset } else { ConnectionEnd::ChosenClose };
+                (away_us, Some(self.parted(end, away_us)))
+            }
+            Act::HandOff { for_us } => {
+                let parted = self.parted(ConnectionEnd::HandedOff, 0);
+                (for_us, Some(Parted { half_open_us: for_us, ..parted }))
+            }
+            Act::StopReading { for_us } => {
+                held.stopped_until_us = Some(now_us + for_us);
+                self.log.borrow_mut().disconnected(now_us, ConnectionEnd::StoppedReading);
+                (for_us, None)
+            }
+        };
+        if let Some(fault) = wish.fault {
+            self.shard.touched(fault, now_us, now_us + length_us);
+        }
+        parted
+    }
+
+    fn read_again(&mut self, held: &mut Held, now_us: u64) {
+        held.stopped_until_us = None;
+        self.log.borrow_mut().reads_again(now_us);
+        // What was not read is no sign of a dead socket.
+        (held.last_frame_us, held.pinged_us) = (now_us, None);
+        held.next_ping_us = held.next_ping_us.max(now_us);
     }
 
     /// Reads what still arrives until the target closes too.
@@ -309,7 +354,12 @@ impl Subscriber {
             _ => return None,
         };
         if missing {
-            return Some(Parted { end: ConnectionEnd::ChosenClose, away_us: 0, owed: CatchUpKind::Drain });
+            return Some(Parted {
+                half_open_us: 0,
+                end: ConnectionEnd::ChosenClose,
+                away_us: 0,
+                owed: CatchUpKind::Drain,
+            });
         }
         self.finish_drain();
         None
@@ -324,6 +374,15 @@ impl Subscriber {
     fn draining(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
     }
+}
+
+/// Holds a socket that nobody reads, and then resets it. The task ends with the
+/// worker at the latest.
+fn leave_half_open(socket: Socket, for_us: u64) {
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(Duration::from_micros(for_us)).await;
+        let _ = socket.get_ref().set_zero_linger();
+    });
 }
 
 /// Returns when the run ends.

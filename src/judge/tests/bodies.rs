@@ -3,7 +3,7 @@
 use super::check;
 use super::history::{History, row};
 use crate::ledger::RowText;
-use crate::model::{ChannelId, KeyCodec, MessageRef, RunId, TextCodec};
+use crate::model::{ChannelId, KeyCodec, MessageRef, RunId, SizeRange, TextCodec};
 
 fn stray(channel: u32, index: u32) -> MessageRef {
     MessageRef { channel: ChannelId(channel), index }
@@ -107,4 +107,38 @@ fn leaked() {
     });
     let finding = &summary.findings["leaked"];
     assert!(!finding.checked && finding.unchecked_because.is_some() && finding.examples.is_empty());
+}
+
+#[test]
+fn a_target_that_changes_every_text_is_like_that() {
+    let sizes = SizeRange { min: 100, max: 200 };
+    // How many messages have at least 150 bytes, and then what is altered.
+    for (altered, expected, reason) in [
+        ((|_| true) as fn(usize) -> bool, 0, "every text"),
+        (|size| size >= 150, 0, "every text from a size on"),
+        (|size| size < 150, 1, "short ones only: no server trims these"),
+    ] {
+        let mut h = History::new();
+        h.plan.message_size_bytes = sizes;
+        let codec = TextCodec::new(KeyCodec::new(RunId(h.record.run_number), h.plan.key_layout), sizes);
+        let mut changed = 0;
+        for at_ms in (1_000..8_000).step_by(100) {
+            let message = h.said(1, 0, at_ms);
+            let size = codec.render(codec.keys().encode(message, at_ms * 1_000)).len();
+            if altered(size) {
+                h.altered(message, at_ms as u32);
+                changed += 1;
+            }
+        }
+        assert!(changed >= 20, "{reason}: {changed}");
+        let corrupt = &h.judge().findings["corrupt"];
+        assert_eq!(corrupt.count, expected * changed, "{reason}");
+        assert_eq!(corrupt.checked, expected > 0, "{reason}: {:?}", corrupt.unchecked_because);
+    }
+    let mut h = History::new();
+    (1..20).for_each(|at_ms| {
+        let message = h.said(1, 0, at_ms * 100);
+        h.altered(message, at_ms as u32);
+    });
+    assert_eq!(h.judge().findings["corrupt"].count, 19, "too few to tell it from chance");
 }

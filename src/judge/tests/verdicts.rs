@@ -3,8 +3,9 @@
 use super::found;
 use super::history::History;
 use crate::judge::{RunSummary, Verdict};
-use crate::ledger::WorkerFigures;
+use crate::ledger::{FaultRecord, WorkerFigures};
 use crate::model::LatencyKind;
+use crate::plan::{Fault, FaultKind};
 
 /// A run in which everything is well: one message, pushed to one subscriber.
 fn well() -> History {
@@ -103,7 +104,14 @@ fn a_killed_run_still_shows_what_needs_no_truth() {
 
 #[test]
 fn when_latencies_are_withheld() {
-    let worker = WorkerFigures { cpu_us: 850, wall_us: 1_000, canary_ticks: 1_000, canary_late: 1, canary_worst_us: 9 };
+    let worker = WorkerFigures {
+        cpu_us: 850,
+        wall_us: 1_000,
+        canary_ticks: 1_000,
+        canary_late: 1,
+        canary_worst_us: 9,
+        faults: Vec::new(),
+    };
     for (change, reason) in [
         ((|_, _| ()) as fn(&mut History, WorkerFigures), ""),
         (|h, _| h.latencies.record(LatencyKind::Lag, 1_000), ""),
@@ -284,4 +292,21 @@ fn a_push_that_never_came_was_waited_for_until_the_connection_was_gone() {
     assert_eq!((delivery.count, delivery.at_least_count), (2, 1), "what was sent while away was not waited for");
     assert!(delivery.max.is_some_and(|max| (4_995_000..=5_005_000).contains(&max)), "{delivery:?}");
     assert_eq!(delivery.lower_bounds, ["max"]);
+}
+
+#[test]
+fn a_fault_that_never_hit_anything_leaves_the_run_open() {
+    for (touched, verdict, reason) in
+        [(0, Verdict::Inconclusive, "nothing was tested"), (1, Verdict::Pass, "it was, and nothing was found")]
+    {
+        let mut h = History::new();
+        h.said(1, 0, 1_000);
+        h.plan.faults = vec![Fault { kind: FaultKind::Crash, at_us: 2_500_000, for_us: 0, share: 1.0 }];
+        h.record.faults = vec![FaultRecord { fired_us: Some(3), healed_us: Some(4), touched }];
+        let summary = h.judge();
+        assert_eq!(summary.correctness.verdict, verdict, "{reason}: {:?}", summary.correctness.reasons);
+        assert_eq!((summary.faults[0].touched, summary.faults[0].what.as_str()), (touched, "processes"));
+        let said = summary.correctness.reasons.iter().any(|reason| reason.contains("crash at 2.5 s"));
+        assert_eq!(said, touched == 0);
+    }
 }

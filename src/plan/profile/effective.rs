@@ -99,6 +99,14 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.number("share_per_minute", plan.churn.share_per_minute);
     text.number("reset_share", plan.churn.reset_share);
     text.range("away", plan.churn.away_us, |time| quoted(&format_duration(time)));
+    for (rank, fault) in plan.faults.iter().enumerate() {
+        text.put(format_args!("\n[[faults]]\n"));
+        text.table = format!("faults.{rank}.");
+        text.string("kind", fault.kind.name());
+        text.time("at", fault.at_us);
+        text.time("for", fault.for_us);
+        text.number("share", fault.share);
+    }
 }
 
 fn reading(text: &mut Text<'_>, plan: &RunPlan) {

@@ -10,6 +10,7 @@ mod built_in;
 mod check;
 mod effective;
 mod error;
+mod faults;
 mod keys;
 mod overrides;
 mod sections;

@@ -3,7 +3,7 @@
 use super::error::ProfileError;
 use super::keys::{Keys, Reading, constant, word};
 use super::tree::{Node, Value};
-use super::{Origin, arrival};
+use super::{Origin, arrival, faults};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Population, Range,
@@ -21,6 +21,7 @@ const SECTIONS: &[&str] = &[
     "send",
     "connect",
     "churn",
+    "faults",
     "heartbeat",
     "catch_up",
     "drain",
@@ -53,6 +54,7 @@ pub(super) fn read(
         send: send(&root)?,
         connect: connect(&root)?,
         churn: churn(&root)?,
+        faults: faults::read(reading, &root)?,
         heartbeat: heartbeat(&root)?,
         catch_up: catch_up(&root)?,
         drain: drain(&root)?,

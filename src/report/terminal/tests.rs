@@ -1,6 +1,7 @@
 //! What a reader sees, letter by letter.
 
 use super::*;
+use crate::judge::FaultSummary;
 use crate::report::example_summary::{failed, inconclusive, killed, passed};
 
 const PLAIN: Style = Style { colour: false, width: 80 };
@@ -259,10 +260,17 @@ fn what_a_summary_does_not_have_is_left_out() {
     summary.plan = serde_json::Value::Null;
     summary.thresholds.clear();
     summary.latency_us.clear();
-    summary.faults = vec![serde_json::json!({"at_s": 3, "fault": "disconnect \u{1b}[31m"})];
+    let fault = FaultSummary { kind: "disconnect\u{1b}[31m".to_owned(), at_us: 3_000_000, ..FaultSummary::default() };
+    let hit = FaultSummary { fired_us: Some(3_100_000), touched: 2, what: "subscribers".to_owned(), ..fault.clone() };
+    summary.faults = vec![fault, hit.clone(), FaultSummary { healed_us: Some(4_000_000), ..hit }];
     let text = terminal(&summary, None, Style { colour: false, width: 100 });
     assert!(!text.contains("open loop") && !text.contains("THRESHOLDS") && !text.contains("next:"), "{text}");
-    assert!(text.contains("nothing was measured\n") && text.contains("FAULT    at_s 3 · fault disconnect [31m\n"));
+    assert!(
+        text.contains("nothing was measured\n")
+            && text.contains("FAULT    3.000 s disconnect[31m: never hit anything\n")
+    );
+    assert!(text.contains("3.100 s disconnect[31m: 2 subscribers\n"), "{text}");
+    assert!(text.contains("3.100 s disconnect[31m: 2 subscribers, over after 900 ms\n"), "{text}");
     let first = text.lines().next().unwrap();
     assert!(
         first.ends_with("8065                     20261124-031502-k7q2"),

@@ -1,8 +1,8 @@
 //! LEDGER, LOAD, SOCKETS, FAULTS, GENERATOR: a line or two each.
 
 use super::{Style, TEXT_MAX, joined};
-use crate::judge::RunSummary;
-use crate::report::figures::{count, counted, duration, memory, percent, rate};
+use crate::judge::{FaultSummary, RunSummary};
+use crate::report::figures::{count, counted, duration, instant, memory, percent, rate};
 use crate::report::phrases::{delivery_sum, message_sum};
 use crate::report::safe_text::plain;
 use crate::report::wrap::tied;
@@ -72,14 +72,15 @@ fn generator(summary: &RunSummary) -> Vec<String> {
     parts
 }
 
-/// A fault as its words: what is no text is shown as JSON.
-fn fault_text(fault: &serde_json::Value) -> String {
-    let word = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match fault {
-        serde_json::Value::Object(fields) => {
-            let parts: Vec<String> = fields.iter().map(|(name, value)| format!("{name} {}", word(value))).collect();
-            parts.join(" · ")
+/// "3.18 s disconnect: 200 subscribers, over after 1.90 s".
+fn fault_text(fault: &FaultSummary) -> String {
+    let touched = format!("{} {}", count(fault.touched), fault.what);
+    match (fault.fired_us, fault.healed_us) {
+        (Some(fired_us), Some(healed_us)) => {
+            let lasted = duration(healed_us.saturating_sub(fired_us));
+            format!("{} {}: {touched}, over after {lasted}", instant(fired_us), fault.kind)
         }
-        other => word(other),
+        (Some(fired_us), None) => format!("{} {}: {touched}", instant(fired_us), fault.kind),
+        (None, _) => format!("{} {}: never hit anything", instant(fault.at_us), fault.kind),
     }
 }

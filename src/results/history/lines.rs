@@ -2,7 +2,7 @@
 
 use crate::ledger::{CatchUpKind, ConnectionEnd, RowText};
 use crate::model::SendState;
-use crate::plan::Capabilities;
+use crate::plan::{Capabilities, FaultKind};
 use serde::{Deserialize, Serialize};
 
 /// The version that this program writes and reads.
@@ -25,6 +25,7 @@ pub(super) enum Line {
     Page(PageLine),
     FinalRead(FinalReadLine),
     PointRead(PointReadLine),
+    Fault(FaultLine),
     Altered(SeenLine),
     Foreign { t: f64, text: String, user: Option<String> },
     Leaked { t: f64, user: String, message: Reference, under: Option<String> },
@@ -317,6 +318,19 @@ pub(super) struct SeenLine {
     pub message: Reference,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+}
+
+/// A fault that was asked for. One that touched nothing tested nothing.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultLine {
+    pub kind: FaultKind,
+    pub t: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fired: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healed: Option<f64>,
+    pub touched: u64,
 }
 
 /// Milliseconds as microseconds; `None` where they are none.

@@ -1,12 +1,12 @@
 //! Reads a history: names become numbers, lines become a ledger.
 
-use super::lines::{Line, OwnRun, RunLine, VERSION, to_us};
-use super::sends::Sends;
+use super::lines::{FaultLine, Line, OwnRun, RunLine, VERSION, to_us};
+use super::sends::{Sends, time};
 use super::sightings::Sightings;
-use crate::ledger::{Ledger, RunRecord};
+use crate::ledger::{FaultRecord, Ledger, RunRecord};
 use crate::model::{ChannelId, KeyLayout, MessageRef, SizeRange, UserId};
 use crate::plan::{
-    Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement,
+    Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Fault, Heartbeat, Measurement,
     Population, Range, RunPlan, Send, UserChoice,
 };
 use std::collections::HashMap;
@@ -153,13 +153,14 @@ pub fn read_history(input: impl BufRead) -> Result<History, HistoryError> {
     if run.posthaste.is_some() {
         (names.channels.own, names.users.own) = (Some('c'), Some('u'));
     }
-    let (mut sends, mut later) = (Sends::new(run.origin), Vec::new());
+    let (mut sends, mut later, mut faults) = (Sends::new(run.origin), Vec::new(), Vec::new());
     let mut sightings = Sightings::new(run.origin);
     for (number, line) in lines {
         match line {
             Line::Run(_) => return Err(at(number)("a second run".to_owned())),
             Line::Intended(line) => sends.intend(&mut names, &line).map_err(at(number))?,
             Line::Member { user, channel } => sightings.member(&mut names, &user, &channel).map_err(at(number))?,
+            Line::Fault(line) => faults.push(fault(&line, run.origin).map_err(at(number))?),
             line => later.push((number, line)),
         }
     }
@@ -176,8 +177,13 @@ pub fn read_history(input: impl BufRead) -> Result<History, HistoryError> {
     let mut ledger = sightings.ledger();
     ledger.sends = sends.rows;
     let subscribers = ledger.subscribers.len() as u32;
-    let record = record(&run, &ledger, latest_us);
-    Ok(History { plan: plan(&run, subscribers), record, ledger, names })
+    let (mut record, mut plan) = (record(&run, &ledger, latest_us), plan(&run, subscribers));
+    for (mut fault, seen) in faults {
+        fault.at_us = fault.at_us.saturating_sub(record.load_start_us);
+        plan.faults.push(fault);
+        record.faults.push(seen);
+    }
+    Ok(History { plan, record, ledger, names })
 }
 
 fn parse(input: impl BufRead) -> Result<Vec<(usize, Line)>, HistoryError> {
@@ -210,6 +216,12 @@ fn check_run(run: &RunLine) -> Result<(), String> {
         Some(own) if own.channel_bits > 32 => Err("channel_bits is at most 32".to_owned()),
         _ => to_us(run.promises.lag).map(|_| ()).ok_or_else(|| "lag is milliseconds, 0 or more".to_owned()),
     }
+}
+
+fn fault(line: &FaultLine, origin: f64) -> Result<(Fault, FaultRecord), String> {
+    let at = |t: Option<f64>| t.map(|t| time(t, origin)).transpose();
+    let seen = FaultRecord { fired_us: at(line.fired)?, healed_us: at(line.healed)?, touched: line.touched };
+    Ok((Fault { kind: line.kind, at_us: time(line.t, origin)?, for_us: 0, share: 1.0 }, seen))
 }
 
 fn record(run: &RunLine, ledger: &Ledger, latest_us: u64) -> RunRecord {
@@ -254,6 +266,7 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
         send: Send { attempts: 1, timeout_us: to_us(run.timeout).unwrap_or(0), backoff, idle_timeout_us: 0 },
         connect: Connect { rate_per_s: 1.0, timeout_us: 0, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.0, away_us: Range { min: 0, max: 0 } },
+        faults: Vec::new(),
         heartbeat: Heartbeat { interval_us: 0, timeout_us: 0 },
         catch_up: CatchUp { page_size: 1, max_pages: 1, timeout_us: 0, cursor: CatchUpCursor::Read },
         drain: Drain { quiet_us: 0, deadline_us: 0, first_page_size: 1, second_page_size: 2 },

@@ -76,7 +76,12 @@ impl Sightings {
                 self.ledger.facts.reordered.push(Reordered { subscriber, message, ahead, at_us });
                 Ok(())
             }
-            Line::Run(_) | Line::Member { .. } | Line::Intended(_) | Line::Attempt(_) | Line::Outcome(_) => Ok(()),
+            Line::Run(_)
+            | Line::Fault(_)
+            | Line::Member { .. }
+            | Line::Intended(_)
+            | Line::Attempt(_)
+            | Line::Outcome(_) => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Writes the history of a run.
 
 use super::lines::{
-    FinalReadLine, IntendedLine, Line, NoticedLine, OutcomeLine, OwnRun, PageLine, PointReadLine, Promises,
+    FaultLine, FinalReadLine, IntendedLine, Line, NoticedLine, OutcomeLine, OwnRun, PageLine, PointReadLine, Promises,
     ReceivedLine, Reference, RowLine, RunLine, SeenLine, SummedPage, VERSION, from_us,
 };
 use super::ranges;
@@ -41,6 +41,15 @@ pub fn write_history(out: &mut impl Write, plan: &RunPlan, record: &RunRecord, l
         // Only acknowledged messages are read by their id.
         let key = lines.keys.get(&read.message).cloned().unwrap_or_default();
         lines.write(&Line::PointRead(PointReadLine { t: from_us(read.written_us), key, row }))?;
+    }
+    for (fault, seen) in plan.faults.iter().zip(&record.faults) {
+        lines.write(&Line::Fault(FaultLine {
+            kind: fault.kind,
+            t: from_us(record.load_start_us + fault.at_us),
+            fired: seen.fired_us.map(from_us),
+            healed: seen.healed_us.map(from_us),
+            touched: seen.touched,
+        }))?;
     }
     lines.facts(ledger)
 }

@@ -94,7 +94,8 @@ defects! {
     StoreThen500 = "store-then-500" every 100,
     /// Every n-th stored text is cut at 60 characters.
     ///
-    /// Pushes are whole. An instance is a row that is cut: `corrupt`.
+    /// Pushes are whole. An instance is a row that is cut: `corrupt`. With every
+    /// text cut, that is how the target stores them, and nothing is said of it.
     Mangle = "mangle" every 100,
     /// Every n-th message that a history read returns fresh is gone soon after.
     ///

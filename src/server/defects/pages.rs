@@ -87,10 +87,10 @@ impl FaultyPages<'_> {
     /// Begins at the newest few.
     fn cap(&self, request: &mut PageRequest) -> Result<()> {
         let rows = self.select(request, ALL)?;
-        let kept = rows.len().saturating_sub(CAP_ROWS);
-        if kept > 0 && self.defects.due(Defect::HistoryCap) {
-            request.from_us = rows[kept].ts;
-            rows[..kept].iter().for_each(|row| self.note(Defect::HistoryCap, row, request));
+        let skipped = rows.len().saturating_sub(CAP_ROWS);
+        if skipped > 0 && self.defects.due(Defect::HistoryCap) {
+            request.from_us = rows[skipped].ts;
+            rows[..skipped].iter().for_each(|row| self.note(Defect::HistoryCap, row, request));
         }
         Ok(())
     }
