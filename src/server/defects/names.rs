@@ -76,8 +76,8 @@ defects! {
     KeyBeforeInsert = "key-before-insert" every 100,
     /// Every n-th repetition is acknowledged with a new id, which no row has.
     ///
-    /// An instance is such an answer: `ack_identity`. Shows where an answer is
-    /// lost.
+    /// An instance is such an answer: `ack_identity`, where it is the one that
+    /// the sender keeps. Shows where an answer is lost.
     NewIdOnRetry = "new-id-on-retry" every 1,
     /// New messages are pushed before they are stored, and every n-th store write fails.
     ///
@@ -111,7 +111,8 @@ defects! {
     /// position is given. The fan-out follows the positions, so it has passed
     /// the message too and does not push it (`live_missed`, not in the log).
     /// An instance is a reader whose history read passed the position before
-    /// the commit: distinct pairs of reader and key are `unhealed`.
+    /// the commit: distinct pairs of reader and key are `unhealed`, less those
+    /// whose read was cut short before its end.
     LateCommit = "late-commit" every 50,
     /// Every n-th message of a sender gets a position before its previous one in the channel.
     ///
