@@ -62,14 +62,14 @@ impl CatchUpTask {
 /// The channels in which the subscriber lacks a stored message.
 pub fn missing_channels(log: &SubscriberLog, stored: &[RunSet]) -> Vec<ChannelId> {
     let lacks = |channel: ChannelId| {
-        let (Some(window), Some(stored)) = (log.window(channel), stored.get(channel.0 as usize)) else { return false };
+        let Some(stored) = stored.get(channel.0 as usize) else { return false };
+        let Some(window) = log.window(channel) else { return !stored.is_empty() };
         let mut had = window.live();
-        had.union(&window.caught_up);
-        had.union(&window.drained);
-        let lacking = had.holes(stored.watermark());
-        lacking.into_iter().flatten().any(|index| stored.contains(index))
+        had.union(window.caught_up());
+        had.union(window.drained());
+        stored.difference(&had).next().is_some()
     };
-    log.windows.iter().map(|window| window.channel).filter(|channel| lacks(*channel)).collect()
+    log.channels().filter(|channel| lacks(*channel)).collect()
 }
 
 struct Reader {

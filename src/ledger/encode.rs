@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 const MAGIC: &[u8; 8] = b"PHLEDGER";
 /// Grows when a type of the ledger changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Kind, length and checksum.
 const RECORD_HEAD: usize = 1 + 8 + 4;
 

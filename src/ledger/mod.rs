@@ -13,6 +13,7 @@ mod record;
 mod run_set;
 mod sends;
 mod subscriber;
+mod window;
 
 pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
@@ -21,7 +22,8 @@ pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
 pub use record::{Drain, GeneratorFigures, RunRecord, WorkerFigures};
 pub use run_set::{Arrival, RunSet};
 pub use sends::SendRow;
-pub use subscriber::{CatchUpKind, Connection, ConnectionEnd, LiveArrival, StreamWindow, SubscriberLog};
+pub use subscriber::{Connection, ConnectionEnd, SubscriberLog};
+pub use window::{CatchUpKind, LiveArrival, StreamWindow};
 
 use serde::{Deserialize, Serialize};
 
