@@ -177,10 +177,8 @@ impl Reader {
         let mut pages = self.shard.pages.borrow_mut();
         if traversal.pages == 1 {
             traversal.first_record = pages.len();
-        } else if turn.first_has_open_end
-            && let Some(first) = pages.get_mut(traversal.first_record)
-        {
-            first.open_end = true;
+        } else if turn.first_has_open_end {
+            pages.mark_open_end(traversal.first_record);
         }
         window.cursor = window.cursor.max(turn.complete_to);
         let step = match page.next_cursor {

@@ -3,7 +3,7 @@
 
 use super::api::Api;
 use super::clock::RunClock;
-use crate::ledger::{Facts, Latencies, Ledger, PageRecord, SendRow, SubscriberLog};
+use crate::ledger::{Facts, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, TargetProfile};
@@ -172,11 +172,11 @@ pub struct Shard {
     pub api: Api,
     /// Rows of the messages that its users intend, in the order of the
     /// schedule.
-    pub sends: RefCell<Vec<SendRow>>,
+    pub sends: RefCell<SendLog>,
     /// Logs of its subscribers.
     pub logs: RefCell<Vec<Rc<RefCell<SubscriberLog>>>>,
     /// Pages that its subscribers read.
-    pub pages: RefCell<Vec<PageRecord>>,
+    pub pages: RefCell<PageLog>,
     /// What was seen beside deliveries.
     pub facts: RefCell<Facts>,
     /// Latencies since they were last taken.
@@ -239,26 +239,49 @@ impl Shard {
         self.shared.resolved[user.0 as usize % self.shared.resolved.len()]
     }
 
-    /// A copy of the ledger so far, made piece by piece so that the users'
+    /// The ledger so far as bytes, made piece by piece so that the users'
     /// tasks run in between: the pieces are of slightly different times.
-    pub async fn checkpoint(&self) -> Ledger {
+    pub async fn checkpoint(&self) -> Vec<u8> {
         const PIECE: usize = 256;
-        let mut copy = Ledger { facts: self.facts.borrow().clone(), ..Ledger::default() };
-        let (sends, logs, pages) = (self.sends.borrow().len(), self.logs.borrow().len(), self.pages.borrow().len());
-        for from in (0..logs).step_by(PIECE) {
-            let to = logs.min(from + PIECE);
-            copy.subscribers.extend(self.logs.borrow()[from..to].iter().map(|log| log.borrow().clone()));
+        let mut encoder = LedgerEncoder::new();
+        encoder.encode_facts(&self.facts.borrow());
+        let (sends, logs) = (self.sends.borrow().len(), self.logs.borrow().len());
+        for from in (0..logs).step_by(PIECE / 16) {
+            for log in &self.logs.borrow()[from..logs.min(from + PIECE / 16)] {
+                encoder.encode_subscriber(&log.borrow());
+            }
             tokio::task::yield_now().await;
         }
         for from in (0..sends).step_by(16 * PIECE) {
-            copy.sends.extend_from_slice(&self.sends.borrow()[from..sends.min(from + 16 * PIECE)]);
+            let rows: Vec<_> = self.sends.borrow().rows(from..sends.min(from + 16 * PIECE)).collect();
+            encoder.encode_sends(&rows);
             tokio::task::yield_now().await;
         }
-        for from in (0..pages).step_by(PIECE) {
-            copy.pages.extend_from_slice(&self.pages.borrow()[from..pages.min(from + PIECE)]);
+        // Pages are encoded already: to copy them costs little.
+        let pages = self.pages.borrow().clone();
+        let mut pages = pages.iter();
+        while pages.len() > 0 {
+            encoder.encode_pages(pages.by_ref().take(PIECE));
             tokio::task::yield_now().await;
         }
-        copy
+        encoder.finish()
+    }
+
+    /// Takes the whole ledger: the users' tasks have ended.
+    pub fn take_ledger(&self) -> Ledger {
+        let logs = self.logs.take().into_iter();
+        // A task that still holds its log, a catch-up that was ended, changes
+        // it no more.
+        let owned = |log: Rc<RefCell<SubscriberLog>>| {
+            Rc::try_unwrap(log).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner)
+        };
+        Ledger {
+            sends: self.sends.borrow().iter().collect(),
+            subscribers: logs.map(owned).collect(),
+            pages: self.pages.take(),
+            facts: self.facts.take(),
+            ..Ledger::default()
+        }
     }
 }
 

@@ -56,8 +56,8 @@ pub enum Report {
     Checkpoint {
         /// Which worker.
         worker: usize,
-        /// The ledger as it was over the last seconds.
-        ledger: Box<Ledger>,
+        /// The ledger as it was over the last seconds, encoded.
+        ledger: Vec<u8>,
     },
     /// The worker has ended.
     Finished {
@@ -131,7 +131,7 @@ async fn work(start: Start) -> io::Result<()> {
     report_tick(&shard, worker, &reports);
     let figures = figures.borrow().clone();
     // Tasks of senders may still hold the shard; what they know is in it.
-    let ledger = Box::new(shard.checkpoint().await);
+    let ledger = Box::new(shard.take_ledger());
     let _ = reports.send(Report::Finished { worker, ledger, figures });
     Ok(())
 }
@@ -212,7 +212,7 @@ async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSen
     loop {
         tokio::time::sleep(Duration::from_micros(pause_us)).await;
         let began_us = thread_cpu_us();
-        let ledger = Box::new(shard.checkpoint().await);
+        let ledger = shard.checkpoint().await;
         pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
         if reports.send(Report::Checkpoint { worker, ledger }).is_err() {
             return;

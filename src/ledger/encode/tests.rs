@@ -66,7 +66,7 @@ fn example() -> Ledger {
     Ledger {
         sends: vec![sent, SendRow::intended(message(2, 1), UserId(0), 2_000)],
         subscribers: vec![log],
-        pages: vec![page],
+        pages: [page].into_iter().collect(),
         final_reads: vec![read],
         point_reads: vec![point],
         facts,
