@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench ledger                 1,000 subscribers × 1,000,000 messages
 //! cargo bench --bench ledger -- --full       10,000 × 1,000,000: some minutes
+//! cargo bench --bench ledger -- 500 20000    so many
 //! ```
 //!
 //! Deliveries come as a fan-out brings them: message by message, over all
@@ -15,8 +16,10 @@
 
 use nix::time::{ClockId, clock_gettime};
 use peak_alloc::PeakAlloc;
-use posthaste::ledger::{ConnectionEnd, SubscriberLog};
-use posthaste::model::{ChannelId, MessageRef, Position, Random, UserId};
+use posthaste::ledger::{
+    CatchUpKind, ConnectionEnd, PageLog, PageRecord, SendLog, SendRow, StreamWindow, SubscriberLog,
+};
+use posthaste::model::{ChannelId, MessageRef, Position, Random, SendState, UserId};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -25,13 +28,18 @@ const MIB: f64 = (1 << 20) as f64;
 
 fn main() {
     let full = std::env::args().any(|argument| argument == "--full");
-    let subscribers = if full { 10_000 } else { 1_000 };
-    println!("{:<44} {:>13} {:>9} {:>9} {:>11}", "shape", "deliveries", "MiB", "account", "ns/delivery");
+    let sizes: Vec<u32> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let default = if full { (10_000, 1_000_000) } else { (1_000, 1_000_000) };
+    let (subscribers, messages) =
+        if let [subscribers, messages] = sizes[..] { (subscribers, messages) } else { default };
+    println!("{:<44} {:>13} {:>9} {:>9} {:>11}", "shape", "count", "MiB", "account", "ns each");
     for per_mille in [1, 10] {
-        one_channel(&Load { subscribers, messages: 1_000_000, missing_per_mille: per_mille });
+        one_channel(&Load { subscribers, messages, missing_per_mille: per_mille });
     }
     many_channels(0);
     many_channels(40);
+    sends(1_000_000);
+    pages(1_000_000);
 }
 
 /// One channel that everybody is in.
@@ -148,7 +156,8 @@ fn many_channels(messages: u32) {
     let before = ALLOCATOR.current_usage();
     // User u is in the channels of its residue class modulo 100.
     let channels = |user: u32| (0..CHANNELS).filter(move |channel| channel % 100 == user % 100).map(ChannelId);
-    let mut logs: Vec<SubscriberLog> = (0..USERS).map(|user| SubscriberLog::new(UserId(user), channels(user))).collect();
+    let mut logs: Vec<SubscriberLog> =
+        (0..USERS).map(|user| SubscriberLog::new(UserId(user), channels(user))).collect();
     let mut random = Random::new(7, "sparse");
     let began_us = cpu_us();
     let (mut deliveries, mut first) = (0, 0);
@@ -174,13 +183,71 @@ fn many_channels(messages: u32) {
     report(&name, deliveries, bytes, accounted(&logs), &format!("{ns:.2}"));
 }
 
+/// Messages that are intended, tried and acknowledged with an id that its
+/// position spells, and the same with an opaque one of 44 characters.
+fn sends(messages: u32) {
+    for (name, opaque) in [("sends, ids as positions spell them", false), ("sends, opaque ids", true)] {
+        let before = ALLOCATOR.current_usage();
+        let began_us = cpu_us();
+        let mut log = SendLog::default();
+        for index in 0..messages {
+            let intended_us = u64::from(index) * 1_000;
+            let message = MessageRef { channel: ChannelId(index % 100), index: index / 100 };
+            let rank = log.push(SendRow::intended(message, UserId(index % 10_000), intended_us));
+            let position = 1_700_000_000_000_000 + intended_us;
+            let server_id = match opaque {
+                false => format!("{}.{:06}", position / 1_000_000, position % 1_000_000),
+                true => format!("${position:043}"),
+            };
+            log.update(rank, |row| {
+                (row.attempts, row.state) = (1, SendState::Acknowledged);
+                row.first_byte_us = Some(intended_us + 40);
+                row.acknowledged_us = Some(intended_us + 2_000);
+                row.last_attempt_us = row.acknowledged_us;
+                row.position = (!opaque).then_some(Position(position));
+                row.server_id = Some(server_id.into());
+            });
+        }
+        let ns = 1e3 * (cpu_us() - began_us) as f64 / f64::from(messages);
+        let bytes = ALLOCATOR.current_usage() - before;
+        let each = bytes as f64 / f64::from(messages);
+        report(name, messages.into(), bytes, log.heap_bytes(), &format!("{ns:.2}, {each:.1} bytes each"));
+    }
+}
+
+/// Pages of 100 messages each.
+fn pages(count: u32) {
+    let before = ALLOCATOR.current_usage();
+    let began_us = cpu_us();
+    let mut log = PageLog::default();
+    for number in 0..count {
+        let position = |index: u32| Some(Position(1_700_000_000_000_000 + u64::from(index) * 1_000));
+        log.push(PageRecord {
+            reader: UserId(number % 10_000),
+            channel: ChannelId(number % 100),
+            kind: CatchUpKind::Policy,
+            written_us: 60_000_000 + u64::from(number) * 100,
+            after: position(number),
+            lowest: position(number + 1),
+            highest: position(number + 100),
+            messages: (number + 1..number + 101).collect(),
+            unrecognised: Vec::new(),
+            open_end: number % 10 == 9,
+            repeated_rows: 0,
+            stuck: false,
+        });
+    }
+    let ns = 1e3 * (cpu_us() - began_us) as f64 / f64::from(count);
+    let bytes = ALLOCATOR.current_usage() - before;
+    let each = bytes as f64 / f64::from(count);
+    report("pages", count.into(), bytes, log.heap_bytes(), &format!("{ns:.2}, {each:.1} bytes each"));
+}
+
 /// What the logs hold is what was pushed.
 fn check(logs: &[SubscriberLog], deliveries: u64, first: u64) {
     let windows = || logs.iter().flat_map(|log| &log.windows);
     let live: u64 = windows().map(|window| window.live().len()).sum();
-    let again = |window: &posthaste::ledger::StreamWindow| {
-        window.duplicates_same_connection() + window.duplicates_across_reconnect()
-    };
+    let again = |window: &StreamWindow| window.duplicates_same_connection() + window.duplicates_across_reconnect();
     assert_eq!(live, first);
     assert_eq!(live + windows().map(again).sum::<u64>(), deliveries);
     assert_eq!(logs.iter().map(|log| log.message_frames).sum::<u64>(), deliveries);

@@ -29,11 +29,12 @@ pub use machine::{available_descriptors, raise_descriptor_limit};
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
 
-use crate::ledger::{Latencies, Ledger, RunRecord};
+use crate::ledger::{Latencies, Ledger, RunRecord, Spill};
 use crate::model::RunId;
 use crate::plan::RunPlan;
 use crate::target::{Address, AddressError, TargetProfile};
 use std::io;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// One run to do.
@@ -54,6 +55,8 @@ pub struct Job {
     pub started_at: String,
     /// Worker threads; at least 1.
     pub workers: usize,
+    /// Where parts of the ledger go that are too much for the memory.
+    pub spill: Arc<dyn Spill>,
 }
 
 /// What a run leaves.

@@ -3,8 +3,9 @@
 
 use super::api::Api;
 use super::clock::RunClock;
-use crate::ledger::{Facts, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, SubscriberLog};
+use crate::ledger::{Facts, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
+use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, TargetProfile};
 use std::cell::{Cell, RefCell};
@@ -37,6 +38,8 @@ pub struct Shared {
     pub directory: Directory,
     /// How many workers there are.
     pub workers: usize,
+    /// Where parts of the ledger go that are too much for the memory.
+    pub spill: Arc<dyn Spill>,
 }
 
 /// The target's ids of the run's channels.
@@ -185,6 +188,8 @@ pub struct Shard {
     pub counters: RefCell<Counters>,
     /// Start of the schedule; set before the first send.
     pub load_start_us: Cell<u64>,
+    /// What a reader of the results must know about this ledger.
+    pub notes: RefCell<Vec<String>>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
     pub trouble: RefCell<Option<String>>,
 }
@@ -192,12 +197,14 @@ pub struct Shard {
 impl Shard {
     /// An empty shard.
     pub fn new(shared: Arc<Shared>, api: Api) -> Self {
+        let pages = PageLog::spilling(shared.spill.clone(), PAGES_HELD_BYTES / shared.workers.max(1));
         Self {
             shared,
             api,
             sends: RefCell::default(),
             logs: RefCell::default(),
-            pages: RefCell::default(),
+            pages: RefCell::new(pages),
+            notes: RefCell::default(),
             facts: RefCell::default(),
             latencies: RefCell::default(),
             counters: RefCell::default(),
@@ -265,6 +272,37 @@ impl Shard {
             tokio::task::yield_now().await;
         }
         encoder.finish()
+    }
+
+    /// Holds the ledger's bytes against the worker's share of the cap. Past it,
+    /// every page goes to disk, and it is said what cannot.
+    pub fn keep_within_cap(&self) {
+        let mut bytes = self.sends.borrow().heap_bytes() + self.pages.borrow().heap_bytes();
+        bytes += self.logs.borrow().iter().map(|log| log.borrow().heap_bytes()).sum::<usize>();
+        let cap = (ledger_cap_bytes(self.plan()) / self.shared.workers.max(1) as u64) as usize;
+        if bytes <= cap {
+            return;
+        }
+        self.pages.borrow_mut().hold_at_most(0);
+        if self.notes.borrow().is_empty() {
+            let (bytes, cap) = (bytes >> 20, cap >> 20);
+            tracing::warn!(bytes, cap, "the ledger of a worker is past its cap");
+            self.notes.borrow_mut().push(format!(
+                "the ledger of a worker took {bytes} MiB, past its cap of {cap} MiB: pages of history went to disk, \
+                 deliveries and sends stayed in memory, nothing was dropped"
+            ));
+        }
+    }
+
+    /// What a reader of the results must know about this ledger.
+    pub fn take_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.take();
+        let pages = self.pages.borrow();
+        if pages.spilled_bytes() > 0 {
+            notes.push(format!("{} KiB of history pages were held on disk", pages.spilled_bytes() >> 10));
+        }
+        notes.extend(pages.failure().map(|reason| format!("history pages could not be held on disk: {reason}")));
+        notes
     }
 
     /// Takes the whole ledger: the users' tasks have ended.

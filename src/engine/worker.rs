@@ -67,6 +67,8 @@ pub enum Report {
         ledger: Box<Ledger>,
         /// Its figures.
         figures: WorkerFigures,
+        /// What a reader of the results must know about its ledger.
+        notes: Vec<String>,
     },
 }
 
@@ -131,8 +133,9 @@ async fn work(start: Start) -> io::Result<()> {
     report_tick(&shard, worker, &reports);
     let figures = figures.borrow().clone();
     // Tasks of senders may still hold the shard; what they know is in it.
+    let notes = shard.take_notes();
     let ledger = Box::new(shard.take_ledger());
-    let _ = reports.send(Report::Finished { worker, ledger, figures });
+    let _ = reports.send(Report::Finished { worker, ledger, figures, notes });
     Ok(())
 }
 
@@ -212,6 +215,7 @@ async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSen
     loop {
         tokio::time::sleep(Duration::from_micros(pause_us)).await;
         let began_us = thread_cpu_us();
+        shard.keep_within_cap();
         let ledger = shard.checkpoint().await;
         pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
         if reports.send(Report::Checkpoint { worker, ledger }).is_err() {

@@ -54,6 +54,14 @@ impl PageLog {
         Self { bound: Some(Bound { store, held_bytes }), ..Self::default() }
     }
 
+    /// From now on holds about so many bytes and spills the rest, where there
+    /// is a place for it.
+    pub fn hold_at_most(&mut self, held_bytes: usize) {
+        if let Some(bound) = &mut self.bound {
+            bound.held_bytes = held_bytes;
+        }
+    }
+
     /// How many pages there are.
     pub fn len(&self) -> usize {
         self.len

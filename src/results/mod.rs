@@ -14,6 +14,7 @@ mod folder;
 mod intervals;
 mod latency_log;
 mod ledger_files;
+mod spill;
 mod summary;
 
 pub use environment::Environment;
@@ -23,6 +24,7 @@ pub use folder::{RunFolder, new_run_id};
 pub use intervals::{IntervalFigures, IntervalLog};
 pub use latency_log::{LatencyLog, read_latencies};
 pub use ledger_files::{read_ledger, write_shard};
+pub use spill::SpillFile;
 pub use summary::summary_schema;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::model::RunId;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
 use crate::report::{ProgressMode, terminal};
-use crate::results::{Environment, RunFolder, new_run_id};
+use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
 use anyhow::Context;
@@ -21,6 +21,7 @@ use built_in_server::BuiltInServer;
 use inputs::Inputs;
 use recorder::Recorder;
 use std::io::Write;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Runs, prints the summary to stdout and returns the exit code.
@@ -67,6 +68,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         }
     };
     let quiet = args.quiet || args.json;
+    let spill = Arc::new(SpillFile::new(&folder));
     let job = Job {
         plan: resolved.plan.clone(),
         target,
@@ -76,6 +78,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         run_id,
         started_at: now.to_string(),
         workers: workers(args),
+        spill: spill.clone(),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
     let outcome = engine::run(job, &mut recorder, stop);
@@ -83,7 +86,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     if let Some(server) = server {
         server.stop();
     }
-    match outcome {
+    let concluded = match outcome {
         Ok(outcome) => conclude(args, &folder, &shown, &resolved, outcome),
         Err(error) => {
             complain(&format!("{error} ({shown})"));
@@ -94,7 +97,9 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
                 EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
             })
         }
-    }
+    };
+    spill.remove();
+    concluded
 }
 
 /// Merges, judges, writes and prints.
@@ -107,6 +112,7 @@ fn conclude(
 ) -> anyhow::Result<u8> {
     let Outcome { record, ledgers, latencies } = outcome;
     let ledger = ledgers.into_iter().fold(Ledger::default(), Ledger::merge);
+    ledger.pages.check().map_err(anyhow::Error::msg).context("cannot read the history pages that were on disk")?;
     folder.write_ledger(&ledger, &record)?;
     let summary: RunSummary =
         judge(&Input { plan: &resolved.plan, record: &record, ledger: &ledger, latencies: &latencies });
