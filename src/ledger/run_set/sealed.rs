@@ -10,6 +10,9 @@ const BLOCKS: usize = (CHUNK / block::SIZE) as usize;
 /// At the beginning of a chunk's bytes: where each block ends, as u16 counted
 /// from the end of the directory.
 const DIRECTORY: usize = 2 * BLOCKS;
+/// The block ends with the bytes: the one that grows, and all behind it, so
+/// that growth leaves the directory alone.
+const OPEN: u16 = u16::MAX;
 /// Bytes of the longest coded run: a zero and two numbers of two bytes each.
 const LONGEST_RUN: usize = 5;
 
@@ -121,7 +124,7 @@ impl Sealed {
 
 impl Chunk {
     fn empty(number: u16) -> Self {
-        Self { first: number, last: number, bytes: vec![0; DIRECTORY] }
+        Self { first: number, last: number, bytes: vec![u8::MAX; DIRECTORY] }
     }
 
     fn is_full(&self) -> bool {
@@ -135,6 +138,7 @@ impl Chunk {
 
     /// Adds a run to a block behind which all blocks are empty.
     fn append(&mut self, rank: usize, past: u32, run: Range<u32>) {
+        self.close_before(rank);
         let range = self.range(rank);
         if range.len() == block::BITMAP_BYTES {
             let mut bits = block::decode_bitmap(&self.bytes[range.clone()]);
@@ -150,8 +154,6 @@ impl Chunk {
             self.make_room(block::BITMAP_BYTES);
             self.bytes.extend_from_slice(&block::encode_bitmap(&bits));
         }
-        let added = self.bytes.len() - range.end;
-        self.move_ends(rank, added as u16, 0);
     }
 
     fn insert(&mut self, offset: u32) -> bool {
@@ -190,7 +192,10 @@ impl Chunk {
 
     /// Where the bytes of a block stand.
     fn range(&self, rank: usize) -> Range<usize> {
-        let end = |rank: usize| DIRECTORY + usize::from(self.end_of(rank));
+        let end = |rank: usize| match self.end_of(rank) {
+            OPEN => self.bytes.len(),
+            end => DIRECTORY + usize::from(end),
+        };
         (if rank == 0 { DIRECTORY } else { end(rank - 1) })..end(rank)
     }
 
@@ -199,14 +204,21 @@ impl Chunk {
     }
 
     fn replace(&mut self, rank: usize, bytes: &[u8]) {
+        self.close_before(rank);
         let range = self.range(rank);
-        let (more, less) = (bytes.len().saturating_sub(range.len()), range.len().saturating_sub(bytes.len()));
-        self.make_room(more);
+        self.make_room(bytes.len().saturating_sub(range.len()));
+        let old = range.len() as u16;
         self.bytes.splice(range, bytes.iter().copied());
-        if self.bytes.capacity() > self.bytes.len() + block::BITMAP_BYTES {
-            self.bytes.shrink_to(self.bytes.len() + 32);
+        for rank in rank..BLOCKS {
+            let end = self.end_of(rank);
+            if end != OPEN {
+                self.set_end(rank, end + bytes.len() as u16 - old);
+            }
         }
-        self.move_ends(rank, more as u16, less as u16);
+        let length = self.bytes.len();
+        if self.bytes.capacity() > length + length / 4 + block::BITMAP_BYTES {
+            self.bytes.shrink_to(length + 32);
+        }
     }
 
     /// Grows by a quarter: what a doubling reserves would be held by each of
@@ -217,12 +229,19 @@ impl Chunk {
         }
     }
 
-    /// The ends of a block and of all behind it move.
-    fn move_ends(&mut self, rank: usize, more: u16, less: u16) {
-        for rank in rank..BLOCKS {
-            let end = self.end_of(rank) + more - less;
-            self.bytes[2 * rank..2 * rank + 2].copy_from_slice(&end.to_le_bytes());
+    /// What comes next into a block is not of those before it.
+    fn close_before(&mut self, rank: usize) {
+        let end = (self.bytes.len() - DIRECTORY) as u16;
+        for before in (0..rank).rev() {
+            if self.end_of(before) != OPEN {
+                break;
+            }
+            self.set_end(before, end);
         }
+    }
+
+    fn set_end(&mut self, rank: usize, end: u16) {
+        self.bytes[2 * rank..2 * rank + 2].copy_from_slice(&end.to_le_bytes());
     }
 }
 
