@@ -57,13 +57,8 @@ const ID_MICROS: u8 = 2 << 5;
 /// The id, and the position if there is one, stand in the arena.
 const ID_TEXT: u8 = 3 << 5;
 
-const STATES: [SendState; 5] = [
-    SendState::Acknowledged,
-    SendState::Rejected,
-    SendState::Unknown,
-    SendState::Written,
-    SendState::Unattempted,
-];
+const STATES: [SendState; 5] =
+    [SendState::Acknowledged, SendState::Rejected, SendState::Unknown, SendState::Written, SendState::Unattempted];
 
 /// One row as its columns hold it.
 struct Packed {
