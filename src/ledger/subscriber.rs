@@ -230,6 +230,36 @@ mod tests {
     }
 
     #[test]
+    fn every_earlier_connection_is_remembered() {
+        let mut log = SubscriberLog::new(UserId(0), [ChannelId(1)]);
+        // The third connection replays some of the first.
+        for (armed_us, indices) in [(0, vec![0, 1, 2, 5]), (10, vec![6, 8]), (20, vec![2, 5, 7, 9]), (30, vec![0, 10])]
+        {
+            log.connected(armed_us);
+            for index in indices {
+                log.pushed(message(index), None, armed_us + 1);
+            }
+            log.disconnected(armed_us + 5, ConnectionEnd::Lost);
+        }
+        let window = log.window(ChannelId(1)).unwrap();
+        assert!(window.live().iter().eq([0, 1, 2, 5, 6, 7, 8, 9, 10]), "{window:?}");
+        assert!((0..11).all(|index| window.is_live(index) == ![3, 4].contains(&index)));
+        assert_eq!((window.duplicates_same_connection(), window.duplicates_across_reconnect()), (0, 3));
+        assert_eq!(window.duplicate_examples(), [(2, 21), (5, 21), (0, 31)]);
+    }
+
+    #[test]
+    fn a_million_channels_cost_eight_bytes_each_until_they_are_seen() {
+        let mut log = SubscriberLog::new(UserId(0), (0..1_100_000).map(ChannelId));
+        assert_eq!(log.heap_bytes(), 8 * 1_100_000);
+        for channel in (0..1_000).map(|rank| ChannelId(rank * 1_100)) {
+            log.pushed(MessageRef { channel, index: 0 }, None, 1);
+        }
+        let windows = log.heap_bytes() - 8 * 1_100_000;
+        assert!(windows <= 1_000 * 88 * 5 / 4, "{windows}");
+    }
+
+    #[test]
     fn order_is_judged_within_one_connection_and_by_first_copies() {
         let mut log = SubscriberLog::new(UserId(0), [ChannelId(1)]);
         log.connected(0);

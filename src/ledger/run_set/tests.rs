@@ -165,7 +165,7 @@ proptest! {
 fn borders_of_blocks_and_chunks() {
     for border in [64, 4_096, 65_536, 131_072, 1 << 31] {
         // Enough holes before it that the border is compressed, and more after.
-        let around = || (border - 60.min(border)..border + 200).filter(|index| index % 3 != 0 || *index == border);
+        let around = || (border - 240.min(border)..border + 400).filter(|index| index % 3 != 0 || *index == border);
         for (reason, order) in [
             ("upwards", around().collect::<Vec<u32>>()),
             ("downwards", around().collect::<Vec<u32>>().into_iter().rev().collect()),
@@ -178,11 +178,24 @@ fn borders_of_blocks_and_chunks() {
             }
             pair.check();
             // Until no hole is left.
-            (border - 60.min(border)..border + 200).for_each(|index| pair.insert(index));
+            (border - 240.min(border)..border + 400).for_each(|index| pair.insert(index));
             pair.check();
             assert_eq!(pair.set.runs().count(), 1, "{reason} around {border}");
         }
     }
+}
+
+#[test]
+fn what_touches_compressed_runs_is_known() {
+    // Every other index, of which the least 48 runs are compressed. Filled from
+    // the top, the last run grows down to them, and cannot take them in.
+    let mut pair = Pair::of((0..140).step_by(2));
+    for index in (0..140).rev() {
+        pair.insert(index);
+        pair.insert(index + 1);
+        pair.check();
+    }
+    assert_eq!(pair.set.runs().count(), 1);
 }
 
 #[test]
