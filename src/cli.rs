@@ -84,7 +84,8 @@ pub struct RunArgs {
     /// Show the effective plan and send nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Plants a bug in the built-in server; see posthaste serve --help
+    /// Plants a bug in the built-in server, and may be repeated; posthaste serve
+    /// --defect list names them
     #[arg(long, value_name = "NAME[=every]")]
     pub defect: Vec<String>,
     /// Has the built-in server lose the answer to every n-th stored message
@@ -163,7 +164,8 @@ pub struct ServeArgs {
     /// Whether writes that wait share a commit.
     #[arg(long, value_enum, default_value = "group")]
     pub commit: CommitArg,
-    /// Plants a bug that shows at every n-th opportunity. May be repeated.
+    /// Plants a bug that shows at every n-th opportunity. May be repeated;
+    /// "list" prints what there is.
     #[arg(long, value_name = "NAME[=every]")]
     pub defect: Vec<String>,
     /// Closes the connection instead of answering, after every n-th message is

@@ -4,7 +4,7 @@ use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
 use crate::commands::complain;
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
-use crate::server::{Commit, DefectSpec, Options, Server, Synchronous};
+use crate::server::{Commit, Defect, DefectSpec, Options, Server, Synchronous};
 use anyhow::Context;
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,6 +16,9 @@ use tokio::sync::oneshot;
 
 /// Serves until SIGINT or SIGTERM, or the end of standard input where asked.
 pub fn run(args: ServeArgs) -> ExitCode {
+    if args.defect.iter().any(|name| name == "list") {
+        return list_defects();
+    }
     let defects: Result<Vec<DefectSpec>, _> = args.defect.iter().map(|text| text.parse()).collect();
     let defects = match defects {
         Ok(defects) => defects,
@@ -31,6 +34,16 @@ pub fn run(args: ServeArgs) -> ExitCode {
             ExitCode::from(exit_code::INTERNAL)
         }
     }
+}
+
+/// Prints each defect with how often it shows by default and what it does.
+#[allow(clippy::print_stdout, reason = "the list was asked for")]
+fn list_defects() -> ExitCode {
+    for defect in Defect::ALL {
+        let name = format!("{}={}", defect.name(), defect.default_every());
+        println!("{name:<26} {}", defect.summary());
+    }
+    ExitCode::from(exit_code::PASS)
 }
 
 fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {

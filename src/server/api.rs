@@ -1,12 +1,13 @@
 //! The methods of the Web API that a chat needs.
 
 use super::answer::{self, ApiError, Posted};
+use super::defects::{Defect, keys};
 use super::directory::{Channel, User};
 use super::history::{self, PageRequest};
 use super::ids::{self, TEAM_ID};
 use super::params::{self, Malformed, Params};
 use super::shared::Shared;
-use super::writer::{Answer, Failure, Post, Write};
+use super::writer::{Answer, Failure, Post, Stored, Told, Write};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use serde_json::json;
@@ -83,14 +84,29 @@ impl Call {
         let text = self.params.take("text").unwrap_or_default();
         let key = self.params.take("client_msg_id");
         let post = check_post(&self.user, self.channel()?, text, key)?;
-        let sent = post.clone();
-        let stored = self.server.write(|answer| Write::Post(sent, Answer::Call(answer))).await?;
+        let stored = self.store(&post).await?;
         let ts = ids::ts_text(stored.ts);
         let mut response = answer::ok(&Posted::new(&post, &ts, stored.repeats.as_deref()));
-        if stored.lose_answer {
-            response.extensions_mut().insert(LoseAnswer);
+        match stored.told {
+            Told::Position => {}
+            Told::Nothing => _ = response.extensions_mut().insert(LoseAnswer),
+            Told::Refusal(error) => return Err(ApiError(error)),
+            Told::Crash => {
+                let error = r#"{"ok":false,"error":"internal_error"}"#.to_owned();
+                return Ok(answer::with_status(StatusCode::INTERNAL_SERVER_ERROR, error));
+            }
         }
         Ok(response)
+    }
+
+    async fn store(&self, post: &Arc<Post>) -> Result<Stored, Failure> {
+        if self.server.defects.has(Defect::DedupRace)
+            && let Some(known) = keys::look_up(&self.server, post).await?
+        {
+            return Ok(known);
+        }
+        let post = post.clone();
+        self.server.write(|answer| Write::Post(post, Answer::Call(answer))).await
     }
 
     async fn history(self) -> Answered {

@@ -161,6 +161,17 @@ impl Directory {
         }
     }
 
+    /// Ends the subscriptions of all sockets of a user, and gives those that are
+    /// still live: the defect `lost-unsubscribe`.
+    pub(super) fn unsubscribe(&self, user: &User) -> Vec<Arc<Socket>> {
+        let _wiring = lock(&self.wiring);
+        let ties = lock(&user.ties);
+        for channel in &ties.channels {
+            channel.listeners().retain(|socket| socket.user.number != user.number);
+        }
+        ties.sockets.clone()
+    }
+
     /// Every live socket.
     pub(super) fn sockets(&self) -> Vec<Arc<Socket>> {
         let tables = read(&self.tables);

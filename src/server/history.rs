@@ -10,7 +10,8 @@
 //! was seen, so rows that arrive or vanish elsewhere shift nothing.
 
 use super::answer::{self, ApiError, MessageRow};
-use super::defects::{Defect, Defects, Instance};
+use super::defects::Defects;
+use super::defects::pages::FaultyPages;
 use super::directory::Channel;
 use super::ids;
 use super::params::Params;
@@ -22,7 +23,7 @@ const LIMIT_MAX: usize = 999;
 
 /// Which way the pages walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Towards {
+pub(super) enum Towards {
     Oldest,
     Newest,
 }
@@ -31,12 +32,12 @@ enum Towards {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PageRequest {
     /// The least and the greatest `ts` in µs, both included.
-    from_us: u64,
-    to_us: u64,
-    towards: Towards,
-    limit: usize,
+    pub(super) from_us: u64,
+    pub(super) to_us: u64,
+    pub(super) towards: Towards,
+    pub(super) limit: usize,
     /// Whether an earlier page ended where this one starts.
-    continues: bool,
+    pub(super) continues: bool,
 }
 
 impl PageRequest {
@@ -90,11 +91,19 @@ fn parse_cursor(cursor: &str) -> Option<(Towards, u64)> {
 }
 
 /// A row as the database holds it.
-struct Row {
-    ts: u64,
-    user: i64,
-    key: Option<String>,
-    text: String,
+pub(super) struct Row {
+    pub(super) ts: u64,
+    pub(super) user: i64,
+    pub(super) key: Option<String>,
+    pub(super) text: String,
+}
+
+/// A page as it was read.
+pub(super) struct Page {
+    /// In walking order.
+    pub(super) rows: Vec<Row>,
+    /// The row that the next page goes on behind; `None` where nothing follows.
+    pub(super) cursor: Option<u64>,
 }
 
 /// Reads a page and renders the whole answer.
@@ -105,44 +114,43 @@ pub(super) fn answer(
     reader: &str,
     defects: &Defects,
 ) -> rusqlite::Result<String> {
-    let skips = request.continues && defects.due(Defect::CursorSkip);
-    let mut rows = select(database, channel.number, request, usize::from(skips))?;
-    if skips && !rows.is_empty() {
-        let skipped = rows.remove(0);
-        defects.note(&Instance {
-            defect: Defect::CursorSkip.name(),
-            client_msg_id: skipped.key.as_deref(),
-            channel: &channel.id,
-            user: Some(reader),
-            ts: skipped.ts,
-        });
-    }
-    let has_more = rows.len() > request.limit;
-    rows.truncate(request.limit);
-    let next_cursor = match rows.last() {
-        Some(last) if has_more => {
-            let towards = if request.towards == Towards::Newest { 'n' } else { 'o' };
-            format!("{towards}{}", ids::ts_text(last.ts))
-        }
-        _ => String::new(),
+    let mut page = if defects.any() {
+        FaultyPages { database, channel, reader, defects }.read(request)?
+    } else {
+        read(database, channel.number, request)?
     };
+    let towards = if request.towards == Towards::Newest { 'n' } else { 'o' };
+    let next_cursor = page.cursor.map_or(String::new(), |seen| format!("{towards}{}", ids::ts_text(seen)));
     if request.towards == Towards::Newest {
-        rows.reverse();
+        page.rows.reverse();
     }
-    Ok(render(&rows, has_more, &next_cursor))
+    Ok(render(&page.rows, page.cursor.is_some(), &next_cursor))
 }
 
-/// The rows of a page in walking order, one more than the limit where there
-/// are more, and `extra` besides.
-fn select(database: &Connection, channel: i64, request: &PageRequest, extra: usize) -> rusqlite::Result<Vec<Row>> {
+/// Reads a page.
+pub(super) fn read(database: &Connection, channel: i64, request: &PageRequest) -> rusqlite::Result<Page> {
+    // One more than the page holds says whether there are more.
+    let mut rows = select(database, channel, request, request.limit + 1)?;
+    let has_more = rows.len() > request.limit;
+    rows.truncate(request.limit);
+    Ok(Page { cursor: rows.last().filter(|_| has_more).map(|last| last.ts), rows })
+}
+
+/// So many of the rows of a request at most, in walking order.
+pub(super) fn select(
+    database: &Connection,
+    channel: i64,
+    request: &PageRequest,
+    count: usize,
+) -> rusqlite::Result<Vec<Row>> {
     const TO_OLDEST: &str = "SELECT ts, user, client_msg_id, text FROM messages
         WHERE channel = ?1 AND ts BETWEEN ?2 AND ?3 ORDER BY ts DESC LIMIT ?4";
     const TO_NEWEST: &str = "SELECT ts, user, client_msg_id, text FROM messages
         WHERE channel = ?1 AND ts BETWEEN ?2 AND ?3 ORDER BY ts ASC LIMIT ?4";
     let sql = if request.towards == Towards::Newest { TO_NEWEST } else { TO_OLDEST };
     let mut statement = database.prepare_cached(sql)?;
-    let count = (request.limit + 1 + extra) as i64;
-    let rows = statement.query_map(params![channel, request.from_us as i64, request.to_us as i64, count], |row| {
+    let bounds = params![channel, request.from_us as i64, request.to_us as i64, count as i64];
+    let rows = statement.query_map(bounds, |row| {
         Ok(Row { ts: row.get::<_, i64>(0)?.unsigned_abs(), user: row.get(1)?, key: row.get(2)?, text: row.get(3)? })
     })?;
     rows.collect()

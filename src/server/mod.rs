@@ -30,7 +30,6 @@ mod shared;
 mod socket;
 mod store;
 mod writer;
-mod writer_defects;
 
 pub use defects::{Defect, DefectError, DefectSpec};
 pub use options::{Commit, Options, ServerError, Synchronous};
@@ -75,12 +74,12 @@ impl Server {
             None => None,
         };
         let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
-        let database = store::open_writer(options, !defects.has(Defect::NoDedup)).map_err(wrong)?;
+        let database = store::open_writer(options, !defects.repeat_keys()).map_err(wrong)?;
         let directory = Arc::new(store::load(&database).map_err(wrong)?);
         let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);
         let (sockets_alive, sockets_ended) = mpsc::channel(1);
         let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
-        let writer = Writer::new(database, options.commit, waiting, notes, &defects);
+        let writer = Writer::new(database, options.commit, (writes.downgrade(), waiting), notes, &defects);
         let publisher = Publisher::new(directory.clone(), defects.clone());
         let shared = Shared::new(directory, Readers::new(options.db.clone()), defects, writes, sockets_alive);
         Ok(Self { shared: Arc::new(shared), writer, publisher, notices, sockets_ended })

@@ -4,12 +4,13 @@
 //! One task does all of it, so a channel's events are in the order of its
 //! history. It never waits for a socket.
 
-use super::answer::{self, MessageEvent};
-use super::defects::{Defect, Defects, Instance};
+use super::answer::{self, ApiError, MessageEvent};
+use super::defects::Defects;
+use super::defects::fanout::FaultyFanout;
 use super::directory::Directory;
 use super::ids;
-use super::socket::{Push, Socket};
-use super::writer::{Answer, Done, Effect, Failure, Post, Stored, Write};
+use super::socket::{End, Push};
+use super::writer::{Answer, Done, Effect, Failure, Post, Stored, Told, Write};
 use axum::extract::ws::Utf8Bytes;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -32,18 +33,17 @@ pub(super) enum Notice {
 /// Answers and pushes.
 pub(super) struct Publisher {
     directory: Arc<Directory>,
-    defects: Arc<Defects>,
-    drops: bool,
+    faulty: Option<FaultyFanout>,
 }
 
 impl Publisher {
     pub(super) fn new(directory: Arc<Directory>, defects: Arc<Defects>) -> Self {
-        let drops = defects.has(Defect::DropLive);
-        Self { directory, defects, drops }
+        let faulty = defects.any().then(|| FaultyFanout::new(directory.clone(), defects));
+        Self { directory, faulty }
     }
 
     /// Publishes until the writer has ended.
-    pub(super) async fn run(self, mut notices: mpsc::Receiver<Notice>) {
+    pub(super) async fn run(mut self, mut notices: mpsc::Receiver<Notice>) {
         while let Some(notice) = notices.recv().await {
             match notice {
                 Notice::Early(post, ts) => self.push(&post, ts),
@@ -61,7 +61,7 @@ impl Publisher {
 
     // An answer that nobody waits for any more is no error: the client hung
     // up, and what it wrote is stored.
-    fn publish(&self, write: Write, effect: Result<Effect, Failure>) {
+    fn publish(&mut self, write: Write, effect: Result<Effect, Failure>) {
         match (write, effect) {
             (Write::Post(post, answer), Ok(Effect::Post(stored))) => {
                 let (ts, push) = (stored.ts, stored.push);
@@ -93,34 +93,24 @@ impl Publisher {
 
     /// Hands a message to every socket of its channel: made once, shared by
     /// all. A socket whose queue is full is told to end.
-    fn push(&self, post: &Post, ts: u64) {
+    fn push(&mut self, post: &Arc<Post>, ts: u64) {
+        if let Some(faulty) = &mut self.faulty {
+            return faulty.push(post, ts);
+        }
         let listeners = post.channel.listeners();
         if listeners.is_empty() {
             return;
         }
-        let ts_text = ids::ts_text(ts);
-        let event = Utf8Bytes::from(answer::text(&MessageEvent::new(post, &ts_text)));
-        if self.drops {
-            return listeners.iter().filter(|socket| !self.dropped(post, ts, socket)).for_each(|s| s.push(&event));
-        }
+        let event = event(post, ts);
         for socket in listeners.iter() {
             socket.push(&event);
         }
     }
+}
 
-    fn dropped(&self, post: &Post, ts: u64, socket: &Socket) -> bool {
-        let dropped = self.defects.due(Defect::DropLive);
-        if dropped {
-            self.defects.note(&Instance {
-                defect: Defect::DropLive.name(),
-                client_msg_id: post.key.as_deref(),
-                channel: &post.channel.id,
-                user: Some(&socket.user.id),
-                ts,
-            });
-        }
-        dropped
-    }
+/// A message as a frame.
+pub(super) fn event(post: &Post, ts: u64) -> Utf8Bytes {
+    Utf8Bytes::from(answer::text(&MessageEvent::new(post, &ids::ts_text(ts))))
 }
 
 fn failure(effect: Result<Effect, Failure>) -> Failure {
@@ -130,14 +120,15 @@ fn failure(effect: Result<Effect, Failure>) -> Failure {
 fn reply(post: &Post, answer: Answer, result: Result<Stored, Failure>) {
     match answer {
         Answer::Call(call) => drop(call.send(result)),
-        Answer::Socket(socket, _) if result.as_ref().is_ok_and(|stored| stored.lose_answer) => {
-            socket.end(super::socket::End::Cut);
-        }
+        Answer::Socket(socket, _) if matches!(result, Ok(Stored { told: Told::Nothing, .. })) => socket.end(End::Cut),
         Answer::Socket(_, None) => {}
         Answer::Socket(socket, Some(reply_to)) => {
+            let failed = |error| answer::socket_error(&reply_to, error);
             let frame = match result {
+                Ok(Stored { told: Told::Refusal(error), .. }) => failed(ApiError(error)),
+                Ok(Stored { told: Told::Crash, .. }) => failed(Failure::Internal.into()),
                 Ok(stored) => answer::socket_ack(&reply_to, stored.ts, stored.repeats.as_deref().unwrap_or(&post.text)),
-                Err(failure) => answer::socket_error(&reply_to, failure.into()),
+                Err(failure) => failed(failure.into()),
             };
             socket.send(Push::Frame(frame.into()));
         }

@@ -56,6 +56,8 @@ fn send(
     let (body, key) = (text("text").unwrap_or_default(), text("client_msg_id"));
     let key = key.filter(|key| !key.is_empty());
     let post = api::check_post(&socket.user, channel, body, key)?;
-    server.submit(Write::Post(post, Answer::Socket(socket.clone(), id)))?;
-    Ok(())
+    if server.defects.drop_send(&post) {
+        return Ok(());
+    }
+    Ok(server.submit(Write::Post(post, Answer::Socket(socket.clone(), id)))?)
 }

@@ -2,6 +2,7 @@
 //! that empties it.
 
 use super::answer;
+use super::defects::{Defect, subscriptions};
 use super::directory::User;
 use super::rtm;
 use super::shared::Shared;
@@ -68,6 +69,23 @@ impl Socket {
         }
     }
 
+    /// Queues a shared frame, once there is room for it: the defect
+    /// `blocking-fanout`.
+    pub(super) async fn push_and_wait(&self, frame: &Utf8Bytes) {
+        // A socket that ended meanwhile takes nothing.
+        let _ = self.queue.send(Push::Frame(frame.clone())).await;
+    }
+
+    /// Whether no further frame fits.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.capacity() == 0
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Asks the socket to end, even while it waits for its peer. The first
     /// reason stays.
     pub(super) fn end(&self, end: End) {
@@ -89,19 +107,28 @@ impl Socket {
 /// Serves an upgraded connection until it ends.
 pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Shared>) {
     let _alive = server.enter_socket();
-    let (queue, mut frames) = mpsc::channel(QUEUE_FRAMES);
+    let (queue, mut frames) = mpsc::channel(server.defects.queue_frames(QUEUE_FRAMES));
     let socket = Arc::new(Socket { user, queue, end: AtomicU8::new(0), ended: Notify::new() });
     // Listening starts before hello, so hello confirms it.
-    server.directory.connect(&socket);
+    let greets_early = server.defects.greets_early(&socket);
+    if !greets_early {
+        server.directory.connect(&socket);
+    }
     if server.stopping() {
         socket.send(Push::Goodbye);
     }
     let hello = stream.send(Message::text(r#"{"type":"hello"}"#)).await;
+    if greets_early {
+        subscriptions::subscribe_late(&server, &socket).await;
+    }
     let end = match hello {
         Ok(()) => pump(&mut stream, &mut frames, &socket, &server).await,
         Err(_) => End::Peer,
     };
     server.directory.disconnect(&socket);
+    if server.defects.due(Defect::LostUnsubscribe) {
+        subscriptions::unsubscribe_user_late(&server, &socket);
+    }
     if end == End::Overflow {
         let count = server.count_overflow();
         tracing::warn!(user = %socket.user.id, count, "a socket read too slowly and was closed");

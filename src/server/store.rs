@@ -38,7 +38,7 @@ DROP INDEX IF EXISTS repeated_keys;
 CREATE UNIQUE INDEX IF NOT EXISTS keys ON messages (channel, user, client_msg_id);
 ";
 
-/// What stands in its place under the defect `no-dedup`.
+/// What stands in its place under the defects that store a key twice.
 const REPEATED_KEYS: &str = "
 DROP INDEX IF EXISTS keys;
 CREATE INDEX IF NOT EXISTS repeated_keys ON messages (channel, user, client_msg_id);
@@ -150,6 +150,12 @@ pub(super) fn add_message(database: &Connection, message: &NewMessage<'_>) -> Re
     let mut insert = database.prepare_cached(INSERT)?;
     let NewMessage { channel, ts, user, key, text } = message;
     Ok(insert.execute(params![channel, *ts as i64, user, key, text])? == 1)
+}
+
+/// Removes a message; `false` where there is none. Only a defect does.
+pub(super) fn remove_message(database: &Connection, channel: i64, ts: u64) -> Result<bool> {
+    const REMOVE: &str = "DELETE FROM messages WHERE channel = ?1 AND ts = ?2";
+    Ok(database.prepare_cached(REMOVE)?.execute([channel, ts as i64])? == 1)
 }
 
 /// Position and text of the first row with a key.

@@ -3,12 +3,12 @@
 //! one commit waits for the disk, the next batch gathers.
 
 use super::defects::Defects;
+use super::defects::writes::FaultyWriter;
 use super::directory::{Channel, User};
 use super::options::Commit;
 use super::publisher::Notice;
 use super::socket::Socket;
 use super::store::{self, NewMessage};
-use super::writer_defects::Faulty;
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,8 +52,22 @@ pub(super) struct Stored {
     pub(super) repeats: Option<Box<str>>,
     /// Whether the message is to be pushed now.
     pub(super) push: bool,
-    /// Whether the answer is to be lost.
-    pub(super) lose_answer: bool,
+    /// What the sender is told.
+    pub(super) told: Told,
+}
+
+/// What the sender of a message is told of it once it is stored. All but the
+/// first are planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Its position.
+    Position,
+    /// Nothing: the connection is closed.
+    Nothing,
+    /// That it was refused, with this error.
+    Refusal(&'static str),
+    /// That the server broke.
+    Crash,
 }
 
 /// Where the answer to a post goes.
@@ -105,14 +119,14 @@ pub(super) struct Writer {
     batch_writes: usize,
     writes: mpsc::Receiver<Write>,
     publisher: mpsc::Sender<Notice>,
-    faulty: Option<Faulty>,
+    faulty: Option<FaultyWriter>,
 }
 
 impl Writer {
     pub(super) fn new(
         database: Connection,
         commit: Commit,
-        writes: mpsc::Receiver<Write>,
+        (again, writes): (mpsc::WeakSender<Write>, mpsc::Receiver<Write>),
         publisher: mpsc::Sender<Notice>,
         defects: &Arc<Defects>,
     ) -> Self {
@@ -121,7 +135,7 @@ impl Writer {
             Commit::Group => BATCH_WRITES,
             Commit::Each => 1,
         };
-        let faulty = defects.any().then(|| Faulty::new(defects.clone(), publisher.clone()));
+        let faulty = defects.any().then(|| FaultyWriter::new(defects.clone(), publisher.clone(), again));
         Self { database, batch_writes, writes, publisher, faulty }
     }
 
@@ -132,6 +146,9 @@ impl Writer {
             let queued = batch.len();
             batch.retain(|write| !matches!(write, Write::End));
             let ends = batch.len() < queued;
+            if let Some(faulty) = &mut self.faulty {
+                faulty.hold_back(&self.database, &mut batch);
+            }
             let effects = self.commit(&batch);
             let done = match effects {
                 Ok(effects) => batch.drain(..).zip(effects).collect(),
@@ -163,6 +180,9 @@ impl Writer {
 
     fn store(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
         self.database.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        if let Some(faulty) = &mut self.faulty {
+            faulty.begin_batch(&self.database)?;
+        }
         let mut effects = Vec::with_capacity(batch.len());
         for write in batch {
             effects.push(self.apply(write)?);
@@ -174,9 +194,9 @@ impl Writer {
     fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
         let database = &self.database;
         Ok(match write {
-            Write::Post(post, _) => match &mut self.faulty {
+            Write::Post(post, answer) => match &mut self.faulty {
                 None => Ok(Effect::Post(store_post(database, post)?)),
-                Some(faulty) => faulty.store_post(database, post)?.map(Effect::Post),
+                Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
             },
             Write::User { token, .. } => Ok(Effect::User(store::add_user(database, token)?)),
             Write::Channel { name, creator, .. } => {
@@ -202,15 +222,15 @@ impl Writer {
 
 /// Stores a post as a correct server does: the unique index decides whether it
 /// is new.
-pub(super) fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
+fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
     let ts = next_ts(&post.channel);
     if store::add_message(database, &row(post, ts))? {
-        return Ok(Stored { ts, repeats: None, push: true, lose_answer: false });
+        return Ok(Stored { ts, repeats: None, push: true, told: Told::Position });
     }
     let key = post.key.as_deref().unwrap_or_default();
     let first = store::find_message(database, post.channel.number, post.user.number, key)?;
     let (ts, text) = first.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    Ok(Stored { ts, repeats: Some(text.into()), push: false, lose_answer: false })
+    Ok(Stored { ts, repeats: Some(text.into()), push: false, told: Told::Position })
 }
 
 /// The row of a post at a position.
@@ -225,6 +245,7 @@ pub(super) fn next_ts(channel: &Channel) -> u64 {
     ts
 }
 
-fn now_us() -> u64 {
+/// µs since the epoch.
+pub(super) fn now_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }

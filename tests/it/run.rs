@@ -15,6 +15,7 @@ use tempfile::TempDir;
 const SHORT: &[&str] =
     &["--users", "60", "--duration", "2s", "--set", "arrival.warm_up=500ms", "--set", "connect.rate=2000"];
 
+/// A run that has ended.
 pub struct Run {
     folder: TempDir,
     pub code: i32,

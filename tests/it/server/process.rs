@@ -105,6 +105,21 @@ fn what_cannot_be_served_is_said() {
     }
 }
 
+#[test]
+fn the_defects_are_listed_a_line_each() {
+    let output = Command::new(env!("CARGO_BIN_EXE_posthaste")).args(["serve", "--defect", "list"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), posthaste::server::Defect::ALL.len());
+    for (line, defect) in lines.into_iter().zip(posthaste::server::Defect::ALL) {
+        let (spec, summary) = line.split_once(' ').unwrap();
+        let spec: posthaste::server::DefectSpec = spec.parse().unwrap();
+        assert_eq!((spec.defect, spec.every.get()), (*defect, defect.default_every()));
+        assert_eq!(summary.trim(), defect.summary());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_database_is_gone_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
