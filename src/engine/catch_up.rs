@@ -62,14 +62,14 @@ impl CatchUpTask {
 /// The channels in which the subscriber lacks a stored message.
 pub fn missing_channels(log: &SubscriberLog, stored: &[RunSet]) -> Vec<ChannelId> {
     let lacks = |channel: ChannelId| {
-        let (Some(window), Some(stored)) = (log.window(channel), stored.get(channel.0 as usize)) else { return false };
+        let Some(stored) = stored.get(channel.0 as usize) else { return false };
+        let Some(window) = log.window(channel) else { return !stored.is_empty() };
         let mut had = window.live();
-        had.union(&window.caught_up);
-        had.union(&window.drained);
-        let lacking = had.holes(stored.watermark());
-        lacking.into_iter().flatten().any(|index| stored.contains(index))
+        had.union(window.caught_up());
+        had.union(window.drained());
+        stored.difference(&had).next().is_some()
     };
-    log.windows.iter().map(|window| window.channel).filter(|channel| lacks(*channel)).collect()
+    log.channels().filter(|channel| lacks(*channel)).collect()
 }
 
 struct Reader {
@@ -177,10 +177,8 @@ impl Reader {
         let mut pages = self.shard.pages.borrow_mut();
         if traversal.pages == 1 {
             traversal.first_record = pages.len();
-        } else if turn.first_has_open_end
-            && let Some(first) = pages.get_mut(traversal.first_record)
-        {
-            first.open_end = true;
+        } else if turn.first_has_open_end {
+            pages.mark_open_end(traversal.first_record);
         }
         window.cursor = window.cursor.max(turn.complete_to);
         let step = match page.next_cursor {

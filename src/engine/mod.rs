@@ -31,11 +31,12 @@ pub use process_faults::SharedProcess;
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
 
-use crate::ledger::{Latencies, Ledger, RunRecord};
+use crate::ledger::{Latencies, Ledger, RunRecord, Spill};
 use crate::model::RunId;
 use crate::plan::RunPlan;
 use crate::target::{Address, AddressError, TargetProfile};
 use std::io;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// One run to do.
@@ -59,6 +60,8 @@ pub struct Job {
     /// The target's process, where posthaste started it: faults of the plan
     /// may kill it.
     pub process: Option<SharedProcess>,
+    /// Where parts of the ledger go that are too much for the memory.
+    pub spill: Arc<dyn Spill>,
 }
 
 /// What a run leaves.

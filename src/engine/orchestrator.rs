@@ -113,6 +113,7 @@ async fn prepare<'a>(
         texts,
         directory,
         workers: job.workers,
+        spill: job.spill,
     });
     Orchestrator::start(shared, record, observer, stop, machine, job.process)
 }
@@ -228,7 +229,13 @@ impl<'a> Orchestrator<'a> {
             return Err(EngineError::Internal(self.why_workers_ended()));
         };
         match report {
-            Report::Finished { worker, ledger, figures } => self.finished[worker] = Some((*ledger, figures)),
+            Report::Finished { worker, ledger, figures, notes } => {
+                for note in notes {
+                    self.observer.event(self.now_us(), "ledger", json!({ "worker": worker, "note": note }));
+                    self.record.notes.push(note);
+                }
+                self.finished[worker] = Some((*ledger, figures));
+            }
             Report::Checkpoint { worker, ledger } => {
                 self.record.ended_us = self.now_us();
                 self.record.generator = self.machine.figures();

@@ -27,8 +27,7 @@ impl Senders {
     /// earlier ones.
     pub fn intend(&self, shard: &Rc<Shard>, intended: &Intended) {
         let intended_us = shard.load_start_us.get() + intended.intended_us;
-        let row = shard.sends.borrow().len();
-        shard.sends.borrow_mut().push(SendRow::intended(intended.message, intended.user, intended_us));
+        let row = shard.sends.borrow_mut().push(SendRow::intended(intended.message, intended.user, intended_us));
         shard.count(|counters| {
             counters.intended += 1;
             counters.pending += 1;
@@ -108,10 +107,7 @@ struct Attempt {
 }
 
 async fn send_message(shard: &Rc<Shard>, lines: &mut [Line; 2], row: usize, free_us: u64) {
-    let (message, user, intended_us) = {
-        let sends = shard.sends.borrow();
-        (sends[row].message, sends[row].user, sends[row].intended_us)
-    };
+    let Some(SendRow { message, user, intended_us, .. }) = shard.sends.borrow().get(row) else { return };
     let key = shard.shared.texts.keys().encode(message, intended_us - shard.load_start_us.get());
     let text = shard.shared.texts.render(key);
     let call = shard.api.slack.post_message(shard.shared.directory.id(message.channel), key, &text);
@@ -135,7 +131,7 @@ async fn send_message(shard: &Rc<Shard>, lines: &mut [Line; 2], row: usize, free
             shard.record_of_message(LatencyKind::Lag, intended_us, lag_us);
         }
         note_attempt(shard, row, &attempt);
-        if shard.sends.borrow()[row].state == SendState::Acknowledged {
+        if shard.sends.borrow().get(row).is_some_and(|row| row.state == SendState::Acknowledged) {
             break;
         }
         let (retryable, asked_us) = match attempt.classified.retry {
@@ -213,8 +209,10 @@ fn note_attempt(shard: &Shard, row: usize, attempt: &Attempt) {
         shard.count(|counters| counters.exhausted += 1);
         return;
     }
-    let mut sends = shard.sends.borrow_mut();
-    let row = &mut sends[row];
+    shard.sends.borrow_mut().update(row, |row| note_in_row(shard, row, attempt));
+}
+
+fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
     row.attempts += 1;
     row.first_byte_us = row.first_byte_us.into_iter().chain(attempt.first_byte_us).min();
     row.last_attempt_us = row.last_attempt_us.max(Some(attempt.ended_us));
@@ -246,7 +244,7 @@ fn note_attempt(shard: &Shard, row: usize, attempt: &Attempt) {
 }
 
 fn finish(shard: &Shard, row: usize) {
-    let state = shard.sends.borrow()[row].state;
+    let Some(SendRow { state, .. }) = shard.sends.borrow().get(row) else { return };
     shard.count(|counters| {
         counters.pending -= 1;
         match state {

@@ -3,8 +3,9 @@
 
 use super::api::Api;
 use super::clock::RunClock;
-use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, PageRecord, SendRow, SubscriberLog};
+use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
+use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, TargetProfile};
 use std::cell::{Cell, RefCell};
@@ -37,6 +38,8 @@ pub struct Shared {
     pub directory: Directory,
     /// How many workers there are.
     pub workers: usize,
+    /// Where parts of the ledger go that are too much for the memory.
+    pub spill: Arc<dyn Spill>,
 }
 
 /// The target's ids of the run's channels.
@@ -172,11 +175,11 @@ pub struct Shard {
     pub api: Api,
     /// Rows of the messages that its users intend, in the order of the
     /// schedule.
-    pub sends: RefCell<Vec<SendRow>>,
+    pub sends: RefCell<SendLog>,
     /// Logs of its subscribers.
     pub logs: RefCell<Vec<Rc<RefCell<SubscriberLog>>>>,
     /// Pages that its subscribers read.
-    pub pages: RefCell<Vec<PageRecord>>,
+    pub pages: RefCell<PageLog>,
     /// What was seen beside deliveries.
     pub facts: RefCell<Facts>,
     /// Latencies since they were last taken.
@@ -187,6 +190,8 @@ pub struct Shard {
     pub load_start_us: Cell<u64>,
     /// What was seen of each fault of the plan, by its rank.
     pub faults: RefCell<Vec<FaultRecord>>,
+    /// What a reader of the results must know about this ledger.
+    pub notes: RefCell<Vec<String>>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
     pub trouble: RefCell<Option<String>>,
 }
@@ -195,12 +200,14 @@ impl Shard {
     /// An empty shard.
     pub fn new(shared: Arc<Shared>, api: Api) -> Self {
         let faults = shared.plan.faults.len();
+        let pages = PageLog::spilling(shared.spill.clone(), PAGES_HELD_BYTES / shared.workers.max(1));
         Self {
             shared,
             api,
             sends: RefCell::default(),
             logs: RefCell::default(),
-            pages: RefCell::default(),
+            pages: RefCell::new(pages),
+            notes: RefCell::default(),
             facts: RefCell::default(),
             latencies: RefCell::default(),
             counters: RefCell::default(),
@@ -250,26 +257,80 @@ impl Shard {
         self.shared.resolved[user.0 as usize % self.shared.resolved.len()]
     }
 
-    /// A copy of the ledger so far, made piece by piece so that the users'
+    /// The ledger so far as bytes, made piece by piece so that the users'
     /// tasks run in between: the pieces are of slightly different times.
-    pub async fn checkpoint(&self) -> Ledger {
+    pub async fn checkpoint(&self) -> Vec<u8> {
         const PIECE: usize = 256;
-        let mut copy = Ledger { facts: self.facts.borrow().clone(), ..Ledger::default() };
-        let (sends, logs, pages) = (self.sends.borrow().len(), self.logs.borrow().len(), self.pages.borrow().len());
-        for from in (0..logs).step_by(PIECE) {
-            let to = logs.min(from + PIECE);
-            copy.subscribers.extend(self.logs.borrow()[from..to].iter().map(|log| log.borrow().clone()));
+        let mut encoder = LedgerEncoder::new();
+        encoder.encode_facts(&self.facts.borrow());
+        let (sends, logs) = (self.sends.borrow().len(), self.logs.borrow().len());
+        for from in (0..logs).step_by(PIECE / 16) {
+            for log in &self.logs.borrow()[from..logs.min(from + PIECE / 16)] {
+                encoder.encode_subscriber(&log.borrow());
+            }
             tokio::task::yield_now().await;
         }
         for from in (0..sends).step_by(16 * PIECE) {
-            copy.sends.extend_from_slice(&self.sends.borrow()[from..sends.min(from + 16 * PIECE)]);
+            let rows: Vec<_> = self.sends.borrow().rows(from..sends.min(from + 16 * PIECE)).collect();
+            encoder.encode_sends(&rows);
             tokio::task::yield_now().await;
         }
-        for from in (0..pages).step_by(PIECE) {
-            copy.pages.extend_from_slice(&self.pages.borrow()[from..pages.min(from + PIECE)]);
+        // Pages are encoded already: to copy them costs little.
+        let pages = self.pages.borrow().clone();
+        let mut pages = pages.iter();
+        while pages.len() > 0 {
+            encoder.encode_pages(pages.by_ref().take(PIECE));
             tokio::task::yield_now().await;
         }
-        copy
+        encoder.finish()
+    }
+
+    /// Holds the ledger's bytes against the worker's share of the cap. Past it,
+    /// every page goes to disk, and it is said what cannot.
+    pub fn keep_within_cap(&self) {
+        let mut bytes = self.sends.borrow().heap_bytes() + self.pages.borrow().heap_bytes();
+        bytes += self.logs.borrow().iter().map(|log| log.borrow().heap_bytes()).sum::<usize>();
+        let cap = (ledger_cap_bytes(self.plan()) / self.shared.workers.max(1) as u64) as usize;
+        if bytes <= cap {
+            return;
+        }
+        self.pages.borrow_mut().hold_at_most(0);
+        if self.notes.borrow().is_empty() {
+            let (bytes, cap) = (bytes >> 20, cap >> 20);
+            tracing::warn!(bytes, cap, "the ledger of a worker is past its cap");
+            self.notes.borrow_mut().push(format!(
+                "the ledger of a worker took {bytes} MiB, past its cap of {cap} MiB: pages of history went to disk, \
+                 deliveries and sends stayed in memory, nothing was dropped"
+            ));
+        }
+    }
+
+    /// What a reader of the results must know about this ledger.
+    pub fn take_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.take();
+        let pages = self.pages.borrow();
+        if pages.spilled_bytes() > 0 {
+            notes.push(format!("{} KiB of history pages were held on disk", pages.spilled_bytes() >> 10));
+        }
+        notes.extend(pages.failure().map(|reason| format!("history pages could not be held on disk: {reason}")));
+        notes
+    }
+
+    /// Takes the whole ledger: the users' tasks have ended.
+    pub fn take_ledger(&self) -> Ledger {
+        let logs = self.logs.take().into_iter();
+        // A task that still holds its log, a catch-up that was ended, changes
+        // it no more.
+        let owned = |log: Rc<RefCell<SubscriberLog>>| {
+            Rc::try_unwrap(log).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner)
+        };
+        Ledger {
+            sends: self.sends.borrow().iter().collect(),
+            subscribers: logs.map(owned).collect(),
+            pages: self.pages.take(),
+            facts: self.facts.take(),
+            ..Ledger::default()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::shard::Counters;
 use super::worker::Report;
-use crate::ledger::{GeneratorFigures, Latencies, Ledger, RunRecord};
+use crate::ledger::{GeneratorFigures, Latencies, RunRecord};
 use std::collections::VecDeque;
 
 /// Is told what happens during a run, on the orchestrator's thread.
@@ -17,9 +17,9 @@ pub trait Observer {
     /// What is known of the run before its first message: enough to read its
     /// folder.
     fn record(&mut self, record: &RunRecord);
-    /// A worker's ledger so far, and what is known of the run: enough to
+    /// A worker's ledger so far, encoded, and what is known of the run: enough to
     /// report a run that is killed.
-    fn checkpoint(&mut self, worker: usize, ledger: &Ledger, record: &RunRecord);
+    fn checkpoint(&mut self, worker: usize, ledger: &[u8], record: &RunRecord);
 }
 
 /// What about one second brought.

@@ -56,8 +56,8 @@ pub enum Report {
     Checkpoint {
         /// Which worker.
         worker: usize,
-        /// The ledger as it was over the last seconds.
-        ledger: Box<Ledger>,
+        /// The ledger as it was over the last seconds, encoded.
+        ledger: Vec<u8>,
     },
     /// The worker has ended.
     Finished {
@@ -67,6 +67,8 @@ pub enum Report {
         ledger: Box<Ledger>,
         /// Its figures.
         figures: WorkerFigures,
+        /// What a reader of the results must know about its ledger.
+        notes: Vec<String>,
     },
 }
 
@@ -135,8 +137,9 @@ async fn work(start: Start) -> io::Result<()> {
     let mut figures = figures.borrow().clone();
     figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
-    let ledger = Box::new(shard.checkpoint().await);
-    let _ = reports.send(Report::Finished { worker, ledger, figures });
+    let notes = shard.take_notes();
+    let ledger = Box::new(shard.take_ledger());
+    let _ = reports.send(Report::Finished { worker, ledger, figures, notes });
     Ok(())
 }
 
@@ -216,7 +219,8 @@ async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSen
     loop {
         tokio::time::sleep(Duration::from_micros(pause_us)).await;
         let began_us = thread_cpu_us();
-        let ledger = Box::new(shard.checkpoint().await);
+        shard.keep_within_cap();
+        let ledger = shard.checkpoint().await;
         pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
         if reports.send(Report::Checkpoint { worker, ledger }).is_err() {
             return;

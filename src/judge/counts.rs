@@ -71,7 +71,7 @@ pub(super) fn contradictions(input: &Input, counts: &LedgerCounts, deliveries: &
     }
     let windows = input.ledger.subscribers.iter().flat_map(|log| &log.windows);
     let copies = windows
-        .map(|window| window.live().len() + window.duplicates_same_connection + window.duplicates_across_reconnect);
+        .map(|window| window.live().len() + window.duplicates_same_connection() + window.duplicates_across_reconnect());
     must_equal("live copies and the frames that brought them", copies.sum(), counts.message_frames);
     reasons
 }

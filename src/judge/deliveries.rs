@@ -63,9 +63,11 @@ pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
         .collect();
     for log in &input.ledger.subscribers {
         let intervals = LiveInterval::of(log, input.record.ended_us, input.plan.live_margin_us());
-        for window in &log.windows {
-            let rank = window.channel.0 as usize;
+        for id in log.channels() {
+            let rank = id.0 as usize;
             if let (Some(channel), Some(Some(table))) = (truth.channels.get(rank), tables.get(rank)) {
+                let unseen = StreamWindow::new(id);
+                let window = log.window(id).unwrap_or(&unseen);
                 found.add(input, channel, table, &Reader { user: log.user, window, intervals: &intervals });
             }
         }
@@ -101,7 +103,7 @@ impl Deliveries {
         let instance = reader.instance(message, index);
         if window.is_obtained(index) {
             self.healed.part(if connected { "missed" } else { "away" }, 1);
-            let by = if window.caught_up.contains(index) { "by_policy" } else { "by_drain_only" };
+            let by = if window.caught_up().contains(index) { "by_policy" } else { "by_drain_only" };
             self.healed.add_to(by, instance);
         } else if reader.reached_past(input, message) {
             self.passed_over.insert((reader.user, MessageRef { channel: window.channel, index }));

@@ -16,10 +16,11 @@ pub(super) fn live_duplicates(input: &Input) -> Tally {
     for log in &input.ledger.subscribers {
         tally.could_have(log.message_frames);
         for window in &log.windows {
-            tally.part("same_connection", window.duplicates_same_connection);
-            tally.part("across_reconnect", window.duplicates_across_reconnect);
-            tally.add_many(window.duplicates_same_connection + window.duplicates_across_reconnect);
-            for &(index, at_us) in &window.duplicate_examples {
+            let (same, across) = (window.duplicates_same_connection(), window.duplicates_across_reconnect());
+            tally.part("same_connection", same);
+            tally.part("across_reconnect", across);
+            tally.add_many(same + across);
+            for &(index, at_us) in window.duplicate_examples() {
                 let message = MessageRef { channel: window.channel, index };
                 tally.cite(Instance::seen(at_us).message(message).subscriber(log.user));
             }

@@ -36,7 +36,7 @@ pub(super) fn stale_read(input: &Input, truth: &Truth, passed_over: &HashSet<(Us
         let rank = page.channel.0 as usize;
         let (Some(channel), Some(timeline)) = (truth.channels.get(rank), timelines.get(rank)) else { continue };
         let by_id: HashSet<u32> = page.unrecognised.iter().filter_map(|id| channel.by_acknowledged_id(id)).collect();
-        timeline.covered(page, |index| {
+        timeline.covered(&page, |index| {
             tally.could_have(1);
             let message = MessageRef { channel: page.channel, index };
             let shown = page.messages.contains(index) || by_id.contains(&index);

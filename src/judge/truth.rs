@@ -326,8 +326,8 @@ impl<'a> Truth<'a> {
         let mut read = Coverage::default();
         for window in input.ledger.subscribers.iter().flat_map(|log| &log.windows) {
             pushed.add(window.channel, &window.live());
-            read.add(window.channel, &window.caught_up);
-            read.add(window.channel, &window.drained);
+            read.add(window.channel, window.caught_up());
+            read.add(window.channel, window.drained());
         }
         for page in &input.ledger.pages {
             read.add(page.channel, &page.messages);

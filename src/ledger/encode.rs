@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 const MAGIC: &[u8; 8] = b"PHLEDGER";
 /// Grows when a type of the ledger changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Kind, length and checksum.
 const RECORD_HEAD: usize = 1 + 8 + 4;
 
@@ -82,8 +82,9 @@ impl LedgerEncoder {
         for log in &ledger.subscribers {
             encoder.encode_subscriber(log);
         }
-        for pages in ledger.pages.chunks(SLICE) {
-            encoder.encode_pages(pages);
+        let mut pages = ledger.pages.iter();
+        while pages.len() > 0 {
+            encoder.encode_pages(pages.by_ref().take(SLICE));
         }
         for read in &ledger.final_reads {
             encoder.encode_final_read(read);
@@ -104,8 +105,8 @@ impl LedgerEncoder {
     }
 
     /// Adds pages that subscribers read.
-    pub fn encode_pages(&mut self, pages: &[PageRecord]) {
-        self.record(PAGES, pages);
+    pub fn encode_pages(&mut self, pages: impl IntoIterator<Item = PageRecord>) {
+        self.record(PAGES, &pages.into_iter().collect::<Vec<PageRecord>>());
     }
 
     /// Adds the final read of one channel.

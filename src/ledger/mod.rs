@@ -8,32 +8,36 @@
 mod encode;
 mod facts;
 mod latency;
+mod page_log;
 mod reads;
 mod record;
 mod run_set;
+mod send_log;
 mod sends;
 mod subscriber;
+mod window;
 
 pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use latency::{Latencies, new_histogram};
+pub use page_log::{PageLog, Spill};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
 pub use record::{Drain, FaultRecord, GeneratorFigures, RunRecord, WorkerFigures};
 pub use run_set::{Arrival, RunSet};
+pub use send_log::SendLog;
 pub use sends::SendRow;
-pub use subscriber::{CatchUpKind, Connection, ConnectionEnd, LiveArrival, StreamWindow, SubscriberLog};
-
-use serde::{Deserialize, Serialize};
+pub use subscriber::{Connection, ConnectionEnd, SubscriberLog};
+pub use window::{CatchUpKind, LiveArrival, StreamWindow};
 
 /// Everything that one shard, or after merging the whole run, has seen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     /// One row for each intended message.
     pub sends: Vec<SendRow>,
     /// One log for each subscriber.
     pub subscribers: Vec<SubscriberLog>,
     /// The pages of history that subscribers read.
-    pub pages: Vec<PageRecord>,
+    pub pages: PageLog,
     /// The final reads of every channel.
     pub final_reads: Vec<FinalRead>,
     /// Reads of single messages that both final reads lack.
@@ -48,7 +52,7 @@ impl Ledger {
     pub fn merge(mut self, other: Ledger) -> Ledger {
         self.sends.extend(other.sends);
         self.subscribers.extend(other.subscribers);
-        self.pages.extend(other.pages);
+        self.pages.append(other.pages);
         self.final_reads.extend(other.final_reads);
         self.point_reads.extend(other.point_reads);
         self.facts.merge(other.facts);

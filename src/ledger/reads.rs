@@ -2,7 +2,7 @@
 //! are the truth.
 
 use super::run_set::RunSet;
-use super::subscriber::CatchUpKind;
+use super::window::CatchUpKind;
 use crate::model::{ChannelId, MessageRef, Position, UserId};
 use serde::{Deserialize, Serialize};
 

@@ -28,6 +28,9 @@ pub struct RunRecord {
     pub stopped: Option<String>,
     /// Whether the process ended before the run: the ledger is a checkpoint.
     pub killed: bool,
+    /// What a reader must know about how the ledger was held.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// How the drain went.
     pub drain: Drain,
     /// What became of each fault of the plan, by its rank.

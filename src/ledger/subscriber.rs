@@ -1,16 +1,21 @@
-//! A subscriber's view: what arrived live, on which connection, and what was
-//! obtained from history.
+//! A subscriber's view: its connections, and a window for each channel of
+//! which it has seen anything.
 
-use super::run_set::{Arrival, RunSet};
+use super::window::{LiveArrival, StreamWindow};
 use crate::model::{ChannelId, MessageRef, Position, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Everything one subscriber saw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct SubscriberLog {
     /// The subscriber.
     pub user: UserId,
-    /// One window for each channel that it is a member of, by channel.
+    /// The channels that it is a member of, sorted, and the rank of each one's
+    /// window: a channel of which nothing was seen costs these eight bytes.
+    members: Box<[(ChannelId, u32)]>,
+    /// A window for each channel of which anything was seen, in the order of
+    /// the first sight.
     pub windows: Vec<StreamWindow>,
     /// Its connections in their order.
     pub connections: Vec<Connection>,
@@ -18,6 +23,9 @@ pub struct SubscriberLog {
     /// not.
     pub message_frames: u64,
 }
+
+/// The rank of a window that does not exist yet.
+const NONE: u32 = u32::MAX;
 
 /// One connection of a subscriber. Times are µs since the start of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,73 +60,42 @@ pub enum ConnectionEnd {
     RunEnd,
 }
 
-/// What asked for a history page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CatchUpKind {
-    /// The client's own policy, after a reconnect.
-    Policy,
-    /// The final drain.
-    Drain,
-}
-
-/// One (subscriber, channel).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamWindow {
-    /// The channel.
-    pub channel: ChannelId,
-    /// First live copies of earlier connections: the set is frozen at each
-    /// reconnect, so that a copy after it is told apart.
-    live_before: RunSet,
-    /// Live copies of the connection that is open, also those that an earlier
-    /// connection had.
-    live_current: RunSet,
-    /// Obtained from history by the client's own policy.
-    pub caught_up: RunSet,
-    /// Obtained from history by the final drain.
-    pub drained: RunSet,
-    /// Further live copies on the connection of an earlier copy.
-    pub duplicates_same_connection: u64,
-    /// Further live copies on a later connection.
-    pub duplicates_across_reconnect: u64,
-    /// The first duplicates: index and arrival in µs; see
-    /// [`StreamWindow::EXAMPLES`].
-    pub duplicate_examples: Vec<(u32, u64)>,
-    /// The newest position pushed on the open connection, and its message.
-    newest_push: Option<(Position, u32)>,
-    /// The newest position read from history, starting at the subscription.
-    pub cursor: Option<Position>,
-    /// When the request was written whose page was the last of the latest
-    /// complete catch-up: everything visible then was offered to the client.
-    pub reached_end_us: Option<u64>,
-}
-
-/// What a live copy turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveArrival {
-    /// Whether it was the first live copy for this subscriber.
-    pub first: bool,
-    /// The index of the message that this first copy arrived behind.
-    pub behind: Option<u32>,
-}
-
 impl SubscriberLog {
     /// An empty log for the given channels, which are sorted.
     pub fn new(user: UserId, channels: impl IntoIterator<Item = ChannelId>) -> Self {
-        let windows = channels.into_iter().map(StreamWindow::new).collect();
-        Self { user, windows, connections: Vec::new(), message_frames: 0 }
+        let members = channels.into_iter().map(|channel| (channel, NONE)).collect();
+        Self { user, members, windows: Vec::new(), connections: Vec::new(), message_frames: 0 }
     }
 
-    /// The window of a channel, if the subscriber is a member.
+    /// The channels that the subscriber is a member of, ascending, whether or
+    /// not it has seen anything of them.
+    pub fn channels(&self) -> impl ExactSizeIterator<Item = ChannelId> + '_ {
+        self.members.iter().map(|(channel, _)| *channel)
+    }
+
+    /// The window of a channel; `None` if the subscriber is not a member or
+    /// has seen nothing of it.
     pub fn window(&self, channel: ChannelId) -> Option<&StreamWindow> {
-        let rank = self.windows.binary_search_by_key(&channel, |window| window.channel).ok()?;
-        self.windows.get(rank)
+        let member = self.members.binary_search_by_key(&channel, |member| member.0).ok()?;
+        self.windows.get(self.members[member].1 as usize)
     }
 
-    /// The window of a channel, to write to.
+    /// The window of a channel, to write to; `None` if the subscriber is not a
+    /// member.
+    #[inline]
     pub fn window_mut(&mut self, channel: ChannelId) -> Option<&mut StreamWindow> {
-        let rank = self.windows.binary_search_by_key(&channel, |window| window.channel).ok()?;
-        self.windows.get_mut(rank)
+        // One channel for all is what large fan-outs are made of.
+        if let [only] = &*self.windows
+            && only.channel == channel
+        {
+            return self.windows.first_mut();
+        }
+        let member = self.members.binary_search_by_key(&channel, |member| member.0).ok()?;
+        let rank = self.members[member].1;
+        if rank == NONE {
+            return Some(self.add_window(member));
+        }
+        self.windows.get_mut(rank as usize)
     }
 
     /// A subscription was confirmed: the live sets so far are frozen.
@@ -146,97 +123,87 @@ impl SubscriberLog {
 
     /// A pushed copy of a message of a channel that the subscriber is a member
     /// of; `None` if it is not a member.
+    #[inline]
     pub fn pushed(&mut self, message: MessageRef, position: Option<Position>, at_us: u64) -> Option<LiveArrival> {
         let window = self.window_mut(message.channel)?;
         let arrival = window.pushed(message.index, position, at_us);
         self.message_frames += 1;
         Some(arrival)
     }
+
+    /// Bytes on the heap, as they were asked for.
+    pub fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.members)
+            + self.windows.capacity() * size_of::<StreamWindow>()
+            + self.windows.iter().map(StreamWindow::heap_bytes).sum::<usize>()
+            + self.connections.capacity() * size_of::<Connection>()
+    }
+
+    #[cold]
+    fn add_window(&mut self, member: usize) -> &mut StreamWindow {
+        if self.windows.len() == self.windows.capacity() {
+            // A doubling would cost more than all windows of a small log.
+            let room = self.members.len() - self.windows.len();
+            self.windows.reserve_exact((1 + self.windows.len() / 4).min(room));
+        }
+        self.members[member].1 = self.windows.len() as u32;
+        self.windows.push(StreamWindow::new(self.members[member].0));
+        self.windows.last_mut().expect("it was pushed just now")
+    }
 }
 
-impl StreamWindow {
-    /// How many duplicates of a window are kept as examples; all are counted.
-    pub const EXAMPLES: usize = 4;
+/// A log as it is serialised.
+#[derive(Deserialize)]
+struct Stored {
+    user: UserId,
+    channels: Vec<ChannelId>,
+    windows: Vec<StreamWindow>,
+    connections: Vec<Connection>,
+    message_frames: u64,
+}
 
-    /// An empty window.
-    pub fn new(channel: ChannelId) -> Self {
-        Self {
-            channel,
-            live_before: RunSet::default(),
-            live_current: RunSet::default(),
-            caught_up: RunSet::default(),
-            drained: RunSet::default(),
-            duplicates_same_connection: 0,
-            duplicates_across_reconnect: 0,
-            duplicate_examples: Vec::new(),
-            newest_push: None,
-            cursor: None,
-            reached_end_us: None,
+#[derive(Serialize)]
+struct Storing<'l> {
+    user: UserId,
+    channels: Vec<ChannelId>,
+    windows: &'l [StreamWindow],
+    connections: &'l [Connection],
+    message_frames: u64,
+}
+
+impl Serialize for SubscriberLog {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { user, windows, connections, message_frames, .. } = self;
+        let (user, message_frames) = (*user, *message_frames);
+        Storing { user, channels: self.channels().collect(), windows, connections, message_frames }
+            .serialize(serializer)
+    }
+}
+
+impl TryFrom<Stored> for SubscriberLog {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        if !stored.channels.is_sorted_by(|one, next| one < next) {
+            return Err("channels of a subscriber that are not ascending");
         }
-    }
-
-    /// All indices that arrived live.
-    pub fn live(&self) -> RunSet {
-        let mut live = self.live_before.clone();
-        live.union(&self.live_current);
-        live
-    }
-
-    /// Whether the index arrived live.
-    pub fn is_live(&self, index: u32) -> bool {
-        self.live_current.contains(index) || self.live_before.contains(index)
-    }
-
-    /// Whether the index was obtained from history.
-    pub fn is_obtained(&self, index: u32) -> bool {
-        self.caught_up.contains(index) || self.drained.contains(index)
-    }
-
-    /// A row of this channel was read from history. Returns whether it is the
-    /// first time that this subscriber has the message at all.
-    pub fn read(&mut self, index: u32, kind: CatchUpKind) -> bool {
-        let first = !self.is_live(index) && !self.is_obtained(index);
-        match kind {
-            CatchUpKind::Policy => self.caught_up.insert(index),
-            CatchUpKind::Drain => self.drained.insert(index),
-        };
-        first
-    }
-
-    fn pushed(&mut self, index: u32, position: Option<Position>, at_us: u64) -> LiveArrival {
-        let known_before = self.live_before.contains(index);
-        let same_connection = self.live_current.insert(index) == Arrival::Duplicate;
-        if same_connection || known_before {
-            if same_connection {
-                self.duplicates_same_connection += 1;
-            } else {
-                self.duplicates_across_reconnect += 1;
-            }
-            if self.duplicate_examples.len() < Self::EXAMPLES {
-                self.duplicate_examples.push((index, at_us));
-            }
-            return LiveArrival { first: false, behind: None };
-        }
-        let mut behind = None;
-        if let Some(position) = position {
-            match self.newest_push {
-                Some((newest, ahead)) if position < newest => behind = Some(ahead),
-                _ => self.newest_push = Some((position, index)),
+        let mut log = Self::new(stored.user, stored.channels);
+        for (rank, window) in stored.windows.iter().enumerate() {
+            let member = log.members.binary_search_by_key(&window.channel, |member| member.0);
+            let member = member.map_err(|_| "a window of a channel that the subscriber is not in")?;
+            if std::mem::replace(&mut log.members[member].1, rank as u32) != NONE {
+                return Err("two windows of one channel");
             }
         }
-        LiveArrival { first: true, behind }
-    }
-
-    fn freeze(&mut self) {
-        let current = std::mem::take(&mut self.live_current);
-        self.live_before.union(&current);
-        self.newest_push = None;
+        let Stored { windows, connections, message_frames, .. } = stored;
+        Ok(Self { windows, connections, message_frames, ..log })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::CatchUpKind;
 
     fn message(index: u32) -> MessageRef {
         MessageRef { channel: ChannelId(1), index }
@@ -256,10 +223,40 @@ mod tests {
             assert_eq!(log.pushed(message(index), None, 8).map(|arrival| arrival.first), Some(first));
         }
         let window = log.window(ChannelId(1)).unwrap();
-        assert_eq!((window.duplicates_same_connection, window.duplicates_across_reconnect), (2, 1));
+        assert_eq!((window.duplicates_same_connection(), window.duplicates_across_reconnect()), (2, 1));
         assert_eq!(window.live().len(), 3);
         assert_eq!(log.message_frames, 6);
         assert_eq!(log.pushed(MessageRef { channel: ChannelId(2), index: 0 }, None, 9), None, "not a member");
+    }
+
+    #[test]
+    fn every_earlier_connection_is_remembered() {
+        let mut log = SubscriberLog::new(UserId(0), [ChannelId(1)]);
+        // The third connection replays some of the first.
+        for (armed_us, indices) in [(0, vec![0, 1, 2, 5]), (10, vec![6, 8]), (20, vec![2, 5, 7, 9]), (30, vec![0, 10])]
+        {
+            log.connected(armed_us);
+            for index in indices {
+                log.pushed(message(index), None, armed_us + 1);
+            }
+            log.disconnected(armed_us + 5, ConnectionEnd::Lost);
+        }
+        let window = log.window(ChannelId(1)).unwrap();
+        assert!(window.live().iter().eq([0, 1, 2, 5, 6, 7, 8, 9, 10]), "{window:?}");
+        assert!((0..11).all(|index| window.is_live(index) != [3, 4].contains(&index)));
+        assert_eq!((window.duplicates_same_connection(), window.duplicates_across_reconnect()), (0, 3));
+        assert_eq!(window.duplicate_examples(), [(2, 21), (5, 21), (0, 31)]);
+    }
+
+    #[test]
+    fn a_million_channels_cost_eight_bytes_each_until_they_are_seen() {
+        let mut log = SubscriberLog::new(UserId(0), (0..1_100_000).map(ChannelId));
+        assert_eq!(log.heap_bytes(), 8 * 1_100_000);
+        for channel in (0..1_000).map(|rank| ChannelId(rank * 1_100)) {
+            log.pushed(MessageRef { channel, index: 0 }, None, 1);
+        }
+        let windows = log.heap_bytes() - 8 * 1_100_000;
+        assert!(windows <= 1_000 * 88 * 5 / 4, "{windows}");
     }
 
     #[test]
@@ -288,5 +285,43 @@ mod tests {
         assert!(window.read(1, CatchUpKind::Policy));
         assert!(!window.read(1, CatchUpKind::Drain));
         assert!(log.pushed(message(1), None, 2).unwrap().first, "a push after a catch-up is no duplicate push");
+    }
+
+    #[test]
+    fn a_channel_of_which_nothing_was_seen_has_no_window() {
+        let mut log = SubscriberLog::new(UserId(0), (0..50).map(ChannelId));
+        log.connected(0);
+        assert!(log.window(ChannelId(7)).is_none());
+        assert!(log.window_mut(ChannelId(50)).is_none(), "not a member");
+        for index in 0..2 {
+            assert!(log.pushed(MessageRef { channel: ChannelId(30), index }, None, 1).unwrap().first);
+            assert!(log.pushed(MessageRef { channel: ChannelId(7), index }, None, 1).unwrap().first);
+        }
+        let windows: Vec<_> = log.windows.iter().map(|window| (window.channel.0, window.live().len())).collect();
+        assert_eq!(windows, [(30, 2), (7, 2)], "in the order of the first sight");
+        assert_eq!(log.channels().len(), 50);
+        assert!(size_of::<StreamWindow>() <= 88, "half a million of them are 42 MiB");
+    }
+
+    #[test]
+    fn a_stored_log_comes_back_and_what_is_none_is_refused() {
+        let mut log = SubscriberLog::new(UserId(0), [ChannelId(1), ChannelId(4)]);
+        log.pushed(MessageRef { channel: ChannelId(4), index: 2 }, None, 1);
+        let value = serde_json::to_value(&log).unwrap();
+        let read = |value: &serde_json::Value| serde_json::from_value::<SubscriberLog>(value.clone());
+        let mut back = read(&value).unwrap();
+        assert_eq!(back, log);
+        assert!(!back.pushed(MessageRef { channel: ChannelId(4), index: 2 }, None, 1).unwrap().first);
+        for (channels, windows, reason) in [
+            (vec![4, 1], 1, "not ascending"),
+            (vec![1, 1, 4], 1, "twice a member"),
+            (vec![1, 5], 1, "a window of another channel"),
+            (vec![1, 4], 2, "two windows of one channel"),
+        ] {
+            let mut value = value.clone();
+            value["channels"] = channels.into();
+            value["windows"] = vec![value["windows"][0].clone(); windows].into();
+            assert!(read(&value).is_err(), "{reason}");
+        }
     }
 }

@@ -14,10 +14,18 @@ const BASE_BYTES: u64 = 48 << 20;
 const SUBSCRIBER_BYTES: u64 = 8 << 10;
 /// An HTTP connection with hyper's buffers and its task.
 const SENDER_CONNECTION_BYTES: u64 = 20 << 10;
-/// The window of one (subscriber, channel) pair.
+/// The window of one (subscriber, channel) pair, as measured.
 const WINDOW_BYTES: u64 = 96;
-/// The row of one message in the sender log, and its rows in two final reads.
+/// The row of one message in the sender log, as measured.
+const SEND_BYTES: u64 = 40;
+/// The row of one message as it is judged, and its rows in two final reads.
 const MESSAGE_BYTES: u64 = 192 + 2 * 96;
+/// One in so many deliveries takes a byte where 1 % are missing, as measured.
+const DELIVERIES_A_BYTE: u64 = 64;
+/// Bytes of history pages that a run holds before it writes them to disk.
+pub const PAGES_HELD_BYTES: usize = 64 << 20;
+/// No run is held to less than this.
+const LEAST_LEDGER_CAP_BYTES: u64 = 256 << 20;
 /// The two arrays of the roster.
 const MEMBERSHIP_BYTES: u64 = 8;
 /// A channel's offsets, and its counters in the schedules of the workers.
@@ -38,15 +46,31 @@ pub fn memory_estimate_bytes(plan: &RunPlan) -> u64 {
     let mean_members = (u64::from(population.members.min) + u64::from(population.members.max)) / 2;
     let memberships = u64::from(population.channels) * mean_members;
     let messages = messages_bound(plan);
-    // A window exists from the first delivery of its pair on.
-    let windows = memberships.min(messages.saturating_mul(mean_members));
     BASE_BYTES
         + u64::from(population.subscribers) * SUBSCRIBER_BYTES
         + sender_connections(plan) * SENDER_CONNECTION_BYTES
-        + windows * WINDOW_BYTES
+        + ledger_bytes(plan)
         + messages.saturating_mul(MESSAGE_BYTES)
         + memberships * MEMBERSHIP_BYTES
         + u64::from(population.channels) * CHANNEL_BYTES
+}
+
+/// The most memory in bytes that the ledger of a run may take while it goes on:
+/// twice what is expected of a server that loses one delivery in a hundred.
+/// Past it, what can be is written to disk, and that is said.
+pub fn ledger_cap_bytes(plan: &RunPlan) -> u64 {
+    (2 * ledger_bytes(plan)).max(LEAST_LEDGER_CAP_BYTES)
+}
+
+/// Windows, holes and sends.
+fn ledger_bytes(plan: &RunPlan) -> u64 {
+    let population = &plan.population;
+    let mean_members = (u64::from(population.members.min) + u64::from(population.members.max)) / 2;
+    let messages = messages_bound(plan);
+    let deliveries = messages.saturating_mul(mean_members);
+    // A window exists from the first delivery of its pair on.
+    let windows = (u64::from(population.channels) * mean_members).min(deliveries);
+    windows * WINDOW_BYTES + messages.saturating_mul(SEND_BYTES) + deliveries / DELIVERIES_A_BYTE
 }
 
 /// A sender's connection is open while one of its messages is under way, with

@@ -14,7 +14,7 @@ use crate::model::RunId;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
 use crate::report::{ProgressMode, terminal};
-use crate::results::{Environment, RunFolder, new_run_id};
+use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
 use anyhow::Context;
@@ -70,6 +70,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         }
     };
     let quiet = args.quiet || args.json;
+    let spill = Arc::new(SpillFile::new(&folder));
     let job = Job {
         plan: resolved.plan.clone(),
         target,
@@ -80,6 +81,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         started_at: now.to_string(),
         workers: workers(args),
         process: server.as_ref().map(|(process, _)| process.clone()),
+        spill: spill.clone(),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
     let outcome = engine::run(job, &mut recorder, stop);
@@ -89,7 +91,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     {
         server.into_inner().unwrap_or_else(PoisonError::into_inner).stop();
     }
-    match outcome {
+    let concluded = match outcome {
         Ok(mut outcome) => {
             outcome.record.drain.failures.extend(panics.failures());
             conclude(args, &folder, &shown, &resolved, outcome)
@@ -103,7 +105,9 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
                 EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
             })
         }
-    }
+    };
+    spill.remove();
+    concluded
 }
 
 /// Merges, judges, writes and prints.
@@ -116,6 +120,7 @@ fn conclude(
 ) -> anyhow::Result<u8> {
     let Outcome { record, ledgers, latencies } = outcome;
     let ledger = ledgers.into_iter().fold(Ledger::default(), Ledger::merge);
+    ledger.pages.check().map_err(anyhow::Error::msg).context("cannot read the history pages that were on disk")?;
     folder.write_ledger(&ledger, &record)?;
     let summary: RunSummary =
         judge(&Input { plan: &resolved.plan, record: &record, ledger: &ledger, latencies: &latencies });

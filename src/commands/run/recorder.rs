@@ -1,7 +1,7 @@
 //! Writes down what happens during a run, as it happens, and shows it.
 
 use crate::engine::{Counters, Interval, Observer, Snapshot, Stop};
-use crate::ledger::{Latencies, Ledger, LedgerEncoder, RunRecord};
+use crate::ledger::{Latencies, RunRecord};
 use crate::model::LatencyKind;
 use crate::report::{self, Progress, ProgressMode};
 use crate::results::{EventLog, IntervalFigures, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
@@ -96,9 +96,9 @@ impl Observer for Recorder {
         self.check(written);
     }
 
-    fn checkpoint(&mut self, worker: usize, ledger: &Ledger, record: &RunRecord) {
+    fn checkpoint(&mut self, worker: usize, ledger: &[u8], record: &RunRecord) {
         self.record(record);
-        let written = write_shard(&self.folder, worker as u32, &LedgerEncoder::encode(ledger));
+        let written = write_shard(&self.folder, worker as u32, ledger);
         self.check(written);
     }
 }

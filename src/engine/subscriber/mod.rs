@@ -323,7 +323,7 @@ impl Subscriber {
         if let Some((kind, since_us)) = self.owed.take() {
             let channels = match &*self.phase.borrow() {
                 Phase::Drain(stored) if kind == CatchUpKind::Drain => missing_channels(&self.log.borrow(), stored),
-                _ => self.log.borrow().windows.iter().map(|window| window.channel).collect(),
+                _ => self.log.borrow().channels().collect(),
             };
             held.healing_since_us = since_us;
             held.catch_up = Some(CatchUpTask::spawn(&self.shard, self.user, &self.log, channels, kind));

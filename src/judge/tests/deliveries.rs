@@ -2,7 +2,7 @@
 
 use super::history::History;
 use super::{check, part};
-use crate::model::Position;
+use crate::model::{ChannelId, Position};
 
 /// `live + healed + unhealed + unresolved`, beside `entitled`.
 fn ends(history: &History) -> (u64, [u64; 4]) {
@@ -100,11 +100,11 @@ fn where_a_catch_up_reached() {
     });
     unconnected("not to the end, and the cursor is at its position", UNHEALED, |h| {
         h.said(1, 0, 1_000);
-        h.ledger.subscribers[0].windows[0].cursor = Some(Position(1_000));
+        h.ledger.subscribers[0].window_mut(ChannelId(0)).unwrap().cursor = Some(Position(1_000));
     });
     unconnected("the cursor is just before it", UNRESOLVED, |h| {
         h.said(1, 0, 1_000);
-        h.ledger.subscribers[0].windows[0].cursor = Some(Position(999));
+        h.ledger.subscribers[0].window_mut(ChannelId(0)).unwrap().cursor = Some(Position(999));
     });
     unconnected("truncated by the target's own word", &[], |h| {
         h.said(1, 0, 1_000);

@@ -66,7 +66,7 @@ fn example() -> Ledger {
     Ledger {
         sends: vec![sent, SendRow::intended(message(2, 1), UserId(0), 2_000)],
         subscribers: vec![log],
-        pages: vec![page],
+        pages: [page].into_iter().collect(),
         final_reads: vec![read],
         point_reads: vec![point],
         facts,
@@ -109,7 +109,7 @@ fn errors_say_what_is_wrong() {
     for (bytes, expected, reason) in [
         (b"hello".to_vec(), "not a ledger file", "another file"),
         (Vec::new(), "not a ledger file", "empty"),
-        (other_version, "ledger format 9, and this posthaste reads 1", "a later format"),
+        (other_version, "ledger format 9, and this posthaste reads 2", "a later format"),
         (bytes[..bytes.len() - 1].to_vec(), "truncated after 6 records", "its last byte is gone"),
         (huge, "truncated after 0 records", "a length that no memory holds"),
         (damaged, "record 0 is damaged: its checksum differs", "a flipped bit"),

@@ -7,8 +7,8 @@ use super::ranges;
 use super::reader::Names;
 use super::sends::time;
 use crate::ledger::{
-    ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Leak, Ledger, PageRecord, PointRead, Reordered, RowText, RunSet,
-    SubscriberLog,
+    CatchUpKind, ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Leak, Ledger, PageRecord, PointRead, Reordered,
+    RowText, RunSet, SubscriberLog,
 };
 use crate::model::{ChannelId, MessageRef, Position, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,18 +137,18 @@ impl Sightings {
             line.duplicate_examples.iter().map(|&(index, t)| Ok((index, self.time(t)?))).collect();
         let channel = names.channel_id(&line.channel)?;
         let log = self.log(names, &line.user)?;
-        if log.window(channel).is_none_or(|window| !window.live().is_empty()) {
+        if log.window_mut(channel).is_none_or(|window| !window.live().is_empty()) {
             return Err(format!("{:?} is no member of {:?}, or was summed up before", line.user, line.channel));
         }
         for index in ranges::parse(&line.live)?.iter() {
             log.pushed(MessageRef { channel, index }, None, 0);
         }
         let Some(window) = log.window_mut(channel) else { return Ok(()) };
-        window.caught_up.union(&ranges::parse(&line.caught_up)?);
-        window.drained.union(&ranges::parse(&line.drained)?);
-        window.duplicates_same_connection = line.duplicates_same_connection;
-        window.duplicates_across_reconnect = line.duplicates_across_reconnect;
-        window.duplicate_examples = examples?;
+        for (text, kind) in [(&line.caught_up, CatchUpKind::Policy), (&line.drained, CatchUpKind::Drain)] {
+            ranges::parse(text)?.iter().for_each(|index| _ = window.read(index, kind));
+        }
+        let (same, across) = (line.duplicates_same_connection, line.duplicates_across_reconnect);
+        window.add_duplicates(same, across, examples?);
         window.cursor = line.cursor.map(Position);
         window.reached_end_us = reached_end_us;
         log.message_frames =

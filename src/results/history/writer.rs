@@ -31,7 +31,7 @@ pub fn write_history(out: &mut impl Write, plan: &RunPlan, record: &RunRecord, l
         lines.subscriber(log)?;
     }
     for page in &ledger.pages {
-        lines.page(page)?;
+        lines.page(&page)?;
     }
     for read in &ledger.final_reads {
         lines.final_read(read)?;
@@ -117,8 +117,8 @@ impl<W: Write> Lines<'_, W> {
 
     fn subscriber(&mut self, log: &SubscriberLog) -> io::Result<()> {
         let user = log.user.to_string();
-        for window in &log.windows {
-            self.write(&Line::Member { user: user.clone(), channel: window.channel.to_string() })?;
+        for channel in log.channels() {
+            self.write(&Line::Member { user: user.clone(), channel: channel.to_string() })?;
         }
         for connection in &log.connections {
             self.write(&Line::Connected { t: from_us(connection.armed_us), user: user.clone() })?;
@@ -133,11 +133,15 @@ impl<W: Write> Lines<'_, W> {
                 user: user.clone(),
                 channel: window.channel.to_string(),
                 live: ranges::to_text(&window.live()),
-                caught_up: ranges::to_text(&window.caught_up),
-                drained: ranges::to_text(&window.drained),
-                duplicates_same_connection: window.duplicates_same_connection,
-                duplicates_across_reconnect: window.duplicates_across_reconnect,
-                duplicate_examples: window.duplicate_examples.iter().map(|&(index, at)| (index, from_us(at))).collect(),
+                caught_up: ranges::to_text(window.caught_up()),
+                drained: ranges::to_text(window.drained()),
+                duplicates_same_connection: window.duplicates_same_connection(),
+                duplicates_across_reconnect: window.duplicates_across_reconnect(),
+                duplicate_examples: window
+                    .duplicate_examples()
+                    .iter()
+                    .map(|&(index, at)| (index, from_us(at)))
+                    .collect(),
                 cursor: window.cursor.map(|position| position.0),
                 reached_end: window.reached_end_us.map(from_us),
                 // A user's frames are counted over all channels.

@@ -1,0 +1,259 @@
+//! The set against a plain set of numbers, in friendly and in hostile orders.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// A set and what it must hold.
+#[derive(Clone, Default)]
+struct Pair {
+    set: RunSet,
+    oracle: BTreeSet<u32>,
+}
+
+impl Pair {
+    fn of(indices: impl IntoIterator<Item = u32>) -> Self {
+        let mut pair = Self::default();
+        indices.into_iter().for_each(|index| pair.insert(index));
+        pair
+    }
+
+    fn insert(&mut self, index: u32) {
+        let greatest = self.oracle.last().copied();
+        let expected = match self.oracle.insert(index) {
+            false => Arrival::Duplicate,
+            true if greatest.is_some_and(|greatest| greatest > index) => Arrival::LateFill,
+            true => Arrival::New,
+        };
+        assert_eq!(self.set.insert(index), expected, "{index}");
+    }
+
+    /// Everything that can be asked of the set.
+    fn check(&self) {
+        let Self { set, oracle } = self;
+        assert!(set.iter().eq(oracle.iter().copied()), "{set:?} is not {oracle:?}");
+        let runs: Vec<Range<u32>> = set.runs().collect();
+        assert!(runs.iter().all(|run| !run.is_empty()), "{set:?}");
+        assert!(runs.windows(2).all(|pair| pair[0].end < pair[1].start), "{set:?}: runs are apart");
+        assert_eq!(set.len(), oracle.len() as u64);
+        assert_eq!(set.is_empty(), oracle.is_empty());
+        assert_eq!(set.watermark(), oracle.last().map_or(0, |last| last + 1));
+        let near = oracle.iter().flat_map(|index| index.saturating_sub(2)..index.saturating_add(3));
+        for probe in near.chain([0, 4_095, 4_096, 65_535, 65_536, u32::MAX - 1]) {
+            assert_eq!(set.contains(probe), oracle.contains(&probe), "{probe} in {set:?}");
+        }
+    }
+
+    fn check_ranges(&self, from: u32, to: u32) {
+        let Self { set, oracle } = self;
+        assert_eq!(set.count_from(from), oracle.range(from..).count() as u64);
+        let (from, to) = (from.min(to), from.max(to));
+        assert_eq!(set.count_in(from..to), oracle.range(from..to).count() as u64);
+        let holes = set.holes(to);
+        assert!(holes.iter().all(|hole| !hole.is_empty() && hole.end <= to));
+        assert!(holes.windows(2).all(|pair| pair[0].end < pair[1].start), "{holes:?}: holes are apart");
+        let in_holes: u64 = holes.iter().map(|hole| u64::from(hole.end - hole.start)).sum();
+        assert_eq!(in_holes, u64::from(to) - oracle.range(..to).count() as u64);
+        assert!(holes.iter().all(|hole| oracle.range(hole.clone()).next().is_none()));
+    }
+
+    fn check_with(&self, other: &Pair) {
+        let expected: Vec<u32> = self.oracle.difference(&other.oracle).copied().collect();
+        let difference: Vec<Range<u32>> = self.set.difference(&other.set).collect();
+        assert!(difference.iter().all(|range| !range.is_empty()), "{difference:?}");
+        assert_eq!(difference.into_iter().flatten().collect::<Vec<u32>>(), expected);
+        let mut union = self.clone();
+        union.set.union(&other.set);
+        union.oracle.extend(&other.oracle);
+        union.check();
+        assert_eq!(union.set == self.set, other.oracle.is_subset(&self.oracle), "equal where it adds nothing");
+    }
+
+    fn check_encoded(&self) {
+        let bytes = postcard::to_stdvec(&self.set).unwrap();
+        let back: RunSet = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(back, self.set);
+        Pair { set: back, oracle: self.oracle.clone() }.check();
+    }
+}
+
+/// Indices in one manner, near a border of blocks or chunks.
+fn stretch() -> impl Strategy<Value = Vec<u32>> {
+    let base = prop::sample::select(vec![0, 4_000, 8_100, 65_400, 131_000, 600_000, u32::MAX - 700]);
+    (base, 0u32..200, 1u32..300, 1u32..7, 0u8..5, any::<u64>()).prop_map(|(base, from, count, step, manner, seed)| {
+        let top = u32::MAX - 1;
+        let mut indices: Vec<u32> = (0..count).map(|rank| (base + from).saturating_add(rank * step).min(top)).collect();
+        match manner {
+            0 => {}
+            1 => indices.reverse(),
+            // Every index, in a random order.
+            2 => shuffle(&mut indices, seed),
+            // In order, but for a few of them.
+            3 => indices.sort_by_key(|index| u64::from(index.wrapping_mul(seed as u32) % 11) + u64::from(*index)),
+            // One in hundred is missing.
+            _ => {
+                indices = (0..count * 20).map(|rank| (base + from).saturating_add(rank).min(top)).collect();
+                indices
+                    .retain(|index| !index.wrapping_mul(seed as u32 | 1).wrapping_add(seed as u32).is_multiple_of(101));
+            }
+        }
+        indices
+    })
+}
+
+fn shuffle(indices: &mut [u32], seed: u64) {
+    let mut random = crate::model::Random::new(seed, "order");
+    for place in (1..indices.len()).rev() {
+        indices.swap(place, random.below(place as u64 + 1) as usize);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn agrees_with_a_set_of_numbers(
+        stretches in prop::collection::vec(stretch(), 0..8),
+        others in prop::collection::vec(stretch(), 0..4),
+        bounds in prop::collection::vec(prop_oneof![0u32..140_000, Just(u32::MAX - 300), Just(u32::MAX)], 4),
+    ) {
+        let mut pair = Pair::default();
+        for stretch in stretches {
+            stretch.into_iter().for_each(|index| pair.insert(index));
+            pair.check();
+        }
+        for ends in bounds.windows(2) {
+            pair.check_ranges(ends[0], ends[1]);
+        }
+        pair.check_encoded();
+        let other = Pair::of(others.into_iter().flatten());
+        pair.check_with(&other);
+        other.check_with(&pair);
+    }
+
+    #[test]
+    fn agrees_where_everything_is_small(
+        indices in prop::collection::vec(0u32..150, 0..300),
+        others in prop::collection::vec(0u32..150, 0..60),
+    ) {
+        let mut pair = Pair::default();
+        for index in indices {
+            pair.insert(index);
+            pair.check();
+        }
+        pair.check_ranges(30, 100);
+        pair.check_encoded();
+        pair.check_with(&Pair::of(others));
+    }
+
+    #[test]
+    fn blocks_come_back_in_either_form(density in 0u32..=64, seed: u64) {
+        let mut random = crate::model::Random::new(seed, "block");
+        let present: Vec<u32> = (0..block::SIZE).filter(|_| random.below(64) < u64::from(density)).collect();
+        let mut bits = [0; 64];
+        present.iter().for_each(|&offset| block::set_bits(&mut bits, offset..offset + 1));
+        let bytes = block::encode(&bits);
+        prop_assert!(bytes.len() <= block::BITMAP_BYTES);
+        prop_assert!(block::runs(&bytes).flatten().eq(present.iter().copied()));
+        for offset in 0..block::SIZE {
+            prop_assert_eq!(block::contains(&bytes, offset), present.binary_search(&offset).is_ok());
+        }
+    }
+}
+
+#[test]
+fn borders_of_blocks_and_chunks() {
+    for border in [64, 4_096, 65_536, 131_072, 1 << 31] {
+        // Enough holes before it that the border is compressed, and more after.
+        let around = || (border - 240.min(border)..border + 400).filter(|index| index % 3 != 0 || *index == border);
+        for (reason, order) in [
+            ("upwards", around().collect::<Vec<u32>>()),
+            ("downwards", around().collect::<Vec<u32>>().into_iter().rev().collect()),
+            ("the even ones late", around().filter(|i| i % 2 == 1).chain(around().filter(|i| i % 2 == 0)).collect()),
+        ] {
+            let mut pair = Pair::of(order);
+            pair.check();
+            for late in [border - 1, border, border + 1, border - 1, border] {
+                pair.insert(late);
+            }
+            pair.check();
+            // Until no hole is left.
+            (border - 240.min(border)..border + 400).for_each(|index| pair.insert(index));
+            pair.check();
+            assert_eq!(pair.set.runs().count(), 1, "{reason} around {border}");
+        }
+    }
+}
+
+#[test]
+fn what_touches_compressed_runs_is_known() {
+    // Every other index, of which the least 48 runs are compressed. Filled from
+    // the top, the last run grows down to them, and cannot take them in.
+    let mut pair = Pair::of((0..140).step_by(2));
+    for index in (0..140).rev() {
+        pair.insert(index);
+        pair.insert(index + 1);
+        pair.check();
+    }
+    assert_eq!(pair.set.runs().count(), 1);
+}
+
+#[test]
+fn long_outages_and_whole_chunks() {
+    // Two messages, an outage of 100,000, and then 300,000 of which every
+    // thousandth is missing.
+    let after = |index: &u32| *index < 2 || (*index >= 100_002 && !index.is_multiple_of(1_000));
+    let mut pair = Pair::of((0..400_000).filter(after));
+    pair.check_ranges(50_000, 399_000);
+    assert!(pair.set.iter().eq(pair.oracle.iter().copied()));
+    let bytes = pair.set.heap_bytes();
+    assert!(bytes < 2_000, "{bytes}");
+    // The outage is healed by pages of 100, the newest first.
+    for page in (0..1_000).rev() {
+        (2 + page * 100..2 + (page + 1) * 100).for_each(|index| pair.insert(index));
+    }
+    assert!(pair.set.iter().eq(pair.oracle.iter().copied()));
+    // Whole chunks between two holes are one entry, however many.
+    let mut long = RunSet::default();
+    long.push_run(0..u32::MAX - 1_000);
+    for index in (u32::MAX - 900..u32::MAX).filter(|index| index % 2 == 0) {
+        long.insert(index);
+    }
+    assert!(long.heap_bytes() < 2_000, "{}", long.heap_bytes());
+    assert_eq!(long.len(), u64::from(u32::MAX) - 1_000 + 450);
+    assert_eq!((long.insert(70_000), long.insert(u32::MAX - 1_000)), (Arrival::Duplicate, Arrival::LateFill));
+}
+
+#[test]
+fn every_order_of_a_chunk_is_exact_and_small() {
+    let mut indices: Vec<u32> = (0..70_000).filter(|index| index % 100 != 7).collect();
+    let in_order: RunSet = indices.iter().copied().collect();
+    let alternating: RunSet = (0..65_536).step_by(2).collect();
+    shuffle(&mut indices, 5);
+    let mut shuffled = Pair::of(indices.clone());
+    assert_eq!(shuffled.set, in_order);
+    indices.iter().take(2_000).for_each(|index| shuffled.insert(*index));
+    for (set, most, reason) in [
+        (&in_order, 1_900, "656 holes a chunk take 1.4 bytes each"),
+        (&shuffled.set, 3_000, "a block that fills becomes coded again"),
+        (&alternating, 9_500, "32,768 holes are a bitmap, and what it grows by"),
+    ] {
+        assert!(set.heap_bytes() <= most, "{reason}: {}", set.heap_bytes());
+    }
+}
+
+#[test]
+fn a_set_comes_back_and_what_is_none_is_refused() {
+    let set: RunSet = [0, 1, 2, 7, 900, 901].into_iter().collect();
+    let text = serde_json::to_string(&set).unwrap();
+    assert_eq!(text, "[[0,3],[4,1],[892,2]]");
+    assert_eq!(serde_json::from_str::<RunSet>(&text).unwrap(), set);
+    for (text, reason) in [
+        ("[[3,0]]", "an empty run"),
+        ("[[0,3],[0,2]]", "runs that touch"),
+        ("[[4294967295,1]]", "past the greatest index"),
+        ("[[1,1],[4294967294,1]]", "past it by a sum"),
+    ] {
+        assert!(serde_json::from_str::<RunSet>(text).is_err(), "{reason}");
+    }
+}

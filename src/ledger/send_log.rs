@@ -1,0 +1,395 @@
+//! The sender log while a run goes on: a structure of arrays, some forty bytes
+//! a message.
+//!
+//! Times are µs after the intended one. A server id that its position spells
+//! takes no room; others stand in an arena. A row that fits no column (an
+//! attempt that ended an hour late, three hundred attempts) is held as it is:
+//! the log is exact whatever happens.
+
+use super::sends::SendRow;
+use crate::model::{ChannelId, MessageRef, Position, SendState, UserId};
+use std::collections::BTreeMap;
+
+/// Rows of one page: what a log grows by, so that it neither reserves twice
+/// its size nor copies itself.
+const PAGE: usize = 4_096;
+
+/// Rows of a shard in the order in which they were intended.
+#[derive(Clone, Debug, Default)]
+pub struct SendLog {
+    pages: Vec<Page>,
+    ids: Arena,
+    /// Rows that fit no column, by rank.
+    odd: BTreeMap<usize, Box<SendRow>>,
+}
+
+/// One column for each field, all of one length.
+#[derive(Clone, Debug)]
+struct Page {
+    channel: Vec<u32>,
+    index: Vec<u32>,
+    user: Vec<u32>,
+    intended_us: Vec<u64>,
+    /// µs after the intended time; [`NEVER`] without a first byte.
+    first_byte: Vec<u32>,
+    /// When the last attempt ended, in µs after the intended time; [`NEVER`]
+    /// if none did.
+    ended: Vec<u32>,
+    /// The position, or the place in the arena.
+    place: Vec<u64>,
+    attempts: Vec<u8>,
+    indeterminate: Vec<u8>,
+    /// State, whether the last attempt is the acknowledged one, and how the
+    /// server id is held.
+    flags: Vec<u8>,
+}
+
+const NEVER: u32 = u32::MAX;
+const STATE: u8 = 0b111;
+const ACKNOWLEDGED: u8 = 1 << 3;
+const POSITION: u8 = 1 << 4;
+const ID: u8 = 0b11 << 5;
+const ID_NONE: u8 = 0;
+/// The id is the position in decimal.
+const ID_NUMBER: u8 = 1 << 5;
+/// The id is the position with a point before its last six digits.
+const ID_MICROS: u8 = 2 << 5;
+/// The id, and the position if there is one, stand in the arena.
+const ID_TEXT: u8 = 3 << 5;
+
+const STATES: [SendState; 5] =
+    [SendState::Acknowledged, SendState::Rejected, SendState::Unknown, SendState::Written, SendState::Unattempted];
+
+/// One row as its columns hold it.
+struct Packed {
+    first_byte: u32,
+    ended: u32,
+    place: u64,
+    attempts: u8,
+    indeterminate: u8,
+    flags: u8,
+}
+
+impl SendLog {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.flags.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// Adds a row and returns its rank.
+    pub fn push(&mut self, row: SendRow) -> usize {
+        let rank = self.len();
+        if rank.is_multiple_of(PAGE) {
+            self.pages.push(Page::new());
+        }
+        if let Some(page) = self.pages.last_mut() {
+            page.push(&row);
+        }
+        self.set(rank, row);
+        rank
+    }
+
+    /// The row of a rank.
+    pub fn get(&self, rank: usize) -> Option<SendRow> {
+        if let Some(row) = self.odd.get(&rank) {
+            return Some((**row).clone());
+        }
+        let (page, at) = (self.pages.get(rank / PAGE)?, rank % PAGE);
+        let flags = *page.flags.get(at)?;
+        let intended_us = page.intended_us[at];
+        let time = |offset: u32| (offset != NEVER).then(|| intended_us + u64::from(offset));
+        let ended_us = time(page.ended[at]);
+        let place = page.place[at];
+        let (server_id, position) = match flags & ID {
+            ID_TEXT => self.ids.get(place, flags & POSITION != 0),
+            form => (spelled(form, place), (flags & POSITION != 0).then_some(Position(place))),
+        };
+        Some(SendRow {
+            message: MessageRef { channel: ChannelId(page.channel[at]), index: page.index[at] },
+            user: UserId(page.user[at]),
+            intended_us,
+            first_byte_us: time(page.first_byte[at]),
+            acknowledged_us: ended_us.filter(|_| flags & ACKNOWLEDGED != 0),
+            last_attempt_us: ended_us,
+            attempts: page.attempts[at].into(),
+            indeterminate: page.indeterminate[at].into(),
+            state: STATES[usize::from(flags & STATE)],
+            server_id,
+            position,
+        })
+    }
+
+    /// Changes the row of a rank: not which message it is of, nor when that
+    /// was intended, nor by whom.
+    pub fn update(&mut self, rank: usize, change: impl FnOnce(&mut SendRow)) {
+        if let Some(mut row) = self.get(rank) {
+            change(&mut row);
+            self.set(rank, row);
+        }
+    }
+
+    /// All rows in their order.
+    pub fn iter(&self) -> impl Iterator<Item = SendRow> + '_ {
+        self.rows(0..self.len())
+    }
+
+    /// The rows of some ranks.
+    pub fn rows(&self, ranks: std::ops::Range<usize>) -> impl Iterator<Item = SendRow> + '_ {
+        ranks.filter_map(|rank| self.get(rank))
+    }
+
+    /// Bytes on the heap, as they were asked for; of rows that fit no column
+    /// without their ids.
+    pub fn heap_bytes(&self) -> usize {
+        const ROW: usize = 5 * size_of::<u32>() + 2 * size_of::<u64>() + 3;
+        self.pages.len() * (PAGE * ROW) + self.ids.heap_bytes() + self.odd.len() * size_of::<SendRow>()
+    }
+
+    fn set(&mut self, rank: usize, row: SendRow) {
+        self.odd.remove(&rank);
+        match Packed::new(&row, &mut self.ids) {
+            Some(packed) => self.pages[rank / PAGE].set(rank % PAGE, &packed),
+            None => {
+                self.odd.insert(rank, Box::new(row));
+            }
+        }
+    }
+}
+
+impl FromIterator<SendRow> for SendLog {
+    fn from_iter<I: IntoIterator<Item = SendRow>>(rows: I) -> Self {
+        let mut log = Self::default();
+        for row in rows {
+            log.push(row);
+        }
+        log
+    }
+}
+
+impl Page {
+    fn new() -> Self {
+        Self {
+            channel: Vec::with_capacity(PAGE),
+            index: Vec::with_capacity(PAGE),
+            user: Vec::with_capacity(PAGE),
+            intended_us: Vec::with_capacity(PAGE),
+            first_byte: Vec::with_capacity(PAGE),
+            ended: Vec::with_capacity(PAGE),
+            place: Vec::with_capacity(PAGE),
+            attempts: Vec::with_capacity(PAGE),
+            indeterminate: Vec::with_capacity(PAGE),
+            flags: Vec::with_capacity(PAGE),
+        }
+    }
+
+    /// Adds a row of which only what never changes is set.
+    fn push(&mut self, row: &SendRow) {
+        self.channel.push(row.message.channel.0);
+        self.index.push(row.message.index);
+        self.user.push(row.user.0);
+        self.intended_us.push(row.intended_us);
+        self.first_byte.push(NEVER);
+        self.ended.push(NEVER);
+        self.place.push(0);
+        self.attempts.push(0);
+        self.indeterminate.push(0);
+        self.flags.push(0);
+    }
+
+    fn set(&mut self, at: usize, row: &Packed) {
+        self.first_byte[at] = row.first_byte;
+        self.ended[at] = row.ended;
+        self.place[at] = row.place;
+        self.attempts[at] = row.attempts;
+        self.indeterminate[at] = row.indeterminate;
+        self.flags[at] = row.flags;
+    }
+}
+
+impl Packed {
+    /// `None` for a row that fits no column.
+    fn new(row: &SendRow, ids: &mut Arena) -> Option<Self> {
+        let offset = |time_us: Option<u64>| match time_us {
+            None => Some(NEVER),
+            Some(us) => u32::try_from(us.checked_sub(row.intended_us)?).ok().filter(|offset| *offset != NEVER),
+        };
+        let acknowledged = match row.acknowledged_us {
+            None => 0,
+            Some(_) if row.acknowledged_us == row.last_attempt_us => ACKNOWLEDGED,
+            Some(_) => return None,
+        };
+        let (first_byte, ended) = (offset(row.first_byte_us)?, offset(row.last_attempt_us)?);
+        let (attempts, indeterminate) = (row.attempts.try_into().ok()?, row.indeterminate.try_into().ok()?);
+        let state = STATES.iter().position(|state| *state == row.state)? as u8;
+        let known = row.position.map_or(0, |_| POSITION);
+        let spelled = row.position.map_or(0, |position| position.0);
+        let (form, place) = match row.server_id.as_deref() {
+            None => (ID_NONE, spelled),
+            Some(id) if known != 0 && is_number(id, spelled) => (ID_NUMBER, spelled),
+            Some(id) if known != 0 && is_micros(id, spelled) => (ID_MICROS, spelled),
+            Some(id) => (ID_TEXT, ids.add(id, row.position)?),
+        };
+        let flags = state | acknowledged | known | form;
+        Some(Self { first_byte, ended, place, attempts, indeterminate, flags })
+    }
+}
+
+/// The id that a position spells.
+fn spelled(form: u8, position: u64) -> Option<Box<str>> {
+    match form {
+        ID_NUMBER => Some(position.to_string().into()),
+        ID_MICROS => Some(micros(position).into()),
+        _ => None,
+    }
+}
+
+fn micros(position: u64) -> String {
+    format!("{}.{:06}", position / 1_000_000, position % 1_000_000)
+}
+
+fn is_number(id: &str, position: u64) -> bool {
+    !id.contains('.') && id == position.to_string()
+}
+
+fn is_micros(id: &str, position: u64) -> bool {
+    id.contains('.') && id == micros(position)
+}
+
+/// Server ids behind each other: length as u16, the id, and the position if it
+/// is known.
+#[derive(Clone, Debug, Default)]
+struct Arena {
+    segments: Vec<Vec<u8>>,
+}
+
+impl Arena {
+    const SEGMENT: usize = 1 << 16;
+
+    /// Adds an id and returns its place; `None` for one that is too long. The
+    /// one that was added last is not added again.
+    fn add(&mut self, id: &str, position: Option<Position>) -> Option<u64> {
+        let needed = 2 + id.len() + position.map_or(0, |_| 8);
+        if needed > Self::SEGMENT {
+            return None;
+        }
+        if self.segments.last().is_none_or(|last| last.len() + needed > Self::SEGMENT) {
+            self.segments.push(Vec::with_capacity(Self::SEGMENT));
+        }
+        let segment = self.segments.len() - 1;
+        let last = self.segments.last_mut()?;
+        let place = segment * Self::SEGMENT + last.len();
+        last.extend_from_slice(&(id.len() as u16).to_le_bytes());
+        last.extend_from_slice(id.as_bytes());
+        if let Some(position) = position {
+            last.extend_from_slice(&position.0.to_le_bytes());
+        }
+        Some(place as u64)
+    }
+
+    fn get(&self, place: u64, with_position: bool) -> (Option<Box<str>>, Option<Position>) {
+        let (segment, at) = (place as usize / Self::SEGMENT, place as usize % Self::SEGMENT);
+        let bytes = &self.segments[segment][at..];
+        let length = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+        let (id, rest) = bytes[2..].split_at(length);
+        let id = std::str::from_utf8(id).expect("it was written as text");
+        let position = || u64::from_le_bytes(rest[..8].try_into().expect("eight bytes"));
+        (Some(id.into()), with_position.then(|| Position(position())))
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.segments.len() * Self::SEGMENT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn time(intended_us: u64) -> impl Strategy<Value = Option<u64>> {
+        let hours = 5 * 3_600_000_000_u64;
+        prop_oneof![
+            Just(None),
+            (0u64..60_000_000).prop_map(move |later| Some(intended_us + later)),
+            (u64::from(NEVER) - 1..hours).prop_map(move |later| Some(intended_us + later)),
+            Just(Some(intended_us.saturating_sub(1))),
+        ]
+    }
+
+    fn row() -> impl Strategy<Value = SendRow> {
+        let times = any::<u32>().prop_flat_map(|at| (Just(u64::from(at)), time(at.into()), time(at.into())));
+        let counts = prop_oneof![0u32..4, 254u32..258];
+        let position = prop_oneof![Just(None), any::<u64>().prop_map(Some), (0u64..20_000_000).prop_map(Some)];
+        let spelling = 0u8..6;
+        (any::<[u32; 3]>(), times, any::<bool>(), counts, 0usize..5, position, spelling).prop_map(
+            |([channel, index, user], (intended_us, first, last), acked, attempts, state, position, spelling)| {
+                let message = MessageRef { channel: ChannelId(channel), index };
+                let number = position.unwrap_or(7);
+                let server_id: Option<Box<str>> = match spelling {
+                    0 => None,
+                    1 => Some(number.to_string().into()),
+                    2 => Some(micros(number).into()),
+                    3 => Some(format!("0{number}").into()),
+                    4 => Some(format!("$opaque-{number}:chat.example").into()),
+                    _ => Some("x".repeat(number as usize % 70_000).into()),
+                };
+                SendRow {
+                    first_byte_us: first,
+                    acknowledged_us: if acked { last } else { first },
+                    last_attempt_us: last,
+                    attempts,
+                    indeterminate: attempts / 2,
+                    state: STATES[state],
+                    server_id,
+                    position: position.map(Position),
+                    ..SendRow::intended(message, UserId(user), intended_us)
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_comes_back(rows in prop::collection::vec(row(), 1..40), changes in prop::collection::vec(row(), 1..40)) {
+            let mut log: SendLog = rows.iter().cloned().collect();
+            prop_assert_eq!(log.iter().collect::<Vec<_>>(), rows.clone());
+            let mut expected = rows;
+            for (step, change) in changes.into_iter().enumerate() {
+                let rank = step * 7 % expected.len();
+                let SendRow { message, user, intended_us, .. } = expected[rank];
+                // As a sender does: an attempt changes the rest.
+                expected[rank] = SendRow { message, user, intended_us, ..change };
+                log.update(rank, |row| *row = expected[rank].clone());
+                prop_assert_eq!(log.get(rank), Some(expected[rank].clone()));
+            }
+            prop_assert_eq!(log.iter().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn a_message_takes_some_forty_bytes() {
+        let message = |index| MessageRef { channel: ChannelId(3), index };
+        let mut log = SendLog::default();
+        for index in 0..100_000 {
+            let rank = log.push(SendRow::intended(message(index), UserId(5), u64::from(index) * 1_000));
+            log.update(rank, |row| {
+                row.first_byte_us = Some(row.intended_us + 50);
+                row.last_attempt_us = Some(row.intended_us + 900);
+                row.acknowledged_us = row.last_attempt_us;
+                (row.attempts, row.state) = (1, SendState::Acknowledged);
+                row.position = Some(Position(1_700_000_000_000_000 + u64::from(index)));
+                row.server_id = row.position.map(|position| micros(position.0).into());
+            });
+        }
+        assert_eq!((log.len(), log.odd.len()), (100_000, 0));
+        assert_eq!(log.get(99_999).and_then(|row| row.server_id).as_deref(), Some("1700000000.099999"));
+        assert_eq!(log.get(100_000), None);
+        let bytes = log.heap_bytes() / log.len();
+        assert!(bytes <= 40, "{bytes}");
+    }
+}
