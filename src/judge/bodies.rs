@@ -3,12 +3,13 @@
 //! is stored, so a killed run still shows them.
 
 use super::Input;
+use super::absence;
 use super::summary::FindingClass::Zero;
 use super::tally::{Instance, Tally};
 use super::truth::{Channel, Message, Owner, Stray, Truth};
 use super::verdict::grouped;
 use crate::ledger::RowText;
-use crate::model::{ChannelId, FindingKind, MessageRef, TextCodec};
+use crate::model::{ChannelId, FindingKind, MessageRef, TextCodec, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts what carries the run's id and was never sent: distinct texts with a
@@ -114,7 +115,7 @@ fn normalised_from(input: &Input, truth: &Truth, altered: &BTreeMap<MessageRef, 
 
 /// Counts the (subscriber, message) pairs pushed to somebody who is not
 /// entitled, or under another channel.
-pub(super) fn leaked(input: &Input) -> Tally {
+pub(super) fn leaked(input: &Input, truth: &Truth) -> Tally {
     let public = !input.plan.capabilities.explicit_membership;
     let reason = public.then_some("the target does not declare that membership decides who receives a channel");
     let mut tally = Tally::new(FindingKind::Leaked, Zero, "frames with a message of the run").unless(reason);
@@ -128,7 +129,32 @@ pub(super) fn leaked(input: &Input) -> Tally {
         };
         tally.add(Instance::seen(leak.at_us).subscriber(subscriber).message(message).note(note));
     }
+    for (subscriber, message, at_us) in pushed_to_absentees(input, truth) {
+        if !input.ledger.facts.leaked.contains_key(&(subscriber, message)) {
+            let instance = Instance::seen(at_us).subscriber(subscriber).message(message);
+            tally.add(instance.note("pushed to a subscriber that had left the channel"));
+        }
+    }
     tally
+}
+
+/// Live copies of messages that were sent wholly while their subscriber was no
+/// member, and when they were acknowledged.
+fn pushed_to_absentees(input: &Input, truth: &Truth) -> BTreeSet<(UserId, MessageRef, u64)> {
+    let lag_us = input.plan.capabilities.lag_us;
+    let mut found = BTreeSet::new();
+    for log in &input.ledger.subscribers {
+        for absence in &log.absences {
+            let channel = truth.channels.get(absence.channel.0 as usize);
+            let (Some(channel), Some(window)) = (channel, log.window(absence.channel)) else { continue };
+            for (index, message) in channel.indexed().filter(|(index, _)| window.is_live(*index)) {
+                if absence::surely_away(message, absence, lag_us) {
+                    found.insert((log.user, MessageRef { channel: absence.channel, index }, message.at_us()));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Messages of the run that showed up anywhere.

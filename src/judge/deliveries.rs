@@ -8,11 +8,12 @@
 //! where the target does not push to the sender.
 
 use super::Input;
+use super::absence;
 use super::entitled::{Entitled, LiveInterval};
 use super::summary::FindingClass::{Info, Rate, Zero};
 use super::tally::{Instance, Tally};
 use super::truth::{Channel, Message, Truth};
-use crate::ledger::{StreamWindow, SubscriberLog};
+use crate::ledger::{RunSet, StreamWindow, SubscriberLog};
 use crate::model::{ChannelId, FindingKind, MessageRef, SendState, UserId};
 use std::collections::HashSet;
 
@@ -42,6 +43,8 @@ struct Reader<'w> {
     user: UserId,
     window: &'w StreamWindow,
     intervals: &'w [LiveInterval],
+    /// What it need not have, because it was away from the channel.
+    optional: &'w RunSet,
 }
 
 /// Counts every delivery of every channel of which P is known.
@@ -68,7 +71,13 @@ pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
             if let (Some(channel), Some(Some(table))) = (truth.channels.get(rank), tables.get(rank)) {
                 let unseen = StreamWindow::new(id);
                 let window = log.window(id).unwrap_or(&unseen);
-                found.add(input, channel, table, &Reader { user: log.user, window, intervals: &intervals });
+                let absences = absence::from(log, id);
+                let optional = absence::optional(channel, &absences);
+                let cut =
+                    (!absences.is_empty()).then(|| absence::cut(&intervals, &absences, input.plan.live_margin_us()));
+                let intervals = cut.as_deref().unwrap_or(&intervals);
+                let reader = Reader { user: log.user, window, intervals, optional: &optional };
+                found.add(input, channel, table, &reader);
             }
         }
     }
@@ -81,11 +90,13 @@ pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
 impl Deliveries {
     fn add(&mut self, input: &Input, channel: &Channel, table: &Entitled, reader: &Reader) {
         let live = reader.window.live();
-        self.entitled += table.count(reader.user);
-        self.live += table.count_in(reader.user, &live);
+        let optional = reader.optional;
+        self.entitled += table.count(reader.user) - table.count_in(reader.user, optional);
+        let beside: RunSet = optional.iter().filter(|index| live.contains(*index)).collect();
+        self.live += table.count_in(reader.user, &live) - table.count_in(reader.user, &beside);
         self.live_missed.could_have(table.count_live(reader.user, reader.intervals, channel));
         let first_measured_us = input.first_measured_us();
-        for index in table.missing(reader.user, &live) {
+        for index in table.missing(reader.user, &live).filter(|index| !optional.contains(*index)) {
             let message = &channel.messages[index as usize];
             let should_have_come = LiveInterval::containing(reader.intervals, message);
             if let (Some(interval), Some(send)) = (should_have_come, message.send) {

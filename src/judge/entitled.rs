@@ -55,6 +55,18 @@ impl LiveInterval {
         connections.iter().zip(next_armed).map(interval).collect()
     }
 
+    /// What is left of the interval where the subscriber was away from a
+    /// channel.
+    pub(super) fn without(self, away_us: u64, back_us: u64, margin_us: u64) -> impl Iterator<Item = Self> {
+        let before = (self.armed_us < away_us).then(|| {
+            let noticed_us = self.noticed_us.min(away_us);
+            Self { armed_us: self.armed_us, noticed_us, until_us: noticed_us.checked_sub(margin_us) }
+        });
+        let after = (self.noticed_us > back_us)
+            .then(|| Self { armed_us: self.armed_us.max(back_us.saturating_add(1)), ..self });
+        before.into_iter().chain(after)
+    }
+
     /// The interval in which a message should have come live.
     pub(super) fn containing(intervals: &[Self], message: &Message) -> Option<Self> {
         let (first_byte_us, acknowledged_us) = sent(message)?;

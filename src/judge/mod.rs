@@ -6,6 +6,7 @@
 //! | file | what it defines |
 //! | --- | --- |
 //! | `truth` | the index: what is stored, who saw what, whose a row is |
+//! | `absence` | members who leave a channel and join it again |
 //! | `entitled` | who should have obtained a message, and who live |
 //! | `stored` | vanished, acked_lost, silent_loss, unverifiable, rejected_stored, unknown_… |
 //! | `phantom` | phantom |
@@ -20,6 +21,7 @@
 //! | `faults` | whether each fault of the plan hit anything |
 //! | `verdict` | the verdict and the exit code |
 
+mod absence;
 mod bodies;
 mod copies;
 mod counts;
@@ -93,7 +95,7 @@ pub fn judge(input: &Input) -> RunSummary {
     tallies.push(copies::ack_identity(&truth));
     tallies.push(bodies::foreign(input, &truth));
     tallies.push(bodies::corrupt(input, &truth));
-    tallies.push(bodies::leaked(input));
+    tallies.push(bodies::leaked(input, &truth));
     tallies.push(pages::page_anomaly(input, &truth));
     tallies.push(order::sender_order(input, &truth));
     tallies.push(stale::stale_read(input, &truth, &deliveries.passed_over));

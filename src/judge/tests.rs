@@ -1,5 +1,6 @@
 //! Histories written by hand, each with what must be found in it and why.
 
+mod absence;
 mod bodies;
 mod deliveries;
 mod history;

@@ -26,7 +26,7 @@ pub use record::{Drain, FaultRecord, GeneratorFigures, RunRecord, WorkerFigures}
 pub use run_set::{Arrival, RunSet};
 pub use send_log::SendLog;
 pub use sends::SendRow;
-pub use subscriber::{Connection, ConnectionEnd, SubscriberLog};
+pub use subscriber::{Absence, Connection, ConnectionEnd, SubscriberLog};
 pub use window::{CatchUpKind, LiveArrival, StreamWindow};
 
 /// Everything that one shard, or after merging the whole run, has seen.

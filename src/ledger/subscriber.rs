@@ -19,9 +19,29 @@ pub struct SubscriberLog {
     pub windows: Vec<StreamWindow>,
     /// Its connections in their order.
     pub connections: Vec<Connection>,
+    /// The times at which it was not, or not surely, a member of a channel, in
+    /// the order of their begin.
+    pub absences: Vec<Absence>,
     /// Frames that carried a message of the run, copies included, leaked ones
     /// not.
     pub message_frames: u64,
+}
+
+/// A member left a channel and joined it again. Times are µs since the start
+/// of the run. Between the request of a call and its answer nobody can say
+/// what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// The channel.
+    pub channel: ChannelId,
+    /// When the request to leave was written.
+    pub leaving_us: u64,
+    /// When it was answered.
+    pub left_us: Option<u64>,
+    /// When the request to join was written.
+    pub joining_us: Option<u64>,
+    /// When it was answered.
+    pub joined_us: Option<u64>,
 }
 
 /// The rank of a window that does not exist yet.
@@ -64,7 +84,7 @@ impl SubscriberLog {
     /// An empty log for the given channels, which are sorted.
     pub fn new(user: UserId, channels: impl IntoIterator<Item = ChannelId>) -> Self {
         let members = channels.into_iter().map(|channel| (channel, NONE)).collect();
-        Self { user, members, windows: Vec::new(), connections: Vec::new(), message_frames: 0 }
+        Self { user, members, windows: Vec::new(), connections: Vec::new(), absences: Vec::new(), message_frames: 0 }
     }
 
     /// The channels that the subscriber is a member of, ascending, whether or
@@ -121,6 +141,13 @@ impl SubscriberLog {
         }
     }
 
+    /// The request to leave a channel is written; the rank of the absence.
+    pub fn leaving(&mut self, channel: ChannelId, at_us: u64) -> usize {
+        let absence = Absence { channel, leaving_us: at_us, left_us: None, joining_us: None, joined_us: None };
+        self.absences.push(absence);
+        self.absences.len() - 1
+    }
+
     /// A pushed copy of a message of a channel that the subscriber is a member
     /// of; `None` if it is not a member.
     #[inline]
@@ -137,6 +164,7 @@ impl SubscriberLog {
             + self.windows.capacity() * size_of::<StreamWindow>()
             + self.windows.iter().map(StreamWindow::heap_bytes).sum::<usize>()
             + self.connections.capacity() * size_of::<Connection>()
+            + self.absences.capacity() * size_of::<Absence>()
     }
 
     #[cold]
@@ -159,6 +187,7 @@ struct Stored {
     channels: Vec<ChannelId>,
     windows: Vec<StreamWindow>,
     connections: Vec<Connection>,
+    absences: Vec<Absence>,
     message_frames: u64,
 }
 
@@ -168,14 +197,15 @@ struct Storing<'l> {
     channels: Vec<ChannelId>,
     windows: &'l [StreamWindow],
     connections: &'l [Connection],
+    absences: &'l [Absence],
     message_frames: u64,
 }
 
 impl Serialize for SubscriberLog {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { user, windows, connections, message_frames, .. } = self;
+        let Self { user, windows, connections, absences, message_frames, .. } = self;
         let (user, message_frames) = (*user, *message_frames);
-        Storing { user, channels: self.channels().collect(), windows, connections, message_frames }
+        Storing { user, channels: self.channels().collect(), windows, connections, absences, message_frames }
             .serialize(serializer)
     }
 }
@@ -195,8 +225,8 @@ impl TryFrom<Stored> for SubscriberLog {
                 return Err("two windows of one channel");
             }
         }
-        let Stored { windows, connections, message_frames, .. } = stored;
-        Ok(Self { windows, connections, message_frames, ..log })
+        let Stored { windows, connections, absences, message_frames, .. } = stored;
+        Ok(Self { windows, connections, absences, message_frames, ..log })
     }
 }
 

@@ -9,6 +9,7 @@ mod capabilities;
 mod churn;
 pub mod estimate;
 mod fault;
+mod membership;
 mod near;
 pub mod profile;
 mod retry;
@@ -20,6 +21,7 @@ mod threshold;
 pub use capabilities::Capabilities;
 pub use churn::{Disconnect, disconnects};
 pub use fault::{Act, Fault, FaultKind, Touches, Wish, hedged_by, touches_subscriber, wishes};
+pub use membership::{Leave, Members, leaves};
 pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{

@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Capabilities, Fault};
+use super::{Capabilities, Fault, Members};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub struct RunPlan {
     pub connect: Connect,
     /// Who loses the connection, and for how long.
     pub churn: Churn,
+    /// Who leaves channels and joins them again.
+    pub members: Members,
     /// What is done to the target and its clients during the load.
     #[serde(default)]
     pub faults: Vec<Fault>,

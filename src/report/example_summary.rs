@@ -229,6 +229,7 @@ pub(crate) fn plan() -> RunPlan {
         send: Send { attempts: 5, timeout_us: 5_000_000, backoff, idle_timeout_us: 30_000_000 },
         connect: Connect { rate_per_s: 500.0, timeout_us: 5_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.5, away_us: Range { min: 0, max: 0 } },
+        members: crate::plan::Members::STEADY,
         faults: Vec::new(),
         heartbeat: Heartbeat { interval_us: 0, timeout_us: 0 },
         catch_up: CatchUp { page_size: 200, max_pages: 100, timeout_us: 5_000_000, cursor: CatchUpCursor::Read },

@@ -66,6 +66,7 @@ pub(super) async fn answer(
         "auth.test" => Ok(call.auth_test(headers)),
         "conversations.create" => call.create().await,
         "conversations.join" => call.join().await,
+        "conversations.leave" => call.leave().await,
         "conversations.invite" => call.invite().await,
         "conversations.list" => call.list(),
         "conversations.members" => call.members(),
@@ -159,6 +160,17 @@ impl Call {
         let channel = self.channel()?;
         self.add_members(&channel, vec![self.user.clone()]).await?;
         Ok(self.about(&channel))
+    }
+
+    /// Leaving what one is not in is no error on Slack's wire either.
+    async fn leave(self) -> Answered {
+        let channel = self.channel()?;
+        if !channel.has_member(self.user.number) {
+            return Ok(answer::ok(&json!({ "ok": true, "not_in_channel": true })));
+        }
+        let user = self.user;
+        self.server.write(|answer| Write::Leave { channel, user, answer }).await?;
+        Ok(answer::ok(&json!({ "ok": true })))
     }
 
     async fn invite(self) -> Answered {

@@ -141,6 +141,16 @@ impl Directory {
         channel.listeners().extend(ties.sockets.iter().cloned());
     }
 
+    /// Makes a user a member no longer; the user's live sockets cease to listen.
+    pub(super) fn leave(&self, channel: &Arc<Channel>, user: &User) {
+        let _wiring = lock(&self.wiring);
+        if !write(&channel.members).remove(&user.number) {
+            return;
+        }
+        lock(&user.ties).channels.retain(|other| !Arc::ptr_eq(other, channel));
+        channel.listeners().retain(|socket| socket.user.number != user.number);
+    }
+
     /// A socket listens to all channels of its user from now on.
     pub(super) fn connect(&self, socket: &Arc<Socket>) {
         let _wiring = lock(&self.wiring);

@@ -83,6 +83,11 @@ impl Publisher {
                 users.iter().for_each(|user| self.directory.join(&channel, user));
                 let _ = answer.send(Ok(()));
             }
+            (Write::Leave { channel, user, answer }, Ok(Effect::Left)) => {
+                self.directory.leave(&channel, &user);
+                let _ = answer.send(Ok(()));
+            }
+            (Write::Leave { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Channel { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Join { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),

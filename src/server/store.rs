@@ -134,6 +134,12 @@ pub(super) fn add_member(database: &Connection, channel: i64, user: i64) -> Resu
     Ok(())
 }
 
+pub(super) fn remove_member(database: &Connection, channel: i64, user: i64) -> Result<()> {
+    const DELETE: &str = "DELETE FROM members WHERE channel = ?1 AND user = ?2";
+    database.prepare_cached(DELETE)?.execute([channel, user])?;
+    Ok(())
+}
+
 /// What a row of a message is to hold.
 pub(super) struct NewMessage<'a> {
     pub(super) channel: i64,

@@ -96,6 +96,11 @@ pub(super) enum Write {
         users: Vec<Arc<User>>,
         answer: oneshot::Sender<Result<(), Failure>>,
     },
+    Leave {
+        channel: Arc<Channel>,
+        user: Arc<User>,
+        answer: oneshot::Sender<Result<(), Failure>>,
+    },
     Post(Arc<Post>, Answer),
     /// The last one.
     End,
@@ -107,6 +112,7 @@ pub(super) enum Effect {
     User(i64),
     Channel(Arc<Channel>),
     Joined,
+    Left,
     Post(Stored),
 }
 
@@ -214,6 +220,10 @@ impl Writer {
                     store::add_member(database, channel.number, user.number)?;
                 }
                 Ok(Effect::Joined)
+            }
+            Write::Leave { channel, user, .. } => {
+                store::remove_member(database, channel.number, user.number)?;
+                Ok(Effect::Left)
             }
             Write::End => Err(Failure::Internal),
         })

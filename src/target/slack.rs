@@ -63,6 +63,11 @@ impl Slack {
         self.form("conversations.join", &[("channel", channel)])
     }
 
+    /// `conversations.leave`.
+    pub fn leave_channel(&self, channel: &str) -> Call {
+        self.form("conversations.leave", &[("channel", channel)])
+    }
+
     /// `rtm.connect`: a single-use socket URL.
     pub fn rtm_connect(&self) -> Call {
         self.form("rtm.connect", &[])

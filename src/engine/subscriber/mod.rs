@@ -4,6 +4,8 @@
 
 mod frames;
 mod held;
+mod membership;
+mod wishes;
 
 use super::catch_up::{CatchUpTask, missing_channels};
 use super::shard::Shard;
@@ -11,16 +13,18 @@ use super::socket::{self, Socket};
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
 use crate::model::{LatencyKind, Random, UserId};
-use crate::plan::{Act, Wish, wishes};
+use crate::plan::{Wish, wishes};
 use crate::target::Frame;
 use futures_util::{SinkExt, StreamExt};
 use held::Held;
+use membership::Absences;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{self, Message};
+use wishes::leave_half_open;
 
 /// How long a clean close waits for the target's own.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
@@ -36,6 +40,7 @@ pub struct Subscriber {
     /// The catch-up that the next connection owes, and when it began to be
     /// owed.
     owed: Option<(CatchUpKind, u64)>,
+    absences: Rc<Absences>,
     connected_before: bool,
     drained: bool,
 }
@@ -56,12 +61,14 @@ impl Subscriber {
     pub fn new(shard: Rc<Shard>, user: UserId, log: Rc<RefCell<SubscriberLog>>, phase: watch::Receiver<Phase>) -> Self {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
-        Self { shard, user, log, phase, wishes, random, owed: None, connected_before: false, drained: false }
+        let absences = Rc::default();
+        Self { shard, user, log, phase, wishes, random, owed: None, absences, connected_before: false, drained: false }
     }
 
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
         self.shard.shared.clock.sleep_until(connect_at_us).await;
+        self.watch_membership();
         while let Some(socket) = self.connect().await {
             let Some(parted) = self.hold(socket).await else { return };
             if parted.away_us > 0 && !self.stay_away(parted.away_us).await {
@@ -166,6 +173,7 @@ impl Subscriber {
                         self.caught_up(held, reached);
                         break;
                     }
+                    () = self.absences.one_over() => break,
                     changed = self.phase.changed() => {
                         if changed.is_err() || matches!(*self.phase.borrow(), Phase::End) {
                             return None;
@@ -238,37 +246,6 @@ impl Subscriber {
             None => {}
         }
         None
-    }
-
-    /// Does what the workload wishes; how the connection is left, if it is.
-    fn fulfil(&mut self, wish: Wish, held: &mut Held, now_us: u64) -> Option<Parted> {
-        let (length_us, parted) = match wish.act {
-            Act::Disconnect { reset, away_us } => {
-                let end = if reset { ConnectionEnd::ChosenReset } else { ConnectionEnd::ChosenClose };
-                (away_us, Some(self.parted(end, away_us)))
-            }
-            Act::HandOff { for_us } => {
-                let parted = self.parted(ConnectionEnd::HandedOff, 0);
-                (for_us, Some(Parted { half_open_us: for_us, ..parted }))
-            }
-            Act::StopReading { for_us } => {
-                held.stopped_until_us = Some(now_us + for_us);
-                self.log.borrow_mut().disconnected(now_us, ConnectionEnd::StoppedReading);
-                (for_us, None)
-            }
-        };
-        if let Some(fault) = wish.fault {
-            self.shard.touched(fault, now_us, now_us + length_us);
-        }
-        parted
-    }
-
-    fn read_again(&mut self, held: &mut Held, now_us: u64) {
-        held.stopped_until_us = None;
-        self.log.borrow_mut().reads_again(now_us);
-        // What was not read is no sign of a dead socket.
-        (held.last_frame_us, held.pinged_us) = (now_us, None);
-        held.next_ping_us = held.next_ping_us.max(now_us);
     }
 
     /// Reads what still arrives until the target closes too.
@@ -346,7 +323,7 @@ impl Subscriber {
     /// In the drain, once no catch-up is under way: a subscriber that still
     /// misses something reconnects and catches up.
     fn continue_drain(&mut self, held: &Held) -> Option<Parted> {
-        if self.drained || !held.armed || held.catch_up.is_some() {
+        if self.drained || !held.armed || held.catch_up.is_some() || !self.absences.are_over() {
             return None;
         }
         let missing = match &*self.phase.borrow() {
@@ -374,15 +351,6 @@ impl Subscriber {
     fn draining(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
     }
-}
-
-/// Holds a socket that nobody reads, and then resets it. The task ends with the
-/// worker at the latest.
-fn leave_half_open(socket: Socket, for_us: u64) {
-    tokio::task::spawn_local(async move {
-        tokio::time::sleep(Duration::from_micros(for_us)).await;
-        let _ = socket.get_ref().set_zero_linger();
-    });
 }
 
 /// Returns when the run ends.

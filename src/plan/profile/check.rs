@@ -12,6 +12,12 @@ const MOST_MEMBERSHIPS: u64 = 500_000_000;
 /// The plan with its key layout, if its sections agree with each other.
 pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, ProfileError> {
     population(reading, &plan.population)?;
+    let Population { users, senders, subscribers, .. } = plan.population;
+    if plan.members.churn_per_minute > 0.0 && (senders >= users || subscribers == 0) {
+        let message = "members.churn_per_minute: only subscribers who never send leave channels, and there are none; \
+                       lower population.senders below population.users";
+        return Err(reading.error("members.churn_per_minute", message));
+    }
     backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
     backoff(reading, "connect", plan.connect.backoff.base_us, plan.connect.backoff.max_us)?;
     let channels = plan.population.channels.into();

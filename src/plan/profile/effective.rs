@@ -99,6 +99,9 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.number("share_per_minute", plan.churn.share_per_minute);
     text.number("reset_share", plan.churn.reset_share);
     text.range("away", plan.churn.away_us, |time| quoted(&format_duration(time)));
+    text.table("members");
+    text.number("churn_per_minute", plan.members.churn_per_minute);
+    text.range("away", plan.members.away_us, |time| quoted(&format_duration(time)));
     for (rank, fault) in plan.faults.iter().enumerate() {
         text.put(format_args!("\n[[faults]]\n"));
         text.table = format!("faults.{rank}.");

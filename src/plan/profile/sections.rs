@@ -6,8 +6,8 @@ use super::tree::{Node, Value};
 use super::{Origin, arrival, faults};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
-    Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Population, Range,
-    RunPlan, Send, Threshold, UserChoice,
+    Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Members, Population,
+    Range, RunPlan, Send, Threshold, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -21,6 +21,7 @@ const SECTIONS: &[&str] = &[
     "send",
     "connect",
     "churn",
+    "members",
     "faults",
     "heartbeat",
     "catch_up",
@@ -54,6 +55,7 @@ pub(super) fn read(
         send: send(&root)?,
         connect: connect(&root)?,
         churn: churn(&root)?,
+        members: members(&root)?,
         faults: faults::read(reading, &root)?,
         heartbeat: heartbeat(&root)?,
         catch_up: catch_up(&root)?,
@@ -157,6 +159,15 @@ fn churn(root: &Keys<'_>) -> Result<Churn, ProfileError> {
         // A subscriber is back for a second before it leaves again.
         share_per_minute: keys.share("share_per_minute", 0.0..=60.0, 0.0)?,
         reset_share: keys.share("reset_share", 0.0..=1.0, 0.5)?,
+        away_us: keys.times("away", "0s"..="24h", away)?,
+    })
+}
+
+fn members(root: &Keys<'_>) -> Result<Members, ProfileError> {
+    let keys = root.table("members", &["churn_per_minute", "away"])?;
+    let away = Range { min: constant("1s"), max: constant("5s") };
+    Ok(Members {
+        churn_per_minute: keys.share("churn_per_minute", 0.0..=60.0, 0.0)?,
         away_us: keys.times("away", "0s"..="24h", away)?,
     })
 }

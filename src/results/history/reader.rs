@@ -266,6 +266,7 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
         send: Send { attempts: 1, timeout_us: to_us(run.timeout).unwrap_or(0), backoff, idle_timeout_us: 0 },
         connect: Connect { rate_per_s: 1.0, timeout_us: 0, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.0, away_us: Range { min: 0, max: 0 } },
+        members: crate::plan::Members::STEADY,
         faults: Vec::new(),
         heartbeat: Heartbeat { interval_us: 0, timeout_us: 0 },
         catch_up: CatchUp { page_size: 1, max_pages: 1, timeout_us: 0, cursor: CatchUpCursor::Read },

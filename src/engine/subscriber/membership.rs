@@ -1,0 +1,116 @@
+//! A member leaves a channel and joins it again, while its socket goes on.
+
+use super::Subscriber;
+use crate::engine::shard::Shard;
+use crate::engine::worker::Phase;
+use crate::ledger::{Absence, SubscriberLog};
+use crate::model::UserId;
+use crate::plan::{Leave, leaves};
+use crate::target::{Call, parse_done};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How many of a subscriber's absences are not over.
+#[derive(Default)]
+pub struct Absences {
+    open: Cell<usize>,
+    over: Notify,
+}
+
+impl Absences {
+    /// Whether the subscriber is a member of all its channels.
+    pub fn are_over(&self) -> bool {
+        self.open.get() == 0
+    }
+
+    /// Returns when one more is over.
+    pub async fn one_over(&self) {
+        self.over.notified().await;
+    }
+}
+
+/// What an absence needs.
+struct Leaver {
+    shard: Rc<Shard>,
+    user: UserId,
+    log: Rc<RefCell<SubscriberLog>>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Subscriber {
+    /// Leaves channels when the plan says so. The task ends with the load.
+    pub(super) fn watch_membership(&self) {
+        let leaves = leaves(self.shard.plan(), &self.shard.shared.roster, self.user);
+        if leaves.is_empty() {
+            return;
+        }
+        let (shard, absences, mut phase) = (self.shard.clone(), self.absences.clone(), self.phase.clone());
+        let (user, log) = (self.user, self.log.clone());
+        tokio::task::spawn_local(async move {
+            let _ = phase.wait_for(|phase| !matches!(phase, Phase::Connect)).await;
+            for leave in leaves {
+                let at_us = shard.load_start_us.get() + leave.at_us;
+                tokio::select! {
+                    () = shard.shared.clock.sleep_until(at_us) => {}
+                    () = load_ends(&mut phase) => return,
+                }
+                absences.open.set(absences.open.get() + 1);
+                let leaver = Leaver { shard: shard.clone(), user, log: log.clone(), phase: phase.clone() };
+                let absences = absences.clone();
+                tokio::task::spawn_local(async move {
+                    leaver.be_absent(leave).await;
+                    absences.open.set(absences.open.get() - 1);
+                    absences.over.notify_one();
+                });
+            }
+        });
+    }
+}
+
+impl Leaver {
+    async fn be_absent(mut self, leave: Leave) {
+        let channel = self.shard.shared.directory.id(leave.channel).to_owned();
+        let rank = self.log.borrow_mut().leaving(leave.channel, self.shard.now_us());
+        self.insist(self.shard.api.slack.leave_channel(&channel)).await;
+        self.note(rank, |absence, now_us| absence.left_us = Some(now_us));
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_micros(leave.away_us)) => {}
+            () = load_ends(&mut self.phase) => {}
+        }
+        self.note(rank, |absence, now_us| absence.joining_us = Some(now_us));
+        self.insist(self.shard.api.slack.join_channel(&channel)).await;
+        self.note(rank, |absence, now_us| absence.joined_us = Some(now_us));
+    }
+
+    fn note(&self, rank: usize, change: impl FnOnce(&mut Absence, u64)) {
+        let now_us = self.shard.now_us();
+        if let Some(absence) = self.log.borrow_mut().absences.get_mut(rank) {
+            change(absence, now_us);
+        }
+    }
+
+    /// Calls until it succeeds or the run ends; the task ends with the worker.
+    async fn insist(&self, call: Call) {
+        let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
+        loop {
+            let answer = self.shard.api.call(self.user, call.clone(), timeout).await;
+            match answer.and_then(|answer| parse_done(answer.status, &answer.body)) {
+                Ok(()) => return,
+                Err(reason) => {
+                    tracing::debug!(user = self.user.0, reason, "cannot change a membership");
+                    self.shard.trouble.replace(Some(reason));
+                }
+            }
+            if matches!(*self.phase.borrow(), Phase::End) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+async fn load_ends(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| !matches!(phase, Phase::Connect | Phase::Load(_))).await;
+}
