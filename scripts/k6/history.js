@@ -16,10 +16,12 @@ import { sleep } from 'k6';
 const URL = __ENV.URL || 'http://127.0.0.1:8080';
 const USERS = Number(__ENV.USERS || 5);
 const SECONDS = Number(__ENV.SECONDS || 10);
+// How long everybody goes on listening after the last message.
+const SLACK = Number(__ENV.SLACK || 4);
 
 export const options = {
   scenarios: {
-    listen: { executor: 'per-vu-iterations', vus: USERS, iterations: 1, exec: 'listen', maxDuration: `${SECONDS + 30}s` },
+    listen: { executor: 'per-vu-iterations', vus: USERS, iterations: 1, exec: 'listen', maxDuration: `${SECONDS + SLACK + 30}s` },
     talk: { executor: 'constant-arrival-rate', rate: 10, duration: `${SECONDS}s`, startTime: '2s', preAllocatedVUs: 5, exec: 'talk' },
   },
 };
@@ -31,7 +33,7 @@ export function setup() {
   for (let user = 0; user < USERS; user++) join(name(user), channel);
   tell('run', { format: 1, id: channel, promises: { lag: 1000 }, timeout: 5000 });
   for (let user = 0; user < USERS; user++) tell('member', { user: name(user), channel });
-  return { channel, end: Date.now() + (SECONDS + 4) * 1000 };
+  return { channel, end: Date.now() + (2 + SECONDS + SLACK) * 1000 };
 }
 
 // One message: what was intended, and how the attempt ended.

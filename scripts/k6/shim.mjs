@@ -33,10 +33,11 @@ for (let vu = 1; vu <= listen.vus; vu++) {
   script.listen(data);
 }
 await wait(parseFloat(talk.startTime) * 1000);
+const start = Date.now();
 for (let n = 0; n < talk.rate * parseFloat(talk.duration); n++) {
+  await wait(start + (n * 1000) / talk.rate - Date.now());
   exec.scenario.iterationInTest = n;
   script.talk(data);
-  await wait(1000 / talk.rate);
 }
 await wait(data.end - Date.now() + 3000);
 script.teardown(data);

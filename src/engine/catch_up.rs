@@ -160,7 +160,7 @@ impl Reader {
             unrecognised: Vec::new(),
             open_end: turn.open_end,
             repeated_rows: turn.repeated_rows,
-            stuck: turn.fresh_rows == 0 && !last,
+            stuck: traversal.is_stuck(turn.fresh_rows, page.next_cursor.as_deref()),
         };
         for row in &page.rows {
             self.note_facts(row, now_us);

@@ -3,6 +3,7 @@
 
 use super::api::Api;
 use super::shard::Shared;
+use super::traversal::Traversal;
 use crate::ledger::{FinalRead, HistoryRow, PointRead, RowText, SendRow};
 use crate::model::{ChannelId, UserId};
 use crate::target::{HistoryPage, Row};
@@ -57,7 +58,7 @@ impl FinalReader {
             truncated_before: None,
         };
         let mut seen: HashSet<Box<str>> = HashSet::new();
-        let mut cursor: Option<String> = None;
+        let (mut cursor, mut traversal) = (None::<String>, Traversal::new(None));
         loop {
             let page = match self.page(page_size, channel, cursor.as_deref()).await {
                 Ok(page) => page,
@@ -74,14 +75,14 @@ impl FinalReader {
                     read.repeated.push(row.server_id);
                 }
             }
-            match page.next_cursor {
-                None => break,
-                Some(_) if seen.len() == known => {
-                    read.stuck_pages += 1;
-                    read.failure = Some("a page brought neither a new row nor the end".to_owned());
-                    break;
-                }
-                Some(next) => cursor = Some(next),
+            if traversal.is_stuck((seen.len() - known) as u32, page.next_cursor.as_deref()) {
+                read.stuck_pages += 1;
+                read.failure = Some("the pages do not come to an end".to_owned());
+                break;
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
             }
         }
         read.rows.sort_by_key(|row| row.position);

@@ -21,9 +21,14 @@ pub struct Traversal {
     walks: Walks,
     first_written_us: u64,
     seen: HashSet<Box<str>>,
+    cursors: HashSet<Box<str>>,
+    empty_pages: u32,
     lowest: Option<Position>,
     highest: Option<Position>,
 }
+
+/// So many pages in a row without a new row are no traversal.
+const EMPTY_PAGES: u32 = 20;
 
 /// Which way the pages walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +66,8 @@ impl Traversal {
             walks: Walks::Unknown,
             first_written_us: 0,
             seen: HashSet::new(),
+            cursors: HashSet::new(),
+            empty_pages: 0,
             lowest: None,
             highest: None,
         }
@@ -99,6 +106,15 @@ impl Traversal {
             first_has_open_end: tells && self.walks == Walks::ToOldest,
             complete_to: self.highest.filter(|_| last || self.walks == Walks::ToNewest),
         }
+    }
+
+    /// Whether the traversal goes nowhere: the target names a page that it has
+    /// named before, or many pages in a row without a new row. One page without
+    /// is no sign of it; some targets filter what they have paged.
+    pub fn is_stuck(&mut self, fresh_rows: u32, next_cursor: Option<&str>) -> bool {
+        let Some(cursor) = next_cursor else { return false };
+        self.empty_pages = if fresh_rows == 0 { self.empty_pages + 1 } else { 0 };
+        !self.cursors.insert(cursor.into()) || self.empty_pages >= EMPTY_PAGES
     }
 
     /// From when on a message could be stored and the traversal, at its end,
@@ -158,6 +174,16 @@ mod tests {
         let mut traversal = Traversal::new(Some(Position(0)));
         traversal.turn(&rows(&[1, 2]), false, 5);
         assert_eq!(traversal.turn(&[], true, 6), turn(0, 0, false, Some(2)));
+    }
+
+    #[test]
+    fn a_cursor_again_goes_nowhere_and_an_empty_page_does_not() {
+        let mut traversal = Traversal::new(None);
+        assert!(!traversal.is_stuck(2, Some("a")) && !traversal.is_stuck(0, Some("b")) && !traversal.is_stuck(0, None));
+        assert!(traversal.is_stuck(1, Some("a")), "named before, though it brought a row");
+        let mut traversal = Traversal::new(None);
+        let stuck = (0..30).position(|page| traversal.is_stuck(0, Some(&page.to_string())));
+        assert_eq!(stuck, Some(19), "new cursors for ever");
     }
 
     #[test]

@@ -2,8 +2,7 @@
 //! contradict themselves or each other.
 //!
 //! Quiet are the final reads and the pages of the drain. Counted are rows that
-//! a traversal repeats, pages that brought neither a new row nor the end, rows
-//! that only one of the last two complete reads of a channel shows (or that
+//! a traversal repeats, pages that lead nowhere (at any time), rows that only one of the last two complete reads of a channel shows (or that
 //! only a point read finds), and rows that stand in another order.
 
 use super::Input;
@@ -33,7 +32,7 @@ pub(super) fn page_anomaly(input: &Input, truth: &Truth) -> Tally {
             compare(&mut tally, id, channel, earlier, later);
         }
     }
-    judge_drain_pages(&mut tally, input);
+    judge_catch_up_pages(&mut tally, input);
     judge_point_reads(&mut tally, input, truth);
     tally
 }
@@ -57,11 +56,14 @@ fn judge_traversal(tally: &mut Tally, channel: &Channel, read: &FinalRead) {
     }
 }
 
-fn judge_drain_pages(tally: &mut Tally, input: &Input) {
-    for page in input.ledger.pages.iter().filter(|page| page.kind == CatchUpKind::Drain) {
-        tally.could_have(1);
+fn judge_catch_up_pages(tally: &mut Tally, input: &Input) {
+    for page in input.ledger.pages.iter() {
+        // While others write, a row may move to a later page. That the pages
+        // never end is wrong at any time.
+        let quiet = page.kind == CatchUpKind::Drain;
+        tally.could_have(u64::from(quiet || page.stuck));
         let instance = || Instance::seen(page.written_us).subscriber(page.reader);
-        for _ in 0..page.repeated_rows {
+        for _ in 0..if quiet { page.repeated_rows } else { 0 } {
             tally.add_to(REPEATED, instance().note(format!("a catch-up of channel {} repeated a row", page.channel)));
         }
         if page.stuck {

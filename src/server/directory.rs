@@ -138,16 +138,26 @@ impl Directory {
         }
         let mut ties = lock(&user.ties);
         ties.channels.push(channel.clone());
-        channel.listeners().extend(ties.sockets.iter().cloned());
+        let mut listeners = channel.listeners();
+        for socket in &ties.sockets {
+            // Who never ceased to listen is not added again.
+            if !listeners.iter().any(|known| Arc::ptr_eq(known, socket)) {
+                listeners.push(socket.clone());
+            }
+        }
     }
 
-    /// Makes a user a member no longer; the user's live sockets cease to listen.
-    pub(super) fn leave(&self, channel: &Arc<Channel>, user: &User) {
+    /// Makes a user a member no longer; the user's live sockets cease to listen,
+    /// but for the defect `keeps-listening`.
+    pub(super) fn leave(&self, channel: &Arc<Channel>, user: &User, goes_on: bool) {
         let _wiring = lock(&self.wiring);
         if !write(&channel.members).remove(&user.number) {
             return;
         }
         lock(&user.ties).channels.retain(|other| !Arc::ptr_eq(other, channel));
+        if goes_on {
+            return;
+        }
         channel.listeners().retain(|socket| socket.user.number != user.number);
     }
 

@@ -84,7 +84,8 @@ impl Publisher {
                 let _ = answer.send(Ok(()));
             }
             (Write::Leave { channel, user, answer }, Ok(Effect::Left)) => {
-                self.directory.leave(&channel, &user);
+                let goes_on = self.faulty.as_ref().is_some_and(FaultyFanout::goes_on_listening);
+                self.directory.leave(&channel, &user, goes_on);
                 let _ = answer.send(Ok(()));
             }
             (Write::Leave { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),

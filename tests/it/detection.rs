@@ -73,6 +73,16 @@ const CHURN: &[&str] = &["--set", "churn.share_per_minute=10"];
 const MUCH_CHURN: &[&str] =
     &["--set", "churn.share_per_minute=60", "--set", "churn.away={min=\"100ms\",max=\"600ms\"}"];
 const LOST_ACKS: &[&str] = &["--set", "churn.share_per_minute=10", "--lose-ack", "20"];
+const LEAVING: &[&str] = &[
+    "--set",
+    "churn.share_per_minute=0",
+    "--set",
+    "population.senders=30",
+    "--set",
+    "members.churn_per_minute=20",
+    "--set",
+    "members.away={min=\"1200ms\",max=\"2s\"}",
+];
 const NO_RETRY: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "send.attempts=1"];
 const FEW_RETRIES: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "send.attempts=2"];
 /// Nothing comes live: what the log says of history is all there is.
@@ -175,6 +185,7 @@ const MATRIX: &[Row] = &[
     Row { defect: "lost-unsubscribe", with: HANDOFF, expected: |log| vec![("live_missed", UpTo(log.lines()))] },
     Row { defect: "double-fanout=50", with: STEADY, expected: |log| vec![("live_duplicates", Exactly(log.lines()))] },
     Row { defect: "racing-fanout=50", with: STEADY, expected: |log| vec![("live_reordered", Exactly(log.lines()))] },
+    Row { defect: "keeps-listening", with: LEAVING, expected: |log| vec![("leaked", UpTo(log.pairs()))] },
     Row { defect: "wrong-channel=20", with: CHURN, expected: |log| vec![("leaked", Exactly(log.pairs()))] },
 ];
 

@@ -73,7 +73,7 @@ fn the_log_of_the_k6_script_is_a_history() {
         let server = ServerProcess::start(&folder.path().join("k6.db"), defects);
         let output = std::process::Command::new("node")
             .args(["--experimental-websocket", "--no-warnings", "scripts/k6/shim.mjs", "scripts/k6/history.js"])
-            .args([format!("URL={}", server.client.base), "SECONDS=2".to_owned()])
+            .args([format!("URL={}", server.client.base), "SECONDS=2".to_owned(), "SLACK=6".to_owned()])
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -50,6 +50,11 @@ impl FaultyFanout {
         Self { directory, defects, slow: Arc::default(), channels: HashMap::new() }
     }
 
+    /// Whether a member that leaves now goes on listening.
+    pub(crate) fn goes_on_listening(&self) -> bool {
+        self.defects.due(Defect::KeepsListening)
+    }
+
     /// Hands a message to the sockets of its channel, and to others.
     pub(crate) fn push(&mut self, post: &Arc<Post>, ts: u64) {
         let message = Message { post: post.clone(), ts, event: event(post, ts) };
@@ -61,6 +66,10 @@ impl FaultyFanout {
             return;
         }
         let listeners = post.channel.listeners();
+        if self.defects.has(Defect::KeepsListening) {
+            let left = listeners.iter().filter(|socket| !post.channel.has_member(socket.user.number));
+            left.for_each(|socket| self.defects.note(&message.instance(Defect::KeepsListening, socket)));
+        }
         self.defects.deaf.note_missed(&self.defects, post, ts, &listeners);
         listeners.iter().for_each(|socket| self.push_to(socket, &message));
         drop(listeners);

@@ -177,6 +177,12 @@ defects! {
     ///
     /// An instance is such a push: `leaked`.
     WrongChannel = "wrong-channel" every 100,
+    /// Every n-th member that leaves a channel goes on listening to it.
+    ///
+    /// An instance is a push to a socket whose user has left: `leaked` are
+    /// those of messages that were sent, answered and late by no more than the
+    /// declared lag while the client knew that it was away.
+    KeepsListening = "keeps-listening" every 1,
     /// A push to a full queue waits for its reader, and the channel waits with it.
     ///
     /// At every n-th such push; queues are short. An instance is a push that
