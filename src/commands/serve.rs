@@ -2,8 +2,8 @@
 
 use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
 use crate::commands::complain;
-use crate::exit_code;
 use crate::engine::raise_descriptor_limit;
+use crate::exit_code;
 use crate::server::{Commit, DefectSpec, Options, Server, Synchronous};
 use anyhow::Context;
 use std::io::Write;

@@ -125,13 +125,7 @@ mod tests {
     }
 
     fn turn(fresh_rows: u32, repeated_rows: u32, open_end: bool, complete_to: Option<u64>) -> Turn {
-        Turn {
-            fresh_rows,
-            repeated_rows,
-            open_end,
-            first_has_open_end: false,
-            complete_to: complete_to.map(Position),
-        }
+        Turn { fresh_rows, repeated_rows, open_end, first_has_open_end: false, complete_to: complete_to.map(Position) }
     }
 
     #[test]

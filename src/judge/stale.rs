@@ -90,8 +90,11 @@ impl Timeline {
             }
             _ => 0..0,
         };
-        let beyond =
-            if page.open_end { page.highest.map_or(after, |highest| self.past(highest)).max(after) } else { usize::MAX };
+        let beyond = if page.open_end {
+            page.highest.map_or(after, |highest| self.past(highest)).max(after)
+        } else {
+            usize::MAX
+        };
         let mut visit = |rank: usize| {
             if self.acknowledged_us[rank] < page.written_us {
                 each(self.indices[rank]);

@@ -46,7 +46,7 @@ impl Sealed {
         let mut start = run.start;
         while start < run.end {
             let whole_end = run.end & !(CHUNK - 1);
-            let piece_end = if start % CHUNK == 0 && whole_end > start {
+            let piece_end = if start.is_multiple_of(CHUNK) && whole_end > start {
                 self.push_whole_chunks(start..whole_end);
                 whole_end
             } else {
