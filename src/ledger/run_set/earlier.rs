@@ -5,9 +5,9 @@ use super::sealed::Sealed;
 use std::ops::Range;
 
 /// How many runs are held uncompressed at most.
-const RECENT: usize = 64;
+const RECENT: usize = 32;
 /// How many of them, the least ones, are compressed when there are as many.
-const SEALED_AT_ONCE: usize = 48;
+const SEALED_AT_ONCE: usize = 16;
 
 /// The runs before the last one.
 #[derive(Clone, Debug, Default)]

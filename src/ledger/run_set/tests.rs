@@ -187,7 +187,7 @@ fn borders_of_blocks_and_chunks() {
 
 #[test]
 fn what_touches_compressed_runs_is_known() {
-    // Every other index, of which the least 48 runs are compressed. Filled from
+    // Every other index, of which the least runs are compressed. Filled from
     // the top, the last run grows down to them, and cannot take them in.
     let mut pair = Pair::of((0..140).step_by(2));
     for index in (0..140).rev() {

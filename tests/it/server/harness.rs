@@ -136,9 +136,11 @@ impl Socket {
         self.stream.send(Message::text(frame.to_string())).await.unwrap();
     }
 
-    /// Everything up to the answer to a ping that is sent now: what came
-    /// before it was pushed before.
+    /// Everything up to the answer to a ping that is sent soon: what came
+    /// before it was pushed before. A post is answered before it is pushed, so
+    /// the ping gives the server a moment.
     pub async fn drain(&mut self) -> Vec<Value> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
         self.send(&serde_json::json!({ "type": "ping", "id": "drain" })).await;
         let mut frames = Vec::new();
         loop {
