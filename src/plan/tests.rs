@@ -23,7 +23,7 @@ pub fn example() -> RunPlan {
         send: Send { attempts: 4, timeout_us: 5_000_000, backoff, idle_timeout_us: 10_000_000 },
         connect: Connect { rate_per_s: 500.0, timeout_us: 10_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.5, away_us: Range { min: 1, max: 2 } },
-        members: crate::plan::Members::STEADY,
+        members: Members::STEADY,
         faults: Vec::new(),
         heartbeat: Heartbeat { interval_us: 10_000_000, timeout_us: 5_000_000 },
         catch_up: CatchUp { page_size: 200, max_pages: 1_000, timeout_us: 5_000_000, cursor: CatchUpCursor::Read },
