@@ -87,10 +87,7 @@ pub struct Start {
 /// Starts the worker's thread.
 pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>> {
     std::thread::Builder::new().name(format!("worker-{}", start.worker)).spawn(move || {
-        // Timers and sockets are looked at after each tick of the local set (61
-        // tasks), not after 61 of them: at the usual interval a saturated
-        // worker sends many milliseconds late.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let local = LocalSet::new();
         local.block_on(&runtime, work(start))
     })

@@ -1,0 +1,74 @@
+//! The judge against a naive oracle: random histories, judged by both.
+//!
+//! `world` draws a history as plain facts and renders it to a ledger through
+//! the interfaces that the engine uses. `naive` counts the findings from the
+//! same facts by their definitions, with nested loops and no index, and shares
+//! no code with the judge. `POSTHASTE_ORACLE_CASES` sets how many histories
+//! are drawn; a normal run draws about 10⁵ events in all.
+
+mod naive;
+mod world;
+
+use crate::judge::{Input, judge};
+use crate::ledger::Latencies;
+use naive::Counts;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use world::World;
+
+#[test]
+fn the_judge_counts_what_the_definitions_say() {
+    let cases = std::env::var("POSTHASTE_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_200);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let (mut seen, mut events) = (Counts::new(), 0);
+    let seen_so_far = std::cell::RefCell::new((&mut seen, &mut events));
+    TestRunner::new(config)
+        .run(&world::worlds(), |world| {
+            let expected = naive::count(&world);
+            let mut seen = seen_so_far.borrow_mut();
+            *seen.1 += world.events();
+            for (name, count) in &expected {
+                *seen.0.entry(name).or_default() += count;
+            }
+            let found = judged(&world);
+            let wrong: Vec<String> = expected
+                .iter()
+                .filter(|(name, count)| found[*name] != **count)
+                .map(|(name, count)| format!("{name}: the judge says {} and the oracle {count}", found[*name]))
+                .collect();
+            prop_assert!(wrong.is_empty(), "{}", wrong.join("; "));
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    // An oracle that never sees a finding tests nothing.
+    let never: Vec<_> = seen.iter().filter(|(_, count)| **count < 20).collect();
+    assert!(never.is_empty() && events > 90 * cases as usize, "hardly drawn: {never:?}; {events} events");
+}
+
+/// What the judge counts, under the names of the oracle.
+fn judged(world: &World) -> Counts {
+    let (plan, record, ledger) = world.render();
+    let summary = judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &Latencies::default() });
+    let mut counts = Counts::new();
+    for name in naive::FINDINGS {
+        counts.insert(name, summary.findings[*name].count);
+    }
+    for (name, finding, part) in naive::PARTS {
+        counts.insert(name, summary.findings[*finding].split[*part]);
+    }
+    let ledger = &summary.ledger;
+    for (name, count) in [
+        ("intended", ledger.intended),
+        ("acknowledged", ledger.acknowledged),
+        ("rejected", ledger.rejected),
+        ("unknown", ledger.unknown),
+        ("written", ledger.written),
+        ("unattempted", ledger.unattempted),
+        ("stored", ledger.stored),
+        ("entitled", ledger.entitled_deliveries),
+        ("live", ledger.live_deliveries),
+    ] {
+        counts.insert(name, count);
+    }
+    counts
+}
