@@ -419,7 +419,7 @@ impl<'w> Naive<'w> {
                     Some(named) => *named == message,
                     None => self.acknowledged_as(page.channel, *at) == Some(message),
                 });
-                let never = self.read.get(&(page.subscriber, message)).is_none()
+                let never = !self.read.contains_key(&(page.subscriber, message))
                     && !self.copies.contains_key(&(page.subscriber, message))
                     && self.entitled(page.subscriber, message)
                     && self.passed_over(page.subscriber, message);

@@ -220,8 +220,8 @@ impl World {
         plan.capabilities.lag_us = self.lag_ms * 1_000;
         let record =
             RunRecord { run_number: 7, load_end_us: 60_000_000, ended_us: ENDED * 1_000, ..RunRecord::default() };
-        let mut ledger = Ledger::default();
-        ledger.sends = (0..self.messages.len()).map(|message| self.send(message)).collect();
+        let sends = (0..self.messages.len()).map(|message| self.send(message)).collect();
+        let mut ledger = Ledger { sends, ..Ledger::default() };
         self.render_reads(&mut ledger);
         let mut logs: Vec<SubscriberLog> = SUBSCRIBERS
             .iter()
