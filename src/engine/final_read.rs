@@ -4,7 +4,7 @@
 use super::api::Api;
 use super::shard::Shared;
 use super::traversal::Traversal;
-use crate::ledger::{FinalRead, HistoryRow, PointRead, RowText, SendRow};
+use crate::ledger::{Facts, FinalRead, HistoryRow, PointRead, RowText, SendRow};
 use crate::model::{ChannelId, UserId};
 use crate::target::{HistoryPage, Row};
 use futures_util::StreamExt;
@@ -55,6 +55,7 @@ impl FinalReader {
             rows: Vec::new(),
             repeated: Vec::new(),
             stuck_pages: 0,
+            foreign: Vec::new(),
             truncated_before: None,
         };
         let mut seen: HashSet<Box<str>> = HashSet::new();
@@ -69,6 +70,7 @@ impl FinalReader {
             };
             let known = seen.len();
             for row in page.rows {
+                read.foreign.extend(row.foreign.as_deref().map(Facts::beginning));
                 if seen.insert(row.server_id.clone()) {
                     read.rows.push(history_row(row));
                 } else {

@@ -18,24 +18,21 @@ pub(super) fn foreign(input: &Input, truth: &Truth) -> Tally {
     let mut tally = Tally::new(FindingKind::Foreign, Zero, "messages and texts with the run's id");
     tally.could_have(carriers(truth));
     let cut = beginnings_of_cut_texts(input, truth);
-    let mut texts = 0;
+    let mut texts: BTreeMap<&str, Instance> = BTreeMap::new();
     for (text, seen) in &input.ledger.facts.foreign {
+        texts.insert(text, Instance::seen(seen.at_us).subscriber(seen.subscriber));
+    }
+    for read in &input.ledger.final_reads {
+        for text in &read.foreign {
+            texts.entry(text).or_insert_with(|| Instance::seen(read.ended_us));
+        }
+    }
+    for (text, instance) in texts {
         // A text that was cut within its key, of a row that the acknowledged
         // id gives to a message, is that message's altered body.
-        if cut.iter().any(|whole| whole.starts_with(text.as_str())) {
-            continue;
+        if !cut.iter().any(|whole| whole.starts_with(text)) {
+            tally.add(instance.note(text.to_owned()));
         }
-        texts += 1;
-        tally.add(Instance::seen(seen.at_us).subscriber(seen.subscriber).note(text.clone()));
-    }
-    // The rows of the final reads are among the texts, unless they were noted
-    // as rows only.
-    let rows: BTreeSet<(ChannelId, &str)> = foreign_rows(input, truth)
-        .filter(|(_, _, owner)| *owner == Owner::Nobody)
-        .map(|(id, server_id, _)| (id, server_id))
-        .collect();
-    for (_, server_id) in rows.into_iter().skip(texts) {
-        tally.add(Instance::at(input.record.ended_us).note(format!("row {server_id}")));
     }
     for (&message, stray) in &truth.strays {
         let instance = Instance::at(truth.message(message).map_or(0, |known| known.at_us())).message(message);

@@ -62,7 +62,12 @@ impl Facts {
 
     /// Notes a foreign text.
     pub fn foreign(&mut self, text: &str, seen: FirstSeen) {
-        keep_first(&mut self.foreign, text.chars().take(80).collect(), seen);
+        keep_first(&mut self.foreign, Self::beginning(text), seen);
+    }
+
+    /// As much of a foreign text as tells it from others.
+    pub fn beginning(text: &str) -> String {
+        text.chars().take(80).collect()
     }
 
     /// Notes a leaked push.

@@ -19,12 +19,17 @@ fn foreign() {
     check("a row that was noted as a text too counts once", &[("foreign", 1)], |h| {
         h.said(1, 0, 1_000);
         h.foreign("posthaste:0000000000000007:x");
-        h.row(1, 0, row(5_000, None, RowText::Foreign));
-        h.row(2, 0, row(5_000, None, RowText::Foreign));
+        h.foreign_row(1, 5_000, "posthaste:0000000000000007:x");
+        h.foreign_row(2, 5_000, "posthaste:0000000000000007:x");
     });
-    check("a row that was noted as a row only", &[("foreign", 1)], |h| {
+    check("another text in a row than in a push", &[("foreign", 2)], |h| {
         h.said(1, 0, 1_000);
-        h.row(1, 0, row(5_000, None, RowText::Foreign));
+        h.foreign("posthaste:0000000000000007:x");
+        h.foreign_row(1, 5_000, "posthaste:0000000000000007:y");
+    });
+    check("in a row only", &[("foreign", 1)], |h| {
+        h.said(1, 0, 1_000);
+        h.foreign_row(1, 5_000, "posthaste:0000000000000007:x");
     });
     check("leftovers of an earlier run and system messages are nobody's fault", &[], |h| {
         h.said(1, 0, 1_000);
@@ -83,8 +88,8 @@ fn corrupt() {
         let keys = KeyCodec::new(RunId(7), h.plan.key_layout);
         let text = TextCodec::new(keys.clone(), h.plan.message_size_bytes).render(keys.encode(stray(0, 0), 1_000_000));
         h.foreign(&text[..40]);
-        h.row(1, 0, row(1_000, None, RowText::Foreign));
-        h.row(2, 0, row(1_000, None, RowText::Foreign));
+        h.foreign_row(1, 1_000, &text[..40]);
+        h.foreign_row(2, 1_000, &text[..40]);
     });
 }
 

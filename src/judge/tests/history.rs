@@ -29,6 +29,7 @@ pub(super) struct History {
     truncated_before: BTreeMap<(u32, u32), u64>,
     repeated: Vec<(u32, u32, u64)>,
     stuck: Vec<(u32, u32)>,
+    foreign: Vec<(u32, String)>,
 }
 
 /// A message whose end is not told yet.
@@ -65,6 +66,7 @@ impl History {
             truncated_before: BTreeMap::new(),
             repeated: Vec::new(),
             stuck: Vec::new(),
+            foreign: Vec::new(),
         }
     }
 
@@ -108,6 +110,12 @@ impl History {
     /// A row in one final read.
     pub(super) fn row(&mut self, number: u32, channel: u32, row: HistoryRow) {
         self.rows.entry((channel, number)).or_default().push(row);
+    }
+
+    /// A final read has a row with a text that the run cannot have made.
+    pub(super) fn foreign_row(&mut self, number: u32, position: u64, text: &str) {
+        self.row(number, 0, row(position, None, RowText::Foreign));
+        self.foreign.push((number, text.to_owned()));
     }
 
     /// Another final read of every channel.
@@ -250,6 +258,7 @@ impl History {
                     rows,
                     repeated: repeated.map(|(.., position)| position.to_string().into()).collect(),
                     stuck_pages: self.stuck.iter().filter(|stuck| **stuck == (number, channel)).count() as u32,
+                    foreign: self.foreign.iter().filter(|read| read.0 == number).map(|read| read.1.clone()).collect(),
                     truncated_before: self.truncated_before.get(&(channel, number)).copied().map(Position),
                 });
             }

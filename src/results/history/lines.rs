@@ -18,6 +18,7 @@ pub(super) enum Line {
     Intended(IntendedLine),
     Attempt(AttemptLine),
     Outcome(OutcomeLine),
+    Absent(AbsentLine),
     Connected { t: f64, user: String },
     Noticed(NoticedLine),
     Push(PushLine),
@@ -173,6 +174,22 @@ pub(super) struct OutcomeLine {
     pub position: Option<u64>,
 }
 
+/// A member left a channel and joined it again: when each call was written and
+/// answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AbsentLine {
+    pub user: String,
+    pub channel: String,
+    pub t: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joining: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined: Option<f64>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoticedLine {
@@ -299,6 +316,8 @@ pub(super) struct FinalReadLine {
     pub repeated: Vec<String>,
     #[serde(default)]
     pub stuck_pages: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated_before: Option<u64>,
 }

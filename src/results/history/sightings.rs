@@ -7,8 +7,8 @@ use super::ranges;
 use super::reader::Names;
 use super::sends::time;
 use crate::ledger::{
-    CatchUpKind, ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Leak, Ledger, PageRecord, PointRead, Reordered,
-    RowText, RunSet, SubscriberLog,
+    Absence, CatchUpKind, ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Leak, Ledger, PageRecord, PointRead,
+    Reordered, RowText, RunSet, SubscriberLog,
 };
 use crate::model::{ChannelId, MessageRef, Position, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,15 @@ impl Sightings {
 
     pub(super) fn take(&mut self, names: &mut Names, line: Line) -> Result<(), String> {
         match line {
+            Line::Absent(line) => {
+                let times = [line.left, line.joining, line.joined].map(|t| t.map(|t| self.time(t)).transpose());
+                let [left_us, joining_us, joined_us] = times;
+                let (channel, leaving_us) = (names.channel_id(&line.channel)?, self.time(line.t)?);
+                let absence =
+                    Absence { channel, leaving_us, left_us: left_us?, joining_us: joining_us?, joined_us: joined_us? };
+                self.log(names, &line.user)?.absences.push(absence);
+                Ok(())
+            }
             Line::Connected { t, user } => self.connected(names, t, &user),
             Line::Noticed(line) => self.noticed(names, &line),
             Line::Push(line) => self.push(names, &line),
@@ -232,6 +241,7 @@ impl Sightings {
             rows,
             repeated: line.repeated.into_iter().map(Into::into).collect(),
             stuck_pages: line.stuck_pages,
+            foreign: line.foreign,
             truncated_before: line.truncated_before.map(Position),
         };
         self.ledger.final_reads.push(read);

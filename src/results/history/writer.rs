@@ -1,8 +1,8 @@
 //! Writes the history of a run.
 
 use super::lines::{
-    FaultLine, FinalReadLine, IntendedLine, Line, NoticedLine, OutcomeLine, OwnRun, PageLine, PointReadLine, Promises,
-    ReceivedLine, Reference, RowLine, RunLine, SeenLine, SummedPage, VERSION, from_us,
+    AbsentLine, FaultLine, FinalReadLine, IntendedLine, Line, NoticedLine, OutcomeLine, OwnRun, PageLine,
+    PointReadLine, Promises, ReceivedLine, Reference, RowLine, RunLine, SeenLine, SummedPage, VERSION, from_us,
 };
 use super::ranges;
 use crate::ledger::{
@@ -120,6 +120,16 @@ impl<W: Write> Lines<'_, W> {
         for channel in log.channels() {
             self.write(&Line::Member { user: user.clone(), channel: channel.to_string() })?;
         }
+        for absence in &log.absences {
+            self.write(&Line::Absent(AbsentLine {
+                user: user.clone(),
+                channel: absence.channel.to_string(),
+                t: from_us(absence.leaving_us),
+                left: absence.left_us.map(from_us),
+                joining: absence.joining_us.map(from_us),
+                joined: absence.joined_us.map(from_us),
+            }))?;
+        }
         for connection in &log.connections {
             self.write(&Line::Connected { t: from_us(connection.armed_us), user: user.clone() })?;
             if let Some(noticed_us) = connection.noticed_us.filter(|_| connection.end != ConnectionEnd::Open) {
@@ -193,6 +203,7 @@ impl<W: Write> Lines<'_, W> {
             failure: read.failure.clone(),
             repeated: read.repeated.iter().map(|id| id.to_string()).collect(),
             stuck_pages: read.stuck_pages,
+            foreign: read.foreign.clone(),
             truncated_before: read.truncated_before.map(|position| position.0),
         }))
     }

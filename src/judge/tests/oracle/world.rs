@@ -115,6 +115,25 @@ fn act(messages: usize) -> impl Strategy<Value = Act> {
     (0..SUBSCRIBERS.len(), 0..85_000u64, what).prop_map(|(subscriber, at, what)| Act { subscriber, at, what })
 }
 
+/// Off-by-one errors show where instants meet: half of the acts happen at the
+/// very instant of a message, or a margin of the definitions later.
+fn meet(act: &mut Act, messages: &[Message], lag_ms: u64) {
+    let message = &messages[act.at as usize % messages.len()];
+    act.at = match act.at / 7 % 12 {
+        0 => message.end,
+        1 => message.first_byte,
+        2 => message.end + lag_ms.max(1_000),
+        3 => message.end + lag_ms,
+        4 => message.end + 1,
+        _ => return,
+    };
+    if let What::Page { after: Some(after), .. } = &mut act.what
+        && let Some(row) = message.rows.first()
+    {
+        *after = row.position;
+    }
+}
+
 /// Any history.
 pub(super) fn worlds() -> impl Strategy<Value = World> {
     let capabilities = (proptest::bool::ANY, proptest::bool::ANY, prop_oneof![Just(0u64), Just(1_500)]);
@@ -123,6 +142,7 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
         |(draws, (own_push, read_after_ack, lag_ms), one, other, failed)| {
             let messages = messages(&draws);
             prop::collection::vec(act(messages.len()), 40..180).prop_map(move |mut acts| {
+                acts.iter_mut().for_each(|act| meet(act, &messages, lag_ms));
                 acts.sort_by_key(|act| act.at);
                 World {
                     messages: messages.clone(),
@@ -130,12 +150,18 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
                     own_push,
                     read_after_ack,
                     lag_ms,
-                    truncated: [one, other].map(|bound| bound.map(|bound| bound * 1_000)),
+                    truncated: [one, other].map(|bound| bound.map(|bound| truncation(bound, &messages))),
                     failed: failed == 0,
                 }
             })
         },
     )
+}
+
+/// A bound that is a row's position, where there is one.
+fn truncation(draw: u64, messages: &[Message]) -> u64 {
+    let row = messages[draw as usize % messages.len()].rows.first();
+    row.map_or(draw * 1_000, |row| row.position)
 }
 
 fn messages(draws: &[MessageDraw]) -> Vec<Message> {
@@ -291,6 +317,7 @@ impl World {
                     rows,
                     repeated: Vec::new(),
                     stuck_pages: 0,
+                    foreign: Vec::new(),
                     truncated_before: self.truncated[channel as usize].map(Position),
                 });
             }
