@@ -92,6 +92,7 @@ fn final_read(number: u32, stored: u32) -> FinalRead {
         rows: (0..stored).map(row).collect(),
         repeated: Vec::new(),
         stuck_pages: 0,
+        foreign: Vec::new(),
         truncated_before: None,
     }
 }
