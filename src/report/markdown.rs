@@ -5,8 +5,8 @@
 
 use super::figures::{count, duration, instant, memory, percent, rate};
 use super::phrases::{
-    Column, delivery_sum, example_parts, examples_shown, finding_sentence, findings_in_order, message_sum, plan_parts,
-    reasons, verdict, verdict_parts, zero_line,
+    Column, delivery_sum, example_parts, examples_shown, fault_sentence, finding_sentence, findings_in_order,
+    message_sum, plan_parts, reasons, verdict, verdict_parts, zero_line,
 };
 use super::safe_text::markdown as safe;
 use crate::judge::{FindingClass, RunSummary, Verdict};
@@ -18,6 +18,7 @@ const TEXT_MAX: usize = 200;
 /// The report of a run in GitHub's Markdown.
 pub fn markdown(summary: &RunSummary) -> String {
     let mut sections = vec![header(summary), thresholds(summary), findings(summary), latencies(summary)];
+    sections.push(faults(summary));
     sections.push(totals(summary));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
@@ -68,6 +69,12 @@ fn thresholds(summary: &RunSummary) -> String {
         text.push_str(&format!("| {mark} | {expr} | {shown} |\n"));
     }
     text
+}
+
+/// What was done to the target and its clients.
+fn faults(summary: &RunSummary) -> String {
+    let line = |fault| format!("- fault at {}\n", safe(&fault_sentence(fault), TEXT_MAX));
+    summary.faults.iter().map(line).collect()
 }
 
 fn findings(summary: &RunSummary) -> String {

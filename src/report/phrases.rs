@@ -2,7 +2,9 @@
 //! Markdown.
 
 use super::figures::{count, counted, duration, instant, long_duration, rate, short_count};
-use crate::judge::{Example, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict, predicate};
+use crate::judge::{
+    Example, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict, predicate,
+};
 use crate::model::FindingKind;
 use crate::plan::{ArrivalProcess, PhaseKind, Range, RunPlan};
 
@@ -123,6 +125,19 @@ pub(super) fn example_parts(example: &Example) -> Vec<String> {
     add(example.seen_us.map(|at| format!("seen {}", instant(at))));
     add((!example.note.is_empty()).then(|| example.note.clone()));
     parts
+}
+
+/// "3.18 s disconnect: 200 subscribers, over after 1.90 s".
+pub(super) fn fault_sentence(fault: &FaultSummary) -> String {
+    let touched = format!("{} {}", count(fault.touched), fault.what);
+    match (fault.fired_us, fault.healed_us) {
+        (Some(fired_us), Some(healed_us)) => {
+            let lasted = duration(healed_us.saturating_sub(fired_us));
+            format!("{} {}: {touched}, over after {lasted}", instant(fired_us), fault.kind)
+        }
+        (Some(fired_us), None) => format!("{} {}: {touched}", instant(fired_us), fault.kind),
+        (None, _) => format!("{} {}: never hit anything", instant(fault.at_us), fault.kind),
+    }
 }
 
 /// How many examples a report shows; all stand in `findings.csv`.

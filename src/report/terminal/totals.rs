@@ -1,9 +1,9 @@
 //! LEDGER, LOAD, SOCKETS, FAULTS, GENERATOR: a line or two each.
 
 use super::{Style, TEXT_MAX, joined};
-use crate::judge::{FaultSummary, RunSummary};
-use crate::report::figures::{count, counted, duration, instant, memory, percent, rate};
-use crate::report::phrases::{delivery_sum, message_sum};
+use crate::judge::RunSummary;
+use crate::report::figures::{count, counted, duration, memory, percent, rate};
+use crate::report::phrases::{delivery_sum, fault_sentence, message_sum};
 use crate::report::safe_text::plain;
 use crate::report::wrap::tied;
 
@@ -12,7 +12,7 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
     text.push_str(&style.labelled("LOAD", &joined(load(summary))));
     text.push_str(&style.labelled("SOCKETS", &joined(sockets(summary))));
     for fault in &summary.faults {
-        text.push_str(&style.labelled("FAULT", &plain(&fault_text(fault), TEXT_MAX)));
+        text.push_str(&style.labelled("FAULT", &plain(&fault_sentence(fault), TEXT_MAX)));
     }
     text.push_str(&style.labelled("GENERATOR", &joined(generator(summary))));
     text
@@ -70,17 +70,4 @@ fn generator(summary: &RunSummary) -> Vec<String> {
         parts.push(format!("{} connections refused for want of descriptors or ports", count(generator.exhausted)));
     }
     parts
-}
-
-/// "3.18 s disconnect: 200 subscribers, over after 1.90 s".
-fn fault_text(fault: &FaultSummary) -> String {
-    let touched = format!("{} {}", count(fault.touched), fault.what);
-    match (fault.fired_us, fault.healed_us) {
-        (Some(fired_us), Some(healed_us)) => {
-            let lasted = duration(healed_us.saturating_sub(fired_us));
-            format!("{} {}: {touched}, over after {lasted}", instant(fired_us), fault.kind)
-        }
-        (Some(fired_us), None) => format!("{} {}: {touched}", instant(fired_us), fault.kind),
-        (None, _) => format!("{} {}: never hit anything", instant(fault.at_us), fault.kind),
-    }
 }
