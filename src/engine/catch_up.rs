@@ -175,10 +175,13 @@ impl Reader {
             }
         }
         let mut pages = self.shard.pages.borrow_mut();
-        if traversal.pages == 1 {
-            traversal.first_record = pages.len();
-        } else if turn.first_has_open_end {
-            pages.mark_open_end(traversal.first_record);
+        if turn.first_has_open_end
+            && let Some(first) = traversal.first_record
+        {
+            pages.mark_open_end(first);
+        }
+        if !page.rows.is_empty() {
+            traversal.first_record.get_or_insert(pages.len());
         }
         window.cursor = window.cursor.max(turn.complete_to);
         let step = match page.next_cursor {

@@ -16,8 +16,8 @@ pub struct Traversal {
     pub after: Option<Position>,
     /// How many pages came.
     pub pages: u32,
-    /// Where the record of the first page is kept.
-    pub first_record: usize,
+    /// Where the record of the first page with rows is kept.
+    pub first_record: Option<usize>,
     walks: Walks,
     first_written_us: u64,
     seen: HashSet<Box<str>>,
@@ -62,7 +62,7 @@ impl Traversal {
         Self {
             after,
             pages: 0,
-            first_record: 0,
+            first_record: None,
             walks: Walks::Unknown,
             first_written_us: 0,
             seen: HashSet::new(),
@@ -82,7 +82,8 @@ impl Traversal {
             self.first_written_us = written_us;
         }
         let (lowest, highest) = (rows.first().map(|row| row.position), rows.last().map(|row| row.position));
-        let tells = continues && self.walks == Walks::Unknown && highest.is_some();
+        // An empty page says nothing of the way.
+        let tells = self.highest.is_some() && self.walks == Walks::Unknown && highest.is_some();
         if tells && highest > self.highest {
             self.walks = Walks::ToNewest;
         } else if tells && lowest < self.lowest {
@@ -167,6 +168,16 @@ mod tests {
         assert_eq!(traversal.turn(&rows(&[3, 4]), false, 6), told);
         assert_eq!(traversal.turn(&rows(&[1, 2]), true, 7), turn(2, 0, false, Some(6)));
         assert_eq!(traversal.end_us(7), 5, "what was stored after the first page was asked for is not on it");
+    }
+
+    #[test]
+    fn an_empty_first_page_does_not_tell_the_way() {
+        let mut traversal = Traversal::new(None);
+        assert_eq!(traversal.turn(&[], false, 5), turn(0, 0, false, None));
+        assert_eq!(traversal.turn(&rows(&[5, 6]), false, 6), turn(2, 0, false, None));
+        let told = Turn { first_has_open_end: true, ..turn(2, 0, false, None) };
+        assert_eq!(traversal.turn(&rows(&[3, 4]), false, 7), told);
+        assert_eq!(traversal.turn(&rows(&[1, 2]), true, 8), turn(2, 0, false, Some(6)));
     }
 
     #[test]

@@ -30,7 +30,10 @@ pub(super) fn find(input: &Input, truth: &Truth) -> Phantoms {
         for (index, message) in channel.indexed().filter(|(_, message)| message.pushes > 0) {
             tally.could_have(1);
             let Some(part) = part_of(channel, message) else { continue };
-            if !is_settled(channel, message, input.plan.settle_us()) {
+            // A refusal is an answer: nothing of it is under way any more.
+            let refused = message.is(SendState::Rejected);
+            let settle_us = if refused { input.plan.capabilities.lag_us } else { input.plan.settle_us() };
+            if !is_settled(channel, message, settle_us) {
                 unsettled += 1;
                 continue;
             }

@@ -207,6 +207,13 @@ fn phantom() {
     assert_eq!(summary.exit_code, 3);
     let reasons = &summary.correctness.reasons;
     assert!(reasons.iter().any(|reason| reason.contains("came too soon")), "{reasons:?}");
+    let refused = check(
+        "refused shortly before the reads: an answer settles it",
+        &[("phantom", 1)],
+        tell(|s| s.rejected(89_999)),
+    );
+    assert_eq!(refused.exit_code, 97);
+    check("refused after the first read began", &[], tell(|sending| sending.rejected(90_001)));
     check("stored late: no phantom", &[("unknown_stored", 1)], |h| {
         h.listening(50, &[0]);
         let message = h.send(1, 0, 1_000).unknown(60_001);
