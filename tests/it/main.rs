@@ -5,6 +5,7 @@
 mod detection;
 mod faults;
 mod history;
+mod independent;
 mod report;
 mod run;
 mod server;
