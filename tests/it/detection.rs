@@ -30,9 +30,11 @@ enum Count {
     Exactly(usize),
     /// More than nothing: the log notes more than a client can tell.
     UpTo(usize),
+    /// Off by a few: the server is killed between a commit and its note.
+    Near(usize),
     Any,
 }
-use Count::{Any, Exactly, UpTo};
+use Count::{Any, Exactly, Near, UpTo};
 
 /// The instances that the server noted.
 struct Log(Vec<Value>);
@@ -94,7 +96,14 @@ const NO_RETRY: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "send
 const FEW_RETRIES: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "send.attempts=2"];
 /// Nothing comes live: what the log says of history is all there is.
 const NO_PUSHES: &[&str] = &["--set", "churn.share_per_minute=0", "--defect", "drop-live=1"];
-const SOME_PUSHES: &[&str] = &["--set", "churn.share_per_minute=10", "--defect", "drop-live=20"];
+const SOME_PUSHES: &[&str] = &[
+    "--set",
+    "churn.share_per_minute=60",
+    "--set",
+    "churn.away={min=\"100ms\",max=\"600ms\"}",
+    "--defect",
+    "drop-live=20",
+];
 
 const HEDGE: &[&str] = &["--set", "faults=[{kind=\"hedge\",at=\"0s\",share=0.3}]"];
 const HANDOFF: &[&str] =
@@ -136,7 +145,7 @@ const MATRIX: &[Row] = &[
     Row {
         defect: "dedup-in-memory=100000",
         with: CRASHES,
-        expected: |log| vec![("store_duplicates", Exactly(log.lines()))],
+        expected: |log| vec![("store_duplicates", Near(log.lines()))],
     },
     Row { defect: "dedup-race", with: HEDGE, expected: |log| vec![("store_duplicates", Exactly(log.lines()))] },
     Row {
@@ -207,7 +216,8 @@ const MATRIX: &[Row] = &[
     Row { defect: "drop-live=50", with: STEADY, expected: |log| vec![("live_missed", Exactly(log.lines()))] },
     Row { defect: "subscribe-gap", with: CHURN, expected: |log| vec![("live_missed", UpTo(log.lines()))] },
     Row { defect: "lost-unsubscribe", with: MUCH_CHURN, expected: |log| vec![("live_missed", UpTo(log.lines()))] },
-    Row { defect: "lost-unsubscribe", with: HANDOFF, expected: |log| vec![("live_missed", UpTo(log.lines()))] },
+    // A push between the loss of the subscription and its note is not noted.
+    Row { defect: "lost-unsubscribe", with: HANDOFF, expected: |log| vec![("live_missed", Near(log.lines()))] },
     Row { defect: "double-fanout=50", with: STEADY, expected: |log| vec![("live_duplicates", Exactly(log.lines()))] },
     Row { defect: "racing-fanout=50", with: STEADY, expected: |log| vec![("live_reordered", Exactly(log.lines()))] },
     Row { defect: "keeps-listening", with: LEAVING, expected: |log| vec![("leaked", UpTo(log.pairs()))] },
@@ -259,6 +269,7 @@ impl Row {
             let right = match expected.get(finding.as_str()) {
                 Some(Exactly(noted)) => count == *noted && count > 0,
                 Some(UpTo(noted)) => (1..=*noted).contains(&count),
+                Some(Near(noted)) => count > 0 && count.abs_diff(*noted) <= 3 + noted / 100,
                 Some(Any) => count > 0,
                 None => count == 0 || found["class"] != "zero",
             };
@@ -269,7 +280,7 @@ impl Row {
         }
         for (finding, noted) in expected {
             let noted = match noted {
-                Exactly(noted) | UpTo(noted) => Some(noted),
+                Exactly(noted) | UpTo(noted) | Near(noted) => Some(noted),
                 Any => None,
             };
             let count = findings[finding]["count"].as_u64().unwrap() as usize;
@@ -327,6 +338,7 @@ fn write_tables(path: &Path, runs: u64, outcomes: &[Vec<Outcome>]) {
         for (finding, (noted, count)) in sums {
             let relation = match noted {
                 Some(noted) if noted == count => "=",
+                Some(noted) if noted < count => "≈",
                 Some(_) => "≤",
                 None => "",
             };

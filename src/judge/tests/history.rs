@@ -5,6 +5,8 @@
 //! Unless told otherwise: the load lasts from 0 to 60 s, the final reads are
 //! written at 90 s and 95 s and show the same rows, and the run ends at 120 s.
 
+mod reading;
+
 use super::plan::plan;
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::{
@@ -340,66 +342,6 @@ impl Sending<'_> {
         let message = self.row.message;
         self.history.ledger.sends.push(self.row);
         message
-    }
-}
-
-impl Reading<'_> {
-    pub(super) fn by_drain(mut self) -> Self {
-        self.page.kind = CatchUpKind::Drain;
-        self
-    }
-
-    pub(super) fn after(mut self, position: u64) -> Self {
-        self.page.after = Some(Position(position));
-        self
-    }
-
-    /// Its rows are these messages, which are stored already.
-    pub(super) fn shows(mut self, messages: &[MessageRef]) -> Self {
-        for message in messages {
-            let position = Position(self.history.positions[message]);
-            self.page.lowest = Some(self.page.lowest.map_or(position, |lowest| lowest.min(position)));
-            self.page.highest = self.page.highest.max(Some(position));
-            self.page.messages.insert(message.index);
-        }
-        self
-    }
-
-    /// A row in which no message was recognised.
-    pub(super) fn unrecognised(mut self, server_id: &str) -> Self {
-        self.page.unrecognised.push(server_id.into());
-        self
-    }
-
-    pub(super) fn repeating(mut self, rows: u32) -> Self {
-        self.page.repeated_rows = rows;
-        self
-    }
-
-    pub(super) fn stuck(mut self) -> Self {
-        self.page.stuck = true;
-        self
-    }
-
-    /// More follows.
-    pub(super) fn more(self) {
-        let Self { history, page } = self;
-        let window = history.log(page.reader.0).window_mut(page.channel).expect("a member");
-        for index in page.messages.iter() {
-            window.read(index, page.kind);
-        }
-        window.cursor = window.cursor.max(page.highest);
-        history.ledger.pages.push(page);
-    }
-
-    /// The target says that nothing follows.
-    pub(super) fn end(mut self) {
-        self.page.open_end = true;
-        let (reader, channel, written_us) = (self.page.reader, self.page.channel, self.page.written_us);
-        let history = self.history;
-        Reading { history: &mut *history, page: self.page }.more();
-        let window = history.log(reader.0).window_mut(channel).expect("a member");
-        window.reached_end_us = window.reached_end_us.max(Some(written_us));
     }
 }
 

@@ -3,8 +3,8 @@
 //! `world` draws a history as plain facts and renders it to a ledger through
 //! the interfaces that the engine uses. `naive` counts the findings from the
 //! same facts by their definitions, with nested loops and no index, and shares
-//! no code with the judge. `POSTHASTE_ORACLE_CASES` sets how many histories
-//! are drawn; a normal run draws about 10⁵ events in all.
+//! no code with the judge. A run draws more than 10⁵ events in all;
+//! `PROPTEST_CASES` raises the number of histories from 1,200.
 
 mod naive;
 mod world;
@@ -18,8 +18,9 @@ use world::World;
 
 #[test]
 fn the_judge_counts_what_the_definitions_say() {
-    let cases = std::env::var("POSTHASTE_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_200);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let usual = Config::default();
+    let cases = usual.cases.max(1_200);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..usual };
     let (mut seen, mut events) = (Counts::new(), 0);
     let seen_so_far = std::cell::RefCell::new((&mut seen, &mut events));
     TestRunner::new(config)
