@@ -3,7 +3,7 @@
 
 use crate::model::{RunId, UserId};
 use crate::target::{Address, Call, Slack};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub struct Api {
 pub struct ApiAnswer {
     /// HTTP status.
     pub status: u16,
+    /// `Retry-After` in seconds.
+    pub retry_after_s: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -59,6 +61,7 @@ impl Api {
             .body(call.body);
         let mut response = request.send().await.map_err(in_words)?;
         let status = response.status().as_u16();
+        let retry_after_s = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(in_words)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
@@ -66,7 +69,7 @@ impl Api {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(ApiAnswer { status, body })
+        Ok(ApiAnswer { status, retry_after_s, body })
     }
 }
 

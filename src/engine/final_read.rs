@@ -5,7 +5,7 @@ use super::api::Api;
 use super::shard::Shared;
 use super::traversal::Traversal;
 use crate::ledger::{Facts, FinalRead, HistoryRow, PointRead, RowText, SendRow};
-use crate::model::{ChannelId, UserId};
+use crate::model::{ChannelId, MessageRef, UserId};
 use crate::target::{HistoryPage, Row};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -58,7 +58,8 @@ impl FinalReader {
             foreign: Vec::new(),
             truncated_before: None,
         };
-        let mut seen: HashSet<Box<str>> = HashSet::new();
+        // Two messages under one id are two rows, and not one row twice.
+        let mut seen: HashSet<(Box<str>, Option<MessageRef>)> = HashSet::new();
         let (mut cursor, mut traversal) = (None::<String>, Traversal::new(None));
         loop {
             let page = match self.page(page_size, channel, cursor.as_deref()).await {
@@ -71,7 +72,7 @@ impl FinalReader {
             let known = seen.len();
             for row in page.rows {
                 read.foreign.extend(row.foreign.as_deref().map(Facts::beginning));
-                if seen.insert(row.server_id.clone()) {
+                if seen.insert((row.server_id.clone(), row.message)) {
                     read.rows.push(history_row(row));
                 } else {
                     read.repeated.push(row.server_id);

@@ -119,10 +119,18 @@ struct Stamped {
 }
 
 impl Stamped {
-    fn stamp(&self, written: &Poll<io::Result<usize>>) {
+    /// `before_us` is from before the write: a thread that is held up between
+    /// the write and a look at the clock would call a message younger than it
+    /// is, and find pushes missing that came before a subscription.
+    fn stamp(&self, written: &Poll<io::Result<usize>>, before_us: Option<u64>) {
         if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) && self.first_byte.get().is_none() {
-            self.first_byte.set(Some(self.clock.now_us()));
+            self.first_byte.set(before_us);
         }
+    }
+
+    /// Only the first byte needs a look at the clock.
+    fn now_us(&self) -> Option<u64> {
+        self.first_byte.get().is_none().then(|| self.clock.now_us())
     }
 }
 
@@ -134,8 +142,9 @@ impl Read for Stamped {
 
 impl Write for Stamped {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let before_us = self.now_us();
         let written = Pin::new(&mut self.stream).poll_write(task, bytes);
-        self.stamp(&written);
+        self.stamp(&written, before_us);
         written
     }
 
@@ -156,8 +165,9 @@ impl Write for Stamped {
         task: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let before_us = self.now_us();
         let written = Pin::new(&mut self.stream).poll_write_vectored(task, parts);
-        self.stamp(&written);
+        self.stamp(&written, before_us);
         written
     }
 }

@@ -10,13 +10,15 @@ use crate::target::{Address, Call, parse_created_channel, parse_done};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Calls of the set-up under way at once.
 const CONCURRENCY: usize = 64;
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Tries of one call; a set-up must not fail by one lost packet.
 const TRIES: u32 = 3;
+/// How long one call may be put off by a target that limits the rate.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The addresses of a target's host, each one permitted.
 pub async fn resolve(address: &Address, allowed_hosts: &[String]) -> Result<Vec<SocketAddr>, EngineError> {
@@ -71,18 +73,24 @@ async fn insist<T>(
     call: Call,
     parse: impl Fn(u16, &[u8]) -> Result<T, String>,
 ) -> Result<T, EngineError> {
-    let mut tries = 0;
+    let (mut tries, began) = (0, Instant::now());
     loop {
         let answer = api.call(user, call.clone(), CALL_TIMEOUT).await;
+        let asked_s = answer.as_ref().ok().filter(|answer| answer.status == 429).map(|answer| answer.retry_after_s);
         match answer.and_then(|answer| parse(answer.status, &answer.body)) {
             Ok(value) => return Ok(value),
+            // A target that asks for patience gets it, for a while.
+            Err(_) if asked_s.is_some() && began.elapsed() < PATIENCE => {
+                let wait_s = asked_s.flatten().unwrap_or(1).clamp(1, 30);
+                tokio::time::sleep(Duration::from_secs(wait_s)).await;
+            }
             Err(reason) => {
                 tries += 1;
                 if tries == TRIES {
                     return Err(EngineError::Unreachable(format!("{method}: {reason}")));
                 }
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

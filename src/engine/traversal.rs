@@ -5,7 +5,7 @@
 //! with the newest, and some with one or the other by the bounds. The pages
 //! themselves show which.
 
-use crate::model::Position;
+use crate::model::{MessageRef, Position};
 use crate::target::Row;
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ pub struct Traversal {
     pub first_record: Option<usize>,
     walks: Walks,
     first_written_us: u64,
-    seen: HashSet<Box<str>>,
+    seen: HashSet<(Box<str>, Option<MessageRef>)>,
     cursors: HashSet<Box<str>>,
     empty_pages: u32,
     lowest: Option<Position>,
@@ -90,7 +90,7 @@ impl Traversal {
             self.walks = Walks::ToOldest;
         }
         let before = self.seen.len();
-        rows.iter().for_each(|row| _ = self.seen.insert(row.server_id.clone()));
+        rows.iter().for_each(|row| _ = self.seen.insert((row.server_id.clone(), row.message)));
         let fresh_rows = (self.seen.len() - before) as u32;
         self.highest = self.highest.max(highest);
         self.lowest = match (self.lowest, lowest) {

@@ -59,6 +59,7 @@ pub(super) fn corrupt(input: &Input, truth: &Truth) -> Tally {
         let instance = instance.message(message);
         altered.entry(message).and_modify(|first| *first = instance.clone().min(first.clone())).or_insert(instance);
     };
+    let mut altered_rows = BTreeSet::new();
     for read in &input.ledger.final_reads {
         let Some(channel) = truth.channels.get(read.channel.0 as usize) else { continue };
         for row in &read.rows {
@@ -67,6 +68,7 @@ pub(super) fn corrupt(input: &Input, truth: &Truth) -> Tally {
                 _ => continue,
             };
             let note = format!("row {} of final read {}", row.server_id, read.number);
+            altered_rows.insert(MessageRef { channel: read.channel, index });
             add(MessageRef { channel: read.channel, index }, Instance::seen(read.ended_us).note(note));
         }
     }
@@ -77,7 +79,7 @@ pub(super) fn corrupt(input: &Input, truth: &Truth) -> Tally {
             add(MessageRef { channel: page.channel, index }, instance);
         }
     }
-    if let Some(bytes) = normalised_from(input, truth, &altered) {
+    if let Some(bytes) = normalised_from(input, truth, &altered, &altered_rows) {
         return tally.unless(Some(format!(
             "the target changes every text of {bytes} bytes and more (all {} of them): that is how it stores texts, \
              and altered bodies cannot be told from it; make message.size smaller",
@@ -93,8 +95,15 @@ const NORMALISED: usize = 20;
 
 /// The size in bytes from which on the target changes every text, if it does
 /// so without exception: it trims or normalises, and corrupts nothing.
-fn normalised_from(input: &Input, truth: &Truth, altered: &BTreeMap<MessageRef, Instance>) -> Option<usize> {
-    if altered.len() < NORMALISED {
+fn normalised_from(
+    input: &Input,
+    truth: &Truth,
+    altered: &BTreeMap<MessageRef, Instance>,
+    altered_rows: &BTreeSet<MessageRef>,
+) -> Option<usize> {
+    // What history shows as it was sent is not stored in another way.
+    let stored_altered = |message: &MessageRef| altered_rows.contains(message);
+    if altered.len() < NORMALISED || !altered.keys().all(stored_altered) {
         return None;
     }
     let codec = TextCodec::new(truth.keys.clone(), input.plan.message_size_bytes);

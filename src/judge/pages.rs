@@ -133,6 +133,7 @@ fn judge_point_reads(tally: &mut Tally, input: &Input, truth: &Truth) {
         let id = read.message.channel;
         let Some(channel) = truth.channels.get(id.0 as usize).filter(|channel| channel.is_known()) else { continue };
         let Some(row) = &read.row else { continue };
+        tally.could_have(1);
         let Some(index) = index_of(channel, id, row) else { continue };
         let shown = channel.reads.iter().any(|read| shows(read, row));
         if !shown && !channel.is_truncated(&channel.messages[index as usize]) && found.insert((id, &row.server_id)) {

@@ -131,7 +131,7 @@ fn a_target_that_changes_every_text_is_like_that() {
             let message = h.said(1, 0, at_ms);
             let size = codec.render(codec.keys().encode(message, at_ms * 1_000)).len();
             if altered(size) {
-                h.altered(message, at_ms as u32);
+                h.stored_altered(message);
                 changed += 1;
             }
         }
@@ -140,6 +140,13 @@ fn a_target_that_changes_every_text_is_like_that() {
         assert_eq!(corrupt.count, expected * changed, "{reason}");
         assert_eq!(corrupt.checked, expected > 0, "{reason}: {:?}", corrupt.unchecked_because);
     }
+    let pushes = check("pushes are altered and history is not", &[("corrupt", 30)], |h| {
+        (1..=30).for_each(|at_ms| {
+            let message = h.said(1, 0, at_ms * 100);
+            h.altered(message, 1);
+        });
+    });
+    assert_eq!(pushes.exit_code, 97);
     let mut h = History::new();
     (1..20).for_each(|at_ms| {
         let message = h.said(1, 0, at_ms * 100);

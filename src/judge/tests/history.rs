@@ -109,6 +109,12 @@ impl History {
         self.rows.values().flatten().any(|row| row.message == Some(message))
     }
 
+    /// Every row of a message has another body.
+    pub(super) fn stored_altered(&mut self, message: MessageRef) {
+        let rows = self.rows.values_mut().flatten().filter(|row| row.message == Some(message));
+        rows.for_each(|row| row.text = RowText::Altered);
+    }
+
     /// A row in one final read.
     pub(super) fn row(&mut self, number: u32, channel: u32, row: HistoryRow) {
         self.rows.entry((channel, number)).or_default().push(row);
