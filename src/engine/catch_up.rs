@@ -163,7 +163,7 @@ impl Reader {
             stuck: traversal.is_stuck(turn.fresh_rows, page.next_cursor.as_deref()),
         };
         for row in &page.rows {
-            self.note_facts(row, now_us);
+            self.note_facts(row, channel, now_us);
             match row.message.filter(|message| message.channel == channel) {
                 Some(message) => {
                     record.messages.insert(message.index);
@@ -196,8 +196,11 @@ impl Reader {
         step
     }
 
-    fn note_facts(&self, row: &Row, now_us: u64) {
+    fn note_facts(&self, row: &Row, channel: ChannelId, now_us: u64) {
         let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
+        if let Some(message) = row.message.filter(|message| message.channel != channel) {
+            self.shard.facts.borrow_mut().elsewhere(message, channel, seen);
+        }
         if let (Some(message), Some(false)) = (row.message, row.intact) {
             self.shard.facts.borrow_mut().altered(message, seen);
         }

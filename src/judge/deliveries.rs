@@ -13,9 +13,9 @@ use super::entitled::{Entitled, LiveInterval};
 use super::summary::FindingClass::{Info, Rate, Zero};
 use super::tally::{Instance, Tally};
 use super::truth::{Channel, Message, Truth};
-use crate::ledger::{RunSet, StreamWindow, SubscriberLog};
+use crate::ledger::{CatchUpKind, RunSet, StreamWindow, SubscriberLog};
 use crate::model::{ChannelId, FindingKind, MessageRef, SendState, UserId};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// All deliveries, counted.
 pub(super) struct Deliveries {
@@ -45,7 +45,12 @@ struct Reader<'w> {
     intervals: &'w [LiveInterval],
     /// What it need not have, because it was away from the channel.
     optional: &'w RunSet,
+    /// What it read as rows that only their acknowledged ids give to messages.
+    by_id: Option<&'w ReadById>,
 }
+
+/// Indices, and whether the client's own policy read them.
+type ReadById = HashMap<u32, bool>;
 
 /// Counts every delivery of every channel of which P is known.
 pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
@@ -64,6 +69,7 @@ pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
     let tables: Vec<Option<Entitled>> = (truth.channels.iter())
         .map(|channel| channel.is_known().then(|| Entitled::new(channel, input.plan.capabilities.own_push)))
         .collect();
+    let by_id = read_by_id(input, truth);
     for log in &input.ledger.subscribers {
         let intervals = LiveInterval::of(log, input.record.ended_us, input.plan.live_margin_us());
         for id in log.channels() {
@@ -76,7 +82,8 @@ pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
                 let cut =
                     (!absences.is_empty()).then(|| absence::cut(&intervals, &absences, input.plan.live_margin_us()));
                 let intervals = cut.as_deref().unwrap_or(&intervals);
-                let reader = Reader { user: log.user, window, intervals, optional: &optional };
+                let by_id = by_id.get(&(log.user, id));
+                let reader = Reader { user: log.user, window, intervals, optional: &optional, by_id };
                 found.add(input, channel, table, &reader);
             }
         }
@@ -85,6 +92,20 @@ pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
         tally.could_have(found.entitled);
     }
     found
+}
+
+/// What subscribers read without a key that can be read: a mangled row is a row
+/// all the same, and its message was obtained.
+fn read_by_id(input: &Input, truth: &Truth) -> HashMap<(UserId, ChannelId), ReadById> {
+    let mut read: HashMap<_, ReadById> = HashMap::new();
+    for page in &input.ledger.pages {
+        let Some(channel) = truth.channels.get(page.channel.0 as usize) else { continue };
+        for index in page.unrecognised.iter().filter_map(|id| channel.by_acknowledged_id(id)) {
+            let by_policy = read.entry((page.reader, page.channel)).or_default().entry(index).or_default();
+            *by_policy |= page.kind == CatchUpKind::Policy;
+        }
+    }
+    read
 }
 
 impl Deliveries {
@@ -112,9 +133,11 @@ impl Deliveries {
     fn judge_missing(&mut self, input: &Input, message: &Message, index: u32, reader: &Reader, connected: bool) {
         let window = reader.window;
         let instance = reader.instance(message, index);
-        if window.is_obtained(index) {
+        let by_id = reader.by_id.and_then(|read| read.get(&index)).copied();
+        if window.is_obtained(index) || by_id.is_some() {
             self.healed.part(if connected { "missed" } else { "away" }, 1);
-            let by = if window.caught_up().contains(index) { "by_policy" } else { "by_drain_only" };
+            let by =
+                if window.caught_up().contains(index) || by_id == Some(true) { "by_policy" } else { "by_drain_only" };
             self.healed.add_to(by, instance);
         } else if reader.reached_past(input, message) {
             self.passed_over.insert((reader.user, MessageRef { channel: window.channel, index }));

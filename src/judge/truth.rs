@@ -336,6 +336,9 @@ impl<'a> Truth<'a> {
                 channel.messages[*index as usize].in_pages = true;
             }
         }
+        for &(message, channel) in input.ledger.facts.elsewhere.keys() {
+            self.strays.entry(message).or_insert(Stray::Elsewhere(channel));
+        }
         for (message, count) in pushed.counts() {
             self.sighted(message, |known| known.pushes = count);
         }

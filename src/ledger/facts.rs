@@ -18,6 +18,8 @@ pub struct Facts {
     /// Messages pushed to a subscriber who is not a member of their channel,
     /// or under another channel than the key's.
     pub leaked: BTreeMap<(UserId, MessageRef), Leak>,
+    /// Messages that a catch-up showed in another channel than the key's.
+    pub elsewhere: BTreeMap<(MessageRef, ChannelId), FirstSeen>,
     /// First copies that arrived behind a message of a greater position.
     pub reordered: Vec<Reordered>,
 }
@@ -75,10 +77,18 @@ impl Facts {
         keep_first(&mut self.leaked, (subscriber, message), leak);
     }
 
+    /// Notes a row that stands in another channel than its key's.
+    pub fn elsewhere(&mut self, message: MessageRef, channel: ChannelId, seen: FirstSeen) {
+        keep_first(&mut self.elsewhere, (message, channel), seen);
+    }
+
     /// Joins the facts of two shards.
     pub fn merge(&mut self, other: Facts) {
         for (message, seen) in other.altered {
             keep_first(&mut self.altered, message, seen);
+        }
+        for (place, seen) in other.elsewhere {
+            keep_first(&mut self.elsewhere, place, seen);
         }
         for (text, seen) in other.foreign {
             keep_first(&mut self.foreign, text, seen);

@@ -154,3 +154,12 @@ fn a_target_that_changes_every_text_is_like_that() {
     });
     assert_eq!(h.judge().findings["corrupt"].count, 19, "too few to tell it from chance");
 }
+
+#[test]
+fn a_catch_up_shows_a_row_of_another_channel() {
+    check("once for a message, however many channels show it", &[("foreign", 1)], |h| {
+        let message = h.said(1, 0, 1_000);
+        h.elsewhere(message, 1);
+        h.elsewhere(message, 2);
+    });
+}

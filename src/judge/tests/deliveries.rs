@@ -256,3 +256,13 @@ fn unknown_but_stored_counts_for_members_and_is_never_missed() {
     });
     assert_eq!((summary.ledger.entitled_deliveries, summary.findings["live_missed"].of), (2, 0));
 }
+
+#[test]
+fn a_mangled_row_was_obtained_all_the_same() {
+    let summary = check("read by its id", &[("corrupt", 1), ("healed", 1), ("live_missed", 1)], |h| {
+        h.listening(50, &[0]);
+        h.said(1, 0, 2_000);
+        h.page(50, 0, 20_000).unrecognised("2000").end();
+    });
+    assert_eq!(part(&summary, "healed", "by_policy"), 1);
+}

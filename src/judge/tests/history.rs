@@ -236,6 +236,11 @@ impl History {
         self.ledger.facts.altered(message, seen);
     }
 
+    pub(super) fn elsewhere(&mut self, message: MessageRef, channel: u32) {
+        let seen = FirstSeen { at_us: 1_000_000, subscriber: Some(UserId(1)) };
+        self.ledger.facts.elsewhere(message, ChannelId(channel), seen);
+    }
+
     pub(super) fn foreign(&mut self, text: &str) {
         self.ledger.facts.foreign(text, FirstSeen { at_us: 1_000_000, subscriber: None });
     }

@@ -30,6 +30,7 @@ pub(super) enum Line {
     Altered(SeenLine),
     Foreign { t: f64, text: String, user: Option<String> },
     Leaked { t: f64, user: String, message: Reference, under: Option<String> },
+    Elsewhere { t: f64, message: Reference, channel: String, user: Option<String> },
     Reordered { t: f64, user: String, message: Reference, ahead: u32 },
 }
 

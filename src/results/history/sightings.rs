@@ -74,6 +74,12 @@ impl Sightings {
                 self.ledger.facts.foreign(&text, seen);
                 Ok(())
             }
+            Line::Elsewhere { t, message, channel, user } => {
+                let (message, channel) = (resolve(names, &message)?, names.channel_id(&channel)?);
+                let seen = self.seen(names, t, user.as_deref())?;
+                self.ledger.facts.elsewhere(message, channel, seen);
+                Ok(())
+            }
             Line::Leaked { t, user, message, under } => {
                 let under = under.map(|channel| names.channel_id(&channel)).transpose()?;
                 let (message, leak) = (resolve(names, &message)?, Leak { at_us: self.time(t)?, under });
@@ -201,6 +207,9 @@ impl Sightings {
                 (Some(message), RowText::Altered) => self.ledger.facts.altered(message, seen),
                 (None, RowText::Foreign) => self.ledger.facts.foreign(&row.server_id, seen),
                 _ => {}
+            }
+            if let Some(message) = row.message.filter(|message| message.channel != channel) {
+                self.ledger.facts.elsewhere(message, channel, seen);
             }
             match row.message.filter(|message| message.channel == channel) {
                 Some(message) => _ = page.messages.insert(message.index),

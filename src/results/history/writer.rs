@@ -214,6 +214,11 @@ impl<W: Write> Lines<'_, W> {
             let (t, message) = (from_us(seen.at_us), self.reference(message));
             self.write(&Line::Altered(SeenLine { t, message, user: seen.subscriber.map(|user| user.to_string()) }))?;
         }
+        for (&(message, channel), seen) in &facts.elsewhere {
+            let (t, message, channel) = (from_us(seen.at_us), self.reference(message), channel.to_string());
+            let user = seen.subscriber.map(|user| user.to_string());
+            self.write(&Line::Elsewhere { t, message, channel, user })?;
+        }
         for (text, seen) in &facts.foreign {
             let user = seen.subscriber.map(|user| user.to_string());
             self.write(&Line::Foreign { t: from_us(seen.at_us), text: text.clone(), user })?;

@@ -146,8 +146,9 @@ impl<'w> Naive<'w> {
             let named = text != Text::Mangled && self.world.messages[message].channel == channel;
             shows.insert(position, named.then_some(message));
         }
-        for message in shows.values().flatten() {
-            let read = self.read.entry((who, *message)).or_default();
+        for (position, named) in &shows {
+            let Some(message) = named.or_else(|| self.acknowledged_as(channel, *position)) else { continue };
+            let read = self.read.entry((who, message)).or_default();
             *(if drain { &mut read.1 } else { &mut read.0 }) = true;
         }
         if let Some(highest) = shows.keys().max() {
