@@ -71,7 +71,8 @@ impl FinalReader {
             };
             let known = seen.len();
             for row in page.rows {
-                read.foreign.extend(row.foreign.as_deref().map(Facts::beginning));
+                let foreign = row.foreign.as_deref().map(Facts::beginning);
+                read.foreign.extend(foreign.map(|text| (row.server_id.clone(), text)));
                 if seen.insert((row.server_id.clone(), row.message)) {
                     read.rows.push(history_row(row));
                 } else {
@@ -81,6 +82,10 @@ impl FinalReader {
             if traversal.is_stuck((seen.len() - known) as u32, page.next_cursor.as_deref()) {
                 read.stuck_pages += 1;
                 read.failure = Some("the pages do not come to an end".to_owned());
+                break;
+            }
+            if traversal.is_lost() {
+                read.failure = Some("a thousand pages in a row brought no new row".to_owned());
                 break;
             }
             cursor = page.next_cursor;

@@ -28,7 +28,7 @@ pub struct Traversal {
 }
 
 /// So many pages in a row without a new row are no traversal.
-const EMPTY_PAGES: u32 = 20;
+const EMPTY_PAGES: u32 = 1_000;
 
 /// Which way the pages walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,25 +103,33 @@ impl Traversal {
         Turn {
             fresh_rows,
             repeated_rows: rows.len() as u32 - fresh_rows,
-            open_end: last && has_extent && self.walks != Walks::ToOldest,
+            // After empty pages, a lone page with rows does not tell the way: it
+            // may be the oldest.
+            open_end: last && has_extent && (!continues || self.walks == Walks::ToNewest),
             first_has_open_end: tells && self.walks == Walks::ToOldest,
             complete_to: self.highest.filter(|_| last || self.walks == Walks::ToNewest),
         }
     }
 
     /// Whether the traversal goes nowhere: the target names a page that it has
-    /// named before, or many pages in a row without a new row. One page without
-    /// is no sign of it; some targets filter what they have paged.
+    /// named before. Pages without a row are no sign of it; some targets filter
+    /// what they have paged.
     pub fn is_stuck(&mut self, fresh_rows: u32, next_cursor: Option<&str>) -> bool {
         let Some(cursor) = next_cursor else { return false };
         self.empty_pages = if fresh_rows == 0 { self.empty_pages + 1 } else { 0 };
-        !self.cursors.insert(cursor.into()) || self.empty_pages >= EMPTY_PAGES
+        !self.cursors.insert(cursor.into())
+    }
+
+    /// Whether so many pages in a row were without a new row that it is given
+    /// up: nothing is proven by it.
+    pub fn is_lost(&self) -> bool {
+        self.empty_pages >= EMPTY_PAGES
     }
 
     /// From when on a message could be stored and the traversal, at its end,
     /// not show it: when the page that looked at the newest rows was asked for.
     pub fn end_us(&self, last_written_us: u64) -> u64 {
-        if self.walks == Walks::ToOldest { self.first_written_us } else { last_written_us }
+        if self.pages == 1 || self.walks == Walks::ToNewest { last_written_us } else { self.first_written_us }
     }
 }
 
@@ -181,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_page_with_rows_after_empty_ones_may_be_the_oldest() {
+        let mut traversal = Traversal::new(None);
+        traversal.turn(&[], false, 5);
+        assert_eq!(traversal.turn(&rows(&[1, 2]), true, 9), turn(2, 0, false, Some(2)));
+        assert_eq!(traversal.end_us(9), 5);
+    }
+
+    #[test]
     fn an_empty_page_that_continues_covers_nothing() {
         let mut traversal = Traversal::new(Some(Position(0)));
         traversal.turn(&rows(&[1, 2]), false, 5);
@@ -193,8 +209,8 @@ mod tests {
         assert!(!traversal.is_stuck(2, Some("a")) && !traversal.is_stuck(0, Some("b")) && !traversal.is_stuck(0, None));
         assert!(traversal.is_stuck(1, Some("a")), "named before, though it brought a row");
         let mut traversal = Traversal::new(None);
-        let stuck = (0..30).position(|page| traversal.is_stuck(0, Some(&page.to_string())));
-        assert_eq!(stuck, Some(19), "new cursors for ever");
+        assert!((0..1_000).all(|page| !traversal.is_lost() && !traversal.is_stuck(0, Some(&page.to_string()))));
+        assert!(traversal.is_lost(), "new cursors for ever");
     }
 
     #[test]

@@ -18,19 +18,20 @@ pub(super) fn foreign(input: &Input, truth: &Truth) -> Tally {
     let mut tally = Tally::new(FindingKind::Foreign, Zero, "messages and texts with the run's id");
     tally.could_have(carriers(truth));
     let cut = beginnings_of_cut_texts(input, truth);
+    let of_messages = foreign_texts_of_messages(input, truth);
     let mut texts: BTreeMap<&str, Instance> = BTreeMap::new();
     for (text, seen) in &input.ledger.facts.foreign {
         texts.insert(text, Instance::seen(seen.at_us).subscriber(seen.subscriber));
     }
     for read in &input.ledger.final_reads {
-        for text in &read.foreign {
+        for (_, text) in &read.foreign {
             texts.entry(text).or_insert_with(|| Instance::seen(read.ended_us));
         }
     }
     for (text, instance) in texts {
-        // A text that was cut within its key, of a row that the acknowledged
-        // id gives to a message, is that message's altered body.
-        if !cut.iter().any(|whole| whole.starts_with(text)) {
+        // A text that was cut or mangled within its key, of a row that the
+        // acknowledged id gives to a message, is that message's altered body.
+        if !of_messages.contains(text) && !cut.iter().any(|whole| whole.starts_with(text)) {
             tally.add(instance.note(text.to_owned()));
         }
     }
@@ -182,6 +183,16 @@ fn foreign_rows<'t>(input: &Input<'t>, truth: &'t Truth) -> impl Iterator<Item =
             Some((read.channel, &*row.server_id, channel.owner(read.channel, row)))
         })
     })
+}
+
+/// The texts of rows that the acknowledged id gives to a message.
+fn foreign_texts_of_messages<'t>(input: &Input<'t>, truth: &Truth) -> BTreeSet<&'t str> {
+    let reads = input.ledger.final_reads.iter().filter_map(|read| {
+        let channel = truth.channels.get(read.channel.0 as usize)?;
+        let of_message = |(id, _): &&(Box<str>, String)| channel.by_acknowledged_id(id).is_some();
+        Some(read.foreign.iter().filter(of_message).map(|(_, text)| text.as_str()))
+    });
+    reads.flatten().collect()
 }
 
 /// The beginnings, key included, of the texts whose rows only the acknowledged

@@ -40,11 +40,12 @@ pub(super) fn ack_identity(truth: &Truth) -> Tally {
         for (index, message) in channel.indexed().filter(|(_, message)| message.is(SendState::Acknowledged)) {
             let Some(server_id) = message.send.and_then(|send| send.server_id.as_deref()) else { continue };
             tally.could_have(1);
-            if message.has_copy(server_id) {
+            let owner = owners.get(server_id).filter(|owner| **owner != index);
+            if owner.is_none() && message.has_copy(server_id) {
                 continue;
             }
             let instance = Instance::at(message.at_us()).message(MessageRef { channel: id, index });
-            if let Some(owner) = owners.get(server_id) {
+            if let Some(owner) = owner {
                 tally.add(instance.note(format!("{server_id} is the id of message {owner} of the channel")));
             } else if message.is_stored() && !channel.is_truncated(message) {
                 tally.add(instance.note(format!("acknowledged as {server_id}, and no row has this id")));
@@ -54,7 +55,8 @@ pub(super) fn ack_identity(truth: &Truth) -> Tally {
     tally
 }
 
-/// The message of each server id.
+/// The first message of each server id; where several share one, the id is the
+/// first one's.
 fn owners<'c>(channel: &'c Channel) -> HashMap<&'c str, u32> {
     let mut owners = HashMap::new();
     for (index, message) in channel.indexed() {

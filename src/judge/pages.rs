@@ -81,18 +81,18 @@ fn compare(tally: &mut Tally, id: ChannelId, channel: &Channel, earlier: &FinalR
         kept.filter_map(|row| Some(Row::new(index_of(channel, id, row)?, row))).collect()
     };
     let (first, second) = (rows_of(earlier), rows_of(later));
-    let ranks: HashMap<&str, usize> = first.iter().zip(0..).map(|(row, rank)| (&*row.server_id, rank)).collect();
-    let again: HashSet<&str> = second.iter().map(|row| &*row.server_id).collect();
+    let ranks: HashMap<_, usize> = first.iter().zip(0..).map(|(row, rank)| (row.identity(), rank)).collect();
+    let again: HashSet<_> = second.iter().map(Row::identity).collect();
     let known: HashSet<u32> = first.iter().map(|row| row.index).collect();
     let mut differs = |row: &Row, shown: u32, not: u32| {
         let note = format!("row {} stands in final read {shown} and not in {not}", row.server_id);
         let instance = Instance::seen(later.ended_us).message(MessageRef { channel: id, index: row.index });
         tally.add_to(DIFFERING, instance.note(note));
     };
-    for row in first.iter().filter(|row| !again.contains(&*row.server_id)) {
+    for row in first.iter().filter(|row| !again.contains(&row.identity())) {
         differs(row, earlier.number, later.number);
     }
-    for row in second.iter().filter(|row| !ranks.contains_key(&*row.server_id)) {
+    for row in second.iter().filter(|row| !ranks.contains_key(&row.identity())) {
         // What nobody acknowledged may still land between two reads, and a
         // further copy of a message is a stored duplicate, not a page's fault.
         let may_land = matches!(
@@ -104,7 +104,7 @@ fn compare(tally: &mut Tally, id: ChannelId, channel: &Channel, earlier: &FinalR
         }
     }
     let mut previous: Option<usize> = None;
-    for (row, rank) in second.iter().filter_map(|row| Some((row, *ranks.get(&*row.server_id)?))) {
+    for (row, rank) in second.iter().filter_map(|row| Some((row, *ranks.get(&row.identity())?))) {
         if previous.is_some_and(|previous| rank < previous) {
             let note = format!("row {} stands in another order in the two final reads", row.server_id);
             let instance = Instance::seen(later.ended_us).message(MessageRef { channel: id, index: row.index });
@@ -123,6 +123,11 @@ struct Row {
 impl Row {
     fn new(index: u32, row: &HistoryRow) -> Self {
         Self { index, server_id: row.server_id.clone() }
+    }
+
+    /// Two messages under one id are two rows.
+    fn identity(&self) -> (u32, &str) {
+        (self.index, &self.server_id)
     }
 }
 
@@ -147,7 +152,7 @@ fn judge_point_reads(tally: &mut Tally, input: &Input, truth: &Truth) {
 fn shows(read: &FinalRead, row: &HistoryRow) -> bool {
     let at = |position: Position| read.rows.partition_point(|other| other.position < position);
     let same_position = read.rows[at(row.position)..].iter().take_while(|other| other.position == row.position);
-    same_position.into_iter().any(|other| other.server_id == row.server_id)
+    same_position.into_iter().any(|other| other.server_id == row.server_id && other.message == row.message)
 }
 
 fn index_of(channel: &Channel, id: ChannelId, row: &HistoryRow) -> Option<u32> {

@@ -57,9 +57,9 @@ pub struct FinalRead {
     pub repeated: Vec<Box<str>>,
     /// Pages that brought neither a new row nor the end.
     pub stuck_pages: u32,
-    /// Texts of its rows with the run's id and a key that the run cannot have
-    /// made, by their first characters.
-    pub foreign: Vec<String>,
+    /// Rows with the run's id and a key that the run cannot have made: their
+    /// ids and the first characters of their texts.
+    pub foreign: Vec<(Box<str>, String)>,
     /// Everything before this position was declared truncated by the target.
     pub truncated_before: Option<Position>,
 }

@@ -46,7 +46,9 @@ fn a_correct_server_is_correct_under_faults_of_its_clients() {
     let touched = hit(&run);
     assert!(touched.iter().all(|(_, touched)| *touched > 3), "{touched:?}");
     assert!(run.ledger("retries") >= touched[1].1, "each hedged message has a second attempt");
-    assert_eq!((run.ledger("unhealed"), run.ledger("unresolved"), run.finding("live_missed")), (0, 0, 0));
+    assert_eq!((run.ledger("unhealed"), run.ledger("unresolved")), (0, 0));
+    // A machine that stalls for longer than the declared lag misses some.
+    assert!(run.finding("live_missed") * 100 < run.ledger("entitled_deliveries"), "{:#}", run.summary["findings"]);
 }
 
 #[test]

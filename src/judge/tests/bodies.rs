@@ -27,6 +27,12 @@ fn foreign() {
         h.foreign("posthaste:0000000000000007:x");
         h.foreign_row(1, 5_000, "posthaste:0000000000000007:y");
     });
+    check("mangled within the key: known by its id, and not foreign besides", &[("corrupt", 1)], |h| {
+        h.send(1, 0, 1_000).acked(1_010, 1_000);
+        h.foreign("posthaste:0000000000000007:mangled");
+        h.foreign_row(1, 1_000, "posthaste:0000000000000007:mangled");
+        h.foreign_row(2, 1_000, "posthaste:0000000000000007:mangled");
+    });
     check("in a row only", &[("foreign", 1)], |h| {
         h.said(1, 0, 1_000);
         h.foreign_row(1, 5_000, "posthaste:0000000000000007:x");

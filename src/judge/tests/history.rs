@@ -31,7 +31,7 @@ pub(super) struct History {
     truncated_before: BTreeMap<(u32, u32), u64>,
     repeated: Vec<(u32, u32, u64)>,
     stuck: Vec<(u32, u32)>,
-    foreign: Vec<(u32, String)>,
+    foreign: Vec<(u32, Box<str>, String)>,
 }
 
 /// A message whose end is not told yet.
@@ -123,7 +123,7 @@ impl History {
     /// A final read has a row with a text that the run cannot have made.
     pub(super) fn foreign_row(&mut self, number: u32, position: u64, text: &str) {
         self.row(number, 0, row(position, None, RowText::Foreign));
-        self.foreign.push((number, text.to_owned()));
+        self.foreign.push((number, position.to_string().into(), text.to_owned()));
     }
 
     /// Another final read of every channel.
@@ -271,7 +271,12 @@ impl History {
                     rows,
                     repeated: repeated.map(|(.., position)| position.to_string().into()).collect(),
                     stuck_pages: self.stuck.iter().filter(|stuck| **stuck == (number, channel)).count() as u32,
-                    foreign: self.foreign.iter().filter(|read| read.0 == number).map(|read| read.1.clone()).collect(),
+                    foreign: self
+                        .foreign
+                        .iter()
+                        .filter(|read| read.0 == number)
+                        .map(|read| (read.1.clone(), read.2.clone()))
+                        .collect(),
                     truncated_before: self.truncated_before.get(&(channel, number)).copied().map(Position),
                 });
             }

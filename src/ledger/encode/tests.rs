@@ -55,7 +55,7 @@ fn example() -> Ledger {
         rows: vec![row.clone()],
         repeated: vec!["b".into()],
         stuck_pages: 3,
-        foreign: vec!["f".to_owned()],
+        foreign: vec![("7".into(), "f".to_owned())],
         truncated_before: Some(Position(1)),
     };
     let mut facts = Facts::default();

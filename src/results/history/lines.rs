@@ -318,7 +318,7 @@ pub(super) struct FinalReadLine {
     #[serde(default)]
     pub stuck_pages: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub foreign: Vec<String>,
+    pub foreign: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated_before: Option<u64>,
 }

@@ -250,7 +250,7 @@ impl Sightings {
             rows,
             repeated: line.repeated.into_iter().map(Into::into).collect(),
             stuck_pages: line.stuck_pages,
-            foreign: line.foreign,
+            foreign: line.foreign.into_iter().map(|(id, text)| (id.into(), text)).collect(),
             truncated_before: line.truncated_before.map(Position),
         };
         self.ledger.final_reads.push(read);

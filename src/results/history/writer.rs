@@ -203,7 +203,7 @@ impl<W: Write> Lines<'_, W> {
             failure: read.failure.clone(),
             repeated: read.repeated.iter().map(|id| id.to_string()).collect(),
             stuck_pages: read.stuck_pages,
-            foreign: read.foreign.clone(),
+            foreign: read.foreign.iter().map(|(id, text)| (id.to_string(), text.clone())).collect(),
             truncated_before: read.truncated_before.map(|position| position.0),
         }))
     }
