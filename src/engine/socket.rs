@@ -73,7 +73,12 @@ fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, Stri
         Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&shard.shared.address.host) => {
             shard.address_of(user).ip()
         }
-        _ => return Err("the socket URL leads to another host than the target's".to_owned()),
+        // The same machine by its other name.
+        Some(Host::Domain("localhost")) if shard.address_of(user).ip().is_loopback() => shard.address_of(user).ip(),
+        host => {
+            let host = host.map_or_else(String::new, |host| format!(" {host}"));
+            return Err(format!("the socket URL leads to another host{host} than the target's"));
+        }
     };
     if !shard.shared.resolved.iter().any(|resolved| resolved.ip() == ip) {
         let host = shard.shared.address.permit(ip, &shard.shared.allowed_hosts);

@@ -55,8 +55,9 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Message {
     ts: String,
+    /// A message of blocks alone has none.
     #[serde(default)]
-    text: String,
+    text: Option<String>,
     #[serde(default)]
     client_msg_id: Option<String>,
 }
@@ -99,14 +100,15 @@ impl HistoryPage {
         for message in page.messages {
             let position = parse_ts(&message.ts)
                 .ok_or_else(|| PageError("a row whose ts is not SECONDS.MICROSECONDS".to_owned()))?;
-            let named = Named::read(texts, &message.text, message.client_msg_id.as_deref());
+            let text = message.text.unwrap_or_default();
+            let named = Named::read(texts, &text, message.client_msg_id.as_deref());
             rows.push(Row {
                 server_id: message.ts.into(),
                 position,
                 message: named.message,
                 intended_wrapped_us: named.intended_wrapped_us,
                 intact: named.intact,
-                foreign: named.foreign.then_some(message.text),
+                foreign: named.foreign.then_some(text),
             });
         }
         rows.sort_by_key(|row| row.position);
@@ -185,7 +187,7 @@ mod tests {
     #[test]
     fn pages_are_sorted_and_their_ends_are_clear() {
         let parse = |body: &str| HistoryPage::parse(200, body.as_bytes(), &texts());
-        let body = r#"{"ok":true,"messages":[{"ts":"1700000002.000000","text":"b"},{"ts":"1700000001.000000"}],"has_more":true,"response_metadata":{"next_cursor":"n"}}"#;
+        let body = r#"{"ok":true,"messages":[{"ts":"1700000002.000000","text":"b"},{"ts":"1700000001.000000","text":null}],"has_more":true,"response_metadata":{"next_cursor":"n"}}"#;
         let page = parse(body).unwrap();
         assert!(page.rows[0].position < page.rows[1].position);
         assert_eq!(page.next_cursor.as_deref(), Some("n"));
