@@ -73,6 +73,17 @@ pub(super) fn corrupt(input: &Input, truth: &Truth) -> Tally {
             add(MessageRef { channel: read.channel, index }, Instance::seen(read.ended_us).note(note));
         }
     }
+    for read in &input.ledger.point_reads {
+        let id = read.message.channel;
+        let (Some(channel), Some(row)) = (truth.channels.get(id.0 as usize), &read.row) else { continue };
+        let index = match (channel.owner(id, row), row.text) {
+            (Owner::Recognised(index), RowText::Altered) | (Owner::ById(index), _) => index,
+            _ => continue,
+        };
+        altered_rows.insert(MessageRef { channel: id, index });
+        let note = format!("row {} of a point read", row.server_id);
+        add(MessageRef { channel: id, index }, Instance::seen(read.written_us).note(note));
+    }
     for page in &input.ledger.pages {
         let Some(channel) = truth.channels.get(page.channel.0 as usize) else { continue };
         for index in page.unrecognised.iter().filter_map(|id| channel.by_acknowledged_id(id)) {

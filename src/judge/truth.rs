@@ -314,7 +314,7 @@ impl<'a> Truth<'a> {
                 message.shown_us = message.shown_us.into_iter().chain(shown_us).min();
             }
             Owner::Stray(message, stray) => {
-                self.strays.insert(message, stray);
+                self.add_stray(message, stray);
             }
             Owner::Nobody => {}
         }
@@ -337,7 +337,7 @@ impl<'a> Truth<'a> {
             }
         }
         for &(message, channel) in input.ledger.facts.elsewhere.keys() {
-            self.strays.entry(message).or_insert(Stray::Elsewhere(channel));
+            self.add_stray(message, Stray::Elsewhere(channel));
         }
         for (message, count) in pushed.counts() {
             self.sighted(message, |known| known.pushes = count);
@@ -347,11 +347,17 @@ impl<'a> Truth<'a> {
         }
     }
 
+    /// A message that stands elsewhere is not excused by having been seen at
+    /// home too, whichever was noted first.
+    fn add_stray(&mut self, message: MessageRef, stray: Stray) {
+        self.strays.entry(message).and_modify(|known| *known = stray.max(*known)).or_insert(stray);
+    }
+
     fn sighted(&mut self, message: MessageRef, note: impl FnOnce(&mut Message)) {
         match self.channel_mut(message.channel).messages.get_mut(message.index as usize) {
             Some(known) if known.was_tried() => note(known),
             _ => {
-                self.strays.insert(message, Stray::NeverSent);
+                self.add_stray(message, Stray::NeverSent);
             }
         }
     }

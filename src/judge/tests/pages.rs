@@ -2,7 +2,7 @@
 
 use super::history::{History, row};
 use super::{check, part};
-use crate::ledger::RowText;
+use crate::ledger::{HistoryRow, RowText};
 use crate::model::MessageRef;
 
 #[test]
@@ -94,11 +94,7 @@ fn two_final_reads_in_another_order() {
         for (number, positions) in [(1, [1_000, 2_000, 3_000]), (2, [1_000, 3_000, 2_900])] {
             for (message, position) in messages.into_iter().zip(positions) {
                 let id = ((u64::from(message.index) + 1) * 1_000).to_string().into();
-                h.row(
-                    number,
-                    0,
-                    crate::ledger::HistoryRow { server_id: id, ..row(position, Some(message), RowText::Intact) },
-                );
+                h.row(number, 0, HistoryRow { server_id: id, ..row(position, Some(message), RowText::Intact) });
             }
         }
     });
@@ -110,6 +106,15 @@ fn point_reads() {
     check("a point read finds what a final read shows", &[], |h| {
         let message = h.said(1, 0, 1_000);
         h.point_read(message, Some(row(1_000, Some(message), RowText::Intact)));
+    });
+    check("the row is known by its id, wherever it stands", &[], |h| {
+        let message = h.said(1, 0, 1_000);
+        let elsewhere = HistoryRow { server_id: "1000".into(), ..row(1_500, Some(message), RowText::Intact) };
+        h.point_read(message, Some(elsewhere));
+    });
+    check("altered, and only a point read shows it", &[("corrupt", 1), ("page_anomaly", 1)], |h| {
+        let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
+        h.point_read(message, Some(row(1_000, Some(message), RowText::Altered)));
     });
     check("a truncated row that a point read still finds", &[], |h| {
         let message = h.send(1, 0, 2_000).acked(2_010, 2_000);
