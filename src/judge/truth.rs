@@ -296,8 +296,11 @@ impl<'a> Truth<'a> {
     }
 
     fn add_point_reads(&mut self, input: &Input<'a>) {
-        for read in &input.ledger.point_reads {
-            let Some(row) = &read.row else { continue };
+        // In an order of their own: that of the shards must not show.
+        let found = input.ledger.point_reads.iter().filter_map(|read| Some((read, read.row.as_ref()?)));
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|(read, row)| (read.written_us, read.message, row.position, &row.server_id));
+        for (read, row) in found {
             let id = read.message.channel;
             let owner = self.channel_mut(id).owner(id, row);
             self.add_row(id, row, owner, None);

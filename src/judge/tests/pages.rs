@@ -226,3 +226,18 @@ fn what_is_no_stale_read() {
         h.page(50, 0, 92_000).by_drain().shows(&[first, second, third]).end();
     });
 }
+
+#[test]
+fn the_order_of_point_reads_does_not_show() {
+    let judged = |positions: [u64; 2]| {
+        let mut h = History::new();
+        let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
+        for position in positions {
+            h.point_read(message, Some(row(position, Some(message), RowText::Intact)));
+        }
+        h.judge()
+    };
+    let (one, other) = (judged([1_000, 2_000]), judged([2_000, 1_000]));
+    assert_eq!(one.findings["store_duplicates"].count, 1);
+    assert_eq!(one.findings, other.findings);
+}
