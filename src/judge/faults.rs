@@ -31,6 +31,10 @@ pub(super) fn summaries(input: &Input) -> Vec<FaultSummary> {
 
 /// The faults that touched nothing, in words.
 pub(super) fn never_hit(input: &Input) -> Vec<String> {
+    // What a killed run's faults touched was to be told at its end.
+    if input.record.killed {
+        return Vec::new();
+    }
     let all = summaries(input).into_iter().filter(|fault| fault.touched == 0);
     all.map(|fault| {
         let at_s = fault.at_us.saturating_sub(input.record.load_start_us) as f64 / 1e6;

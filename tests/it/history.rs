@@ -62,8 +62,9 @@ fn a_run_that_is_written_as_a_history_is_judged_the_same() {
 #[test]
 fn the_log_of_the_k6_script_is_a_history() {
     let node = std::process::Command::new("node").args(["--experimental-websocket", "-e", "WebSocket.name"]).output();
-    if !node.is_ok_and(|node| node.status.success()) {
-        println!("skipped: Node.js with WebSocket is not installed");
+    let curl = std::process::Command::new("curl").arg("--version").output();
+    if !node.is_ok_and(|node| node.status.success()) || curl.is_err() {
+        println!("skipped: Node.js with WebSocket, or curl, is not installed");
         return;
     }
     for (defects, code, expected) in

@@ -308,5 +308,7 @@ fn a_fault_that_never_hit_anything_leaves_the_run_open() {
         assert_eq!((summary.faults[0].touched, summary.faults[0].what.as_str()), (touched, "processes"));
         let said = summary.correctness.reasons.iter().any(|reason| reason.contains("crash at 2.5 s"));
         assert_eq!(said, touched == 0);
+        h.record.killed = true;
+        assert!(!h.judge().correctness.reasons.iter().any(|reason| reason.contains("crash at")), "nobody knows");
     }
 }
