@@ -16,6 +16,7 @@ mod final_read;
 mod http;
 mod machine;
 mod orchestrator;
+mod outbox;
 mod process_faults;
 mod sender;
 mod setup;

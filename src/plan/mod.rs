@@ -16,6 +16,7 @@ mod retry;
 mod roster;
 mod run_plan;
 mod schedule;
+mod send;
 mod threshold;
 
 pub use capabilities::Capabilities;
@@ -26,9 +27,10 @@ pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{
     Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Phase,
-    PhaseKind, Population, Range, RunPlan, Send, UserChoice,
+    PhaseKind, Population, Range, RunPlan, UserChoice,
 };
 pub use schedule::{ArrivalSchedule, Intended, expected_messages};
+pub use send::{HttpUse, Send, SendDesign, Taps};
 pub use threshold::{Comparison, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ fn when_latencies_are_withheld() {
         canary_ticks: 1_000,
         canary_late: 1,
         canary_worst_us: 9,
+        taps: 0,
         faults: Vec::new(),
     };
     for (change, reason) in [

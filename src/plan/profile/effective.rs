@@ -87,10 +87,15 @@ fn traffic(text: &mut Text<'_>, plan: &RunPlan) {
 
 fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("send");
+    text.string("design", plan.send.design.name());
+    text.string("http", plan.send.http.name());
     text.line("attempts", plan.send.attempts.to_string());
     text.time("timeout", plan.send.timeout_us);
     text.time("idle_timeout", plan.send.idle_timeout_us);
     text.backoff("send.backoff", plan.send.backoff);
+    text.table("send.taps");
+    text.number("share", plan.send.taps.share);
+    text.range("after", plan.send.taps.after_us, |time| quoted(&format_duration(time)));
     text.table("connect");
     text.number("rate", plan.connect.rate_per_s);
     text.time("timeout", plan.connect.timeout_us);
