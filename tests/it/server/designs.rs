@@ -151,3 +151,50 @@ async fn a_failing_store_makes_fanout_before_persist_show() {
     assert_eq!(field(&client.history("alice", &channel, &[]).await, "text"), ["before"]);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_frame_with_an_id_is_answered() {
+    let server = Running::start().await;
+    let client = &server.client;
+    let channel = client.channel("alice", "general").await;
+    let mut alice = client.socket("alice").await;
+    let long = "x".repeat(300);
+    for fields in [
+        json!({ "type": "message", "channel": channel, "text": "stored", "client_msg_id": "k" }),
+        json!({ "type": "message", "channel": channel, "text": "repeated", "client_msg_id": "k" }),
+        json!({ "type": "message", "channel": "C0", "text": "nowhere" }),
+        json!({ "type": "message", "channel": channel }),
+        json!({ "type": "message", "channel": channel, "text": "key", "client_msg_id": long }),
+        json!({ "type": "nonsense" }),
+    ] {
+        alice.send(&fields).await;
+    }
+    assert_eq!(field(&alice.drain().await, "text"), ["stored"], "the push alone");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_repeats_the_id_as_it_came_and_says_what_is_stored() {
+    let server = Running::start().await;
+    let client = &server.client;
+    let channel = client.channel("alice", "general").await;
+    let mut alice = client.socket("alice").await;
+    let send = |id: Value, text: &str, key: Option<&str>| json!({ "type": "message", "id": id, "channel": channel, "text": text, "client_msg_id": key });
+    alice.send(&send(json!(u64::MAX), "first", Some("k"))).await;
+    let first = alice.next().await;
+    assert_eq!(first, json!({ "ok": true, "reply_to": u64::MAX, "ts": first["ts"], "text": "first" }));
+    let read = client.history("alice", &channel, &[]).await;
+    assert_eq!(field(&read, "ts"), [first["ts"].as_str().unwrap()], "answered after the commit");
+    assert_eq!(alice.next().await["type"], "message");
+    alice.send(&send(json!("as text"), "another text", Some("k"))).await;
+    let again = json!({ "ok": true, "reply_to": "as text", "ts": first["ts"], "text": "first" });
+    assert_eq!(alice.next().await, again, "the key decides, not the text");
+    let too_long = "x".repeat(256);
+    for (text, key, says) in [("", None, "no_text"), ("text", Some(too_long.as_str()), "invalid_arguments")] {
+        alice.send(&send(json!(3), text, key)).await;
+        let refusal = json!({ "ok": false, "reply_to": 3, "error": { "code": 1, "msg": says } });
+        assert_eq!(alice.next().await, refusal);
+    }
+    assert_eq!(alice.drain().await, Vec::<Value>::new(), "neither a repetition nor a refusal is pushed");
+    server.stop().await;
+}
