@@ -175,6 +175,12 @@ pub struct ServeArgs {
     /// Appends a JSON line for every instance of a planted bug.
     #[arg(long, value_name = "FILE")]
     pub defect_log: Option<PathBuf>,
+    /// While this file exists, the store takes no messages.
+    #[arg(long, value_name = "FILE")]
+    pub store_fail_while: Option<PathBuf>,
+    /// Pushes what is sent over a socket before it is stored.
+    #[arg(long)]
+    pub fanout_first: bool,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]

@@ -66,6 +66,8 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
         defects,
         lose_ack: args.lose_ack,
         defect_log: args.defect_log,
+        store_fail_while: args.store_fail_while,
+        fanout_first: args.fanout_first,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

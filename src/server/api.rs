@@ -84,7 +84,7 @@ impl Call {
     async fn post_message(mut self) -> Answered {
         let text = self.params.take("text").unwrap_or_default();
         let key = self.params.take("client_msg_id");
-        let post = check_post(&self.user, self.channel()?, text, key)?;
+        let post = Arc::new(check_post(&self.user, self.channel()?, text, key)?);
         let stored = self.store(&post).await?;
         let ts = ids::ts_text(stored.ts);
         let mut response = answer::ok(&Posted::new(&post, &ts, stored.repeats.as_deref()));
@@ -229,7 +229,7 @@ pub(super) fn check_post(
     channel: Arc<Channel>,
     text: String,
     key: Option<String>,
-) -> Result<Arc<Post>, ApiError> {
+) -> Result<Post, ApiError> {
     if !channel.has_member(user.number) {
         return Err(ApiError("not_in_channel"));
     }
@@ -242,7 +242,7 @@ pub(super) fn check_post(
     if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
         return Err(ApiError("invalid_arguments"));
     }
-    Ok(Arc::new(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into() }))
+    Ok(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into(), pushed_ts: None })
 }
 
 fn host(headers: &HeaderMap) -> &str {

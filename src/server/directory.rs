@@ -37,7 +37,7 @@ pub(super) struct Channel {
     pub(super) creator: i64,
     /// Seconds since the epoch.
     pub(super) created_s: i64,
-    /// The last `ts` given, in µs. Only the writer thread uses it.
+    /// The last `ts` given, in µs.
     pub(super) last_ts: AtomicU64,
     members: RwLock<BTreeSet<i64>>,
     listeners: Mutex<Vec<Arc<Socket>>>,

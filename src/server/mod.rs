@@ -9,7 +9,11 @@
 //! the sender and hands the message to the `socket`s of its channel. Reads
 //! (`history`) have their own connections to the database.
 //!
-//! What holds, and is tested: an answer leaves only after the commit that
+//! A message over a socket goes the same way, unless `fanout_first` has `rtm`
+//! push it before the writer has it: a design to measure, and the one place
+//! where something unstored is pushed.
+//!
+//! What holds otherwise, and is tested: an answer leaves only after the commit that
 //! holds the message; the unique index over (channel, user, client_msg_id) is
 //! the idempotency rule; pushes follow the commit, in its order; `ts` is
 //! unique in a channel and ordered as the commits are.
@@ -36,7 +40,6 @@ pub use options::{Commit, Options, ServerError, Synchronous};
 
 use defects::Defects;
 use publisher::Publisher;
-use readers::Readers;
 use shared::Shared;
 use std::fs::{File, OpenOptions};
 use std::future::Future;
@@ -79,9 +82,9 @@ impl Server {
         let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);
         let (sockets_alive, sockets_ended) = mpsc::channel(1);
         let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
-        let writer = Writer::new(database, options.commit, (writes.downgrade(), waiting), notes, &defects);
+        let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects);
         let publisher = Publisher::new(directory.clone(), defects.clone());
-        let shared = Shared::new(directory, Readers::new(options.db.clone()), defects, writes, sockets_alive);
+        let shared = Shared::new(options, directory, defects, writes, sockets_alive);
         Ok(Self { shared: Arc::new(shared), writer, publisher, notices, sockets_ended })
     }
 

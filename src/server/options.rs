@@ -38,6 +38,13 @@ pub struct Options {
     pub defects: Vec<DefectSpec>,
     /// The answer to every n-th stored message is lost after its commit.
     pub lose_ack: Option<NonZeroU64>,
+    /// While this file exists, the store takes no messages: the transaction is
+    /// rolled back, and their senders are told `internal_error`. Users,
+    /// channels and memberships are still stored.
+    pub store_fail_while: Option<PathBuf>,
+    /// The design `ws-fanout-first`: a message that comes over a socket is
+    /// pushed before it is given to the store.
+    pub fanout_first: bool,
     /// Where each committed instance of a defect is noted, a JSON object a
     /// line. Appended to.
     pub defect_log: Option<PathBuf>,

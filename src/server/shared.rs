@@ -2,6 +2,7 @@
 
 use super::defects::Defects;
 use super::directory::{Directory, User, lock};
+use super::options::Options;
 use super::readers::Readers;
 use super::socket::Push;
 use super::writer::{Failure, Write};
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) directory: Arc<Directory>,
     pub(super) readers: Arc<Readers>,
     pub(super) defects: Arc<Defects>,
+    /// Whether what comes over a socket is pushed before it is stored.
+    pub(super) fanout_first: bool,
     writes: mpsc::Sender<Write>,
     tickets: Mutex<HashMap<Uuid, (Arc<User>, Instant)>>,
     /// Each live socket holds a clone; none is left here once the server ends.
@@ -30,15 +33,16 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
+        options: &Options,
         directory: Arc<Directory>,
-        readers: Readers,
         defects: Arc<Defects>,
         writes: mpsc::Sender<Write>,
         sockets_alive: mpsc::Sender<()>,
     ) -> Self {
         Self {
             directory,
-            readers: Arc::new(readers),
+            readers: Arc::new(Readers::new(options.db.clone())),
+            fanout_first: options.fanout_first,
             defects,
             writes,
             tickets: Mutex::default(),

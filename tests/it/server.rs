@@ -2,6 +2,7 @@
 
 mod api;
 mod defects;
+mod designs;
 pub mod harness;
 mod process;
 mod sockets;

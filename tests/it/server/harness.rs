@@ -168,14 +168,18 @@ impl Running {
 
     /// With planted defects, which are noted in a file.
     pub async fn with(defects: &[&str], lose_ack: Option<u64>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let defects: Vec<DefectSpec> = defects.iter().map(|text| text.parse().unwrap()).collect();
+        let lose_ack = lose_ack.map(|every| every.try_into().unwrap());
+        Self::of(Options { defects, lose_ack, ..Options::default() }).await
+    }
+
+    /// With options; the files are its own.
+    pub async fn of(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let options = Options {
             db: folder.path().join("test.db"),
-            defects,
-            lose_ack: lose_ack.map(|every| every.try_into().unwrap()),
             defect_log: Some(folder.path().join("defects.ndjson")),
-            ..Options::default()
+            ..options
         };
         let server = Server::open(&options).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
