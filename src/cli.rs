@@ -84,6 +84,10 @@ pub struct RunArgs {
     /// Show the effective plan and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Has the clients connect through the fault proxy even where no fault of
+    /// the workload needs it, so that runs with and without faults compare
+    #[arg(long)]
+    pub through_proxy: bool,
     /// Plants a bug in the built-in server, and may be repeated; posthaste serve
     /// --defect list names them
     #[arg(long, value_name = "NAME[=every]")]

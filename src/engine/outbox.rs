@@ -46,7 +46,6 @@ impl Outbox {
     }
 
     /// The socket's own address, while there is a confirmed one.
-    #[allow(dead_code, reason = "the fault proxy needs it")]
     pub fn local(&self) -> Option<SocketAddr> {
         self.local.get()
     }

@@ -4,6 +4,7 @@
 use super::api::Api;
 use super::clock::RunClock;
 use super::outbox::Outbox;
+use super::path::Path;
 use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
@@ -11,7 +12,6 @@ use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, TargetProfile};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ pub struct Shared {
     pub target: TargetProfile,
     /// Where the target is.
     pub address: Address,
-    /// The addresses that its name resolved to, used in turn.
-    pub resolved: Vec<SocketAddr>,
+    /// The way there.
+    pub path: Path,
     /// Hosts that the user allowed by name.
     pub allowed_hosts: Vec<String>,
     /// The run's 64 bits.
@@ -266,11 +266,6 @@ impl Shard {
     /// Records a latency that belongs to no message.
     pub fn record(&self, kind: LatencyKind, latency_us: u64) {
         self.latencies.borrow_mut().record(kind, latency_us);
-    }
-
-    /// The address that a user connects to.
-    pub fn address_of(&self, user: UserId) -> SocketAddr {
-        self.shared.resolved[user.0 as usize % self.shared.resolved.len()]
     }
 
     /// The ledger so far as bytes, made piece by piece so that the users'

@@ -95,7 +95,7 @@ pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>
 
 async fn work(start: Start) -> io::Result<()> {
     let Start { worker, shared, mut phase, reports } = start;
-    let api = Api::new(&shared.address, &shared.resolved, shared.run).map_err(io::Error::other)?;
+    let api = Api::new(&shared.address, shared.path.resolved(), shared.run).map_err(io::Error::other)?;
     let shard = Rc::new(Shard::new(shared, api));
     shard.count(|counters| counters.intending = 1);
     let subscribers = start_subscribers(&shard, worker, &phase);

@@ -21,7 +21,10 @@ mod threshold;
 
 pub use capabilities::Capabilities;
 pub use churn::{Disconnect, disconnects};
-pub use fault::{Act, Fault, FaultKind, Touches, Wish, hedged_by, touches_subscriber, wishes};
+pub use fault::{
+    Act, Connections, Direction, Ending, Fault, FaultKind, FaultSettings, Touches, Wish, answer_dropped_by, hedged_by,
+    touches_subscriber, touches_user, wishes,
+};
 pub use membership::{Leave, Members, leaves};
 pub use retry::next_attempt;
 pub use roster::Roster;

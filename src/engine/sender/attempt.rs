@@ -3,9 +3,10 @@
 use crate::engine::api::token;
 use crate::engine::http::{BoxError, Envelope, FirstByte, HttpAnswer, HttpConnection, is_exhaustion};
 use crate::engine::outbox::{Outbox, Outgoing};
+use crate::engine::path::Purpose;
 use crate::engine::shard::Shard;
 use crate::model::{MessageKey, UserId};
-use crate::plan::{HttpUse, SendDesign};
+use crate::plan::HttpUse;
 use crate::target::{Answer, Call, Classified, Effect, Retry};
 use bytes::Bytes;
 use std::io;
@@ -70,14 +71,29 @@ impl Line {
     pub async fn open(&mut self, shard: &Shard, user: UserId) -> io::Result<()> {
         if self.connection.as_ref().is_none_or(HttpConnection::is_closed) {
             self.connection = None;
-            let opened = HttpConnection::open(shard.address_of(user), shard.shared.clock, self.first_byte.clone());
-            self.connection = Some(opened.await?);
+            let path = &shard.shared.path;
+            let address = path.towards(path.target_of(user));
+            let opened = HttpConnection::open(address, shard.shared.clock, self.first_byte.clone()).await?;
+            path.label(opened.local, user, Purpose::Posts);
+            self.connection = Some(opened);
         }
         Ok(())
     }
 
     /// Posts a call once.
     pub async fn attempt(&mut self, shard: &Rc<Shard>, call: &Call, key: MessageKey, user: UserId) -> Attempt {
+        self.attempt_unheard(shard, call, key, user, None).await
+    }
+
+    /// The same; a fault may lose the answer.
+    pub async fn attempt_unheard(
+        &mut self,
+        shard: &Rc<Shard>,
+        call: &Call,
+        key: MessageKey,
+        user: UserId,
+        unheard: Option<usize>,
+    ) -> Attempt {
         let timeout = Duration::from_micros(shard.plan().send.timeout_us);
         if shard.plan().send.http == HttpUse::New {
             self.connection = None;
@@ -85,7 +101,7 @@ impl Line {
         let reused = self.connection.is_some();
         self.first_byte.set(None);
         let started_us = shard.now_us();
-        let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user)).await;
+        let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard)).await;
         let mut own_fault = false;
         let classified = match exchanged {
             Ok(Ok(answer)) => {
@@ -106,9 +122,19 @@ impl Line {
         Attempt { classified, own_fault, started_us, first_byte_us, ended_us, reused }
     }
 
-    async fn exchange(&mut self, shard: &Rc<Shard>, call: &Call, user: UserId) -> Result<HttpAnswer, BoxError> {
+    async fn exchange(
+        &mut self,
+        shard: &Rc<Shard>,
+        call: &Call,
+        user: UserId,
+        unheard: Option<usize>,
+    ) -> Result<HttpAnswer, BoxError> {
         self.open(shard, user).await?;
         let connection = self.connection.as_mut().expect("it was opened above");
+        if let Some(fault) = unheard {
+            let give_up = Duration::from_micros(shard.plan().send.timeout_us);
+            shard.shared.path.drop_answer(fault, connection.local, Purpose::Posts, give_up);
+        }
         let authority = shard.shared.address.authority();
         let envelope =
             Envelope { path: &call.path, authority: &authority, token: &self.token, content_type: call.content_type };
@@ -117,11 +143,16 @@ impl Line {
 }
 
 /// Sends a message once over the socket of its user.
-pub async fn attempt_over_socket(shard: &Rc<Shard>, outbox: &Outbox, parcel: &Parcel<'_>) -> Attempt {
+pub async fn attempt_over_socket(
+    shard: &Rc<Shard>,
+    outbox: &Outbox,
+    parcel: &Parcel<'_>,
+    unheard: Option<usize>,
+) -> Attempt {
     let send = &shard.plan().send;
     let first_byte = FirstByte::default();
     let (reused, started_us) = (outbox.is_open(), shard.now_us());
-    let exchange = exchange_over_socket(shard, outbox, parcel, send.design, &first_byte);
+    let exchange = exchange_over_socket(shard, outbox, parcel, &first_byte, unheard);
     let classified = match tokio::time::timeout(Duration::from_micros(send.timeout_us), exchange).await {
         Ok(Some(classified)) => classified,
         Ok(None) => unanswered(&first_byte),
@@ -141,10 +172,16 @@ async fn exchange_over_socket(
     shard: &Shard,
     outbox: &Outbox,
     parcel: &Parcel<'_>,
-    design: SendDesign,
     first_byte: &FirstByte,
+    unheard: Option<usize>,
 ) -> Option<Classified> {
     outbox.wait_until_open().await;
+    let send = &shard.plan().send;
+    let design = send.design;
+    let unheard = unheard.zip(outbox.local());
+    if let Some((fault, local)) = unheard {
+        shard.shared.path.drop_answer(fault, local, Purpose::Socket, Duration::from_micros(send.timeout_us));
+    }
     let key = design.carries_key().then_some(parcel.key);
     let answered = design.is_acknowledged().then(|| Expected::of(outbox));
     let id = answered.as_ref().map(|expected| expected.id);
@@ -152,6 +189,9 @@ async fn exchange_over_socket(
     let (written, is_written) = oneshot::channel();
     outbox.submit(Outgoing { frame, first_byte: first_byte.clone(), written });
     is_written.await.ok()?;
+    if let Some((_, local)) = unheard {
+        shard.shared.path.written(local);
+    }
     match answered {
         None => Some(Classified { effect: Effect::Written, retry: Retry::No }),
         Some(mut expected) => {

@@ -9,8 +9,8 @@ mod attempt;
 
 use super::shard::Shard;
 use crate::ledger::SendRow;
-use crate::model::{LatencyKind, Random, SendState, UserId};
-use crate::plan::{Intended, Taps, hedged_by, next_attempt};
+use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
+use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
 use attempt::{Attempt, Line, Parcel, Transport, attempt_over_socket};
 use std::cell::{Cell, RefCell};
@@ -145,14 +145,15 @@ impl Tries<'_> {
         let shard = self.shard;
         let first = std::mem::take(&mut self.first);
         shard.count(|counters| counters.in_flight += 1);
+        let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
-            Transport::Socket(outbox) => attempt_over_socket(shard, outbox, parcel).await,
+            Transport::Socket(outbox) => attempt_over_socket(shard, outbox, parcel, unheard).await,
             Transport::Http(lines) => {
                 let key = shard.plan().send.design.carries_key().then_some(parcel.key);
                 let call = shard.api.slack.post_message(parcel.channel, key, parcel.text);
-                match self.hedge().filter(|_| first) {
+                match self.fault_by(hedged_by).filter(|_| first) {
                     Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
-                    None => lines[0].attempt(shard, &call, parcel.key, self.user).await,
+                    None => lines[0].attempt_unheard(shard, &call, parcel.key, self.user, unheard).await,
                 }
             }
         };
@@ -167,10 +168,13 @@ impl Tries<'_> {
         attempt
     }
 
-    /// The fault that has the message posted twice, if one does.
-    fn hedge(&self) -> Option<usize> {
+    /// The fault that touches the message, if one does.
+    fn fault_by(&self, by: fn(&RunPlan, MessageRef, u64) -> Option<usize>) -> Option<usize> {
+        if self.shard.plan().faults.is_empty() {
+            return None;
+        }
         let SendRow { message, intended_us, .. } = self.shard.sends.borrow().get(self.row)?;
-        hedged_by(self.shard.plan(), message, intended_us - self.shard.load_start_us.get())
+        by(self.shard.plan(), message, intended_us - self.shard.load_start_us.get())
     }
 
     /// Two attempts at once, on two connections that are open already. The

@@ -5,7 +5,7 @@ use super::history::History;
 use crate::judge::{RunSummary, Verdict};
 use crate::ledger::{FaultRecord, WorkerFigures};
 use crate::model::LatencyKind;
-use crate::plan::{Fault, FaultKind};
+use crate::plan::{Fault, FaultKind, FaultSettings};
 
 /// A run in which everything is well: one message, pushed to one subscriber.
 fn well() -> History {
@@ -302,7 +302,13 @@ fn a_fault_that_never_hit_anything_leaves_the_run_open() {
     {
         let mut h = History::new();
         h.said(1, 0, 1_000);
-        h.plan.faults = vec![Fault { kind: FaultKind::Crash, at_us: 2_500_000, for_us: 0, share: 1.0 }];
+        h.plan.faults = vec![Fault {
+            kind: FaultKind::Crash,
+            at_us: 2_500_000,
+            for_us: 0,
+            share: 1.0,
+            settings: FaultSettings::default(),
+        }];
         h.record.faults = vec![FaultRecord { fired_us: Some(3), healed_us: Some(4), touched }];
         let summary = h.judge();
         assert_eq!(summary.correctness.verdict, verdict, "{reason}: {:?}", summary.correctness.reasons);

@@ -6,8 +6,8 @@ use super::sightings::Sightings;
 use crate::ledger::{FaultRecord, Ledger, RunRecord};
 use crate::model::{ChannelId, KeyLayout, MessageRef, SizeRange, UserId};
 use crate::plan::{
-    Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Fault, Heartbeat, HttpUse,
-    Measurement, Population, Range, RunPlan, Send, SendDesign, Taps, UserChoice,
+    Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Fault, FaultSettings, Heartbeat,
+    HttpUse, Measurement, Population, Range, RunPlan, Send, SendDesign, Taps, UserChoice,
 };
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -221,7 +221,16 @@ fn check_run(run: &RunLine) -> Result<(), String> {
 fn fault(line: &FaultLine, origin: f64) -> Result<(Fault, FaultRecord), String> {
     let at = |t: Option<f64>| t.map(|t| time(t, origin)).transpose();
     let seen = FaultRecord { fired_us: at(line.fired)?, healed_us: at(line.healed)?, touched: line.touched };
-    Ok((Fault { kind: line.kind, at_us: time(line.t, origin)?, for_us: 0, share: 1.0 }, seen))
+    Ok((
+        Fault {
+            kind: line.kind,
+            at_us: time(line.t, origin)?,
+            for_us: 0,
+            share: 1.0,
+            settings: FaultSettings::default(),
+        },
+        seen,
+    ))
 }
 
 fn record(run: &RunLine, ledger: &Ledger, latest_us: u64) -> RunRecord {
