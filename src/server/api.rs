@@ -1,8 +1,9 @@
 //! The methods of the Web API that a chat needs.
 
 use super::answer::{self, ApiError, Posted};
+use super::channel::Channel;
 use super::defects::{Defect, keys};
-use super::directory::{Channel, User};
+use super::directory::User;
 use super::history::{self, PageRequest};
 use super::ids::{self, TEAM_ID};
 use super::params::{self, Malformed, Params};
@@ -121,10 +122,14 @@ impl Call {
     }
 
     fn rtm_connect(self, headers: &HeaderMap) -> Answered {
-        let ticket = self.server.issue_ticket(self.user.clone());
+        let mut url = format!("ws://{}/rtm?ticket={}", host(headers), self.server.issue_ticket(self.user.clone()));
+        if let Some(last_event) = self.params.get("last_event") {
+            ids::parse_ts(last_event).ok_or(ApiError("invalid_last_event"))?;
+            url += &format!("&last_event={last_event}");
+        }
         Ok(answer::ok(&json!({
             "ok": true,
-            "url": format!("ws://{}/rtm?ticket={ticket}", host(headers)),
+            "url": url,
             "self": { "id": self.user.id, "name": self.user.id },
             "team": { "id": TEAM_ID, "name": "posthaste", "domain": "posthaste" },
         })))
@@ -208,7 +213,8 @@ impl Call {
         let channel = self.channel()?;
         let limit = history::limit(&self.params, LIST_DEFAULT, LIST_MAX)?;
         let after = self.cursor()?;
-        let mut numbers: Vec<i64> = channel.members().range(after + 1..).take(limit + 1).copied().collect();
+        let mut numbers: Vec<i64> =
+            channel.members().range(after + 1..).take(limit + 1).map(|(number, _)| *number).collect();
         let more = numbers.len() > limit;
         numbers.truncate(limit);
         let next = numbers.last().filter(|_| more).map_or(String::new(), |last| last.to_string());

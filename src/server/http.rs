@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::api::{self, LoseAnswer};
+use super::ids;
 use super::rtm;
 use super::shared::Shared;
 use super::socket;
@@ -54,22 +55,24 @@ async fn call(State(server): State<Arc<Shared>>, Path(method): Path<String>, req
 #[derive(serde::Deserialize)]
 struct Ticket {
     ticket: Uuid,
+    last_event: Option<String>,
 }
 
 async fn open_socket(
     State(server): State<Arc<Shared>>,
-    Query(Ticket { ticket }): Query<Ticket>,
+    Query(Ticket { ticket, last_event }): Query<Ticket>,
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
     let Some(user) = server.redeem_ticket(ticket) else {
         return (StatusCode::FORBIDDEN, "the ticket is used, stale or unknown; call rtm.connect again").into_response();
     };
+    let last_event = last_event.as_deref().and_then(ids::parse_ts);
     upgrade
         .read_buffer_size(SOCKET_READ_BYTES)
         .write_buffer_size(SOCKET_WRITE_BYTES)
         .max_message_size(rtm::FRAME_BYTES)
         .max_frame_size(rtm::FRAME_BYTES)
-        .on_upgrade(move |stream| socket::serve(stream, user, server))
+        .on_upgrade(move |stream| socket::serve(stream, user, last_event, server))
 }
 
 /// Accepts until `stop` changes. Each connection holds a clone of `alive`

@@ -20,6 +20,7 @@
 
 mod answer;
 mod api;
+mod channel;
 mod defects;
 mod directory;
 mod history;
@@ -29,14 +30,16 @@ mod options;
 mod params;
 mod publisher;
 mod readers;
+mod replay;
 mod rtm;
 mod shared;
 mod socket;
 mod store;
+mod sync;
 mod writer;
 
 pub use defects::{Defect, DefectError, DefectSpec};
-pub use options::{Commit, Options, ServerError, Synchronous};
+pub use options::{Commit, Options, ReplayWindow, ServerError, Synchronous};
 
 use defects::Defects;
 use publisher::Publisher;
@@ -83,7 +86,7 @@ impl Server {
         let (sockets_alive, sockets_ended) = mpsc::channel(1);
         let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
         let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects);
-        let publisher = Publisher::new(directory.clone(), defects.clone());
+        let publisher = Publisher::new(directory.clone(), defects.clone(), options.replay);
         let shared = Shared::new(options, directory, defects, writes, sockets_alive);
         Ok(Self { shared: Arc::new(shared), writer, publisher, notices, sockets_ended })
     }

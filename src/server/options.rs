@@ -3,6 +3,7 @@
 use super::defects::DefectSpec;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,21 @@ pub enum Commit {
     Each,
 }
 
+/// What a socket that comes back is replayed, of each channel.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayWindow {
+    /// So many events at most; 0 is no replay.
+    pub events: usize,
+    /// None that was pushed longer ago.
+    pub age: Duration,
+}
+
+impl Default for ReplayWindow {
+    fn default() -> Self {
+        Self { events: 0, age: Duration::from_secs(60) }
+    }
+}
+
 /// How a server is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -45,6 +61,8 @@ pub struct Options {
     /// The design `ws-fanout-first`: a message that comes over a socket is
     /// pushed before it is given to the store.
     pub fanout_first: bool,
+    /// What a socket that comes back is replayed.
+    pub replay: ReplayWindow,
     /// Where each committed instance of a defect is noted, a JSON object a
     /// line. Appended to.
     pub defect_log: Option<PathBuf>,

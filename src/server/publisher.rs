@@ -9,6 +9,7 @@ use super::defects::Defects;
 use super::defects::fanout::FaultyFanout;
 use super::directory::Directory;
 use super::ids;
+use super::options::ReplayWindow;
 use super::socket::{End, Push};
 use super::writer::{Answer, Done, Effect, Failure, Post, Stored, Told, Write};
 use axum::extract::ws::Utf8Bytes;
@@ -33,13 +34,14 @@ pub(super) enum Notice {
 /// Answers and pushes.
 pub(super) struct Publisher {
     directory: Arc<Directory>,
+    replay: ReplayWindow,
     faulty: Option<FaultyFanout>,
 }
 
 impl Publisher {
-    pub(super) fn new(directory: Arc<Directory>, defects: Arc<Defects>) -> Self {
-        let faulty = defects.any().then(|| FaultyFanout::new(directory.clone(), defects));
-        Self { directory, faulty }
+    pub(super) fn new(directory: Arc<Directory>, defects: Arc<Defects>, replay: ReplayWindow) -> Self {
+        let faulty = defects.any().then(|| FaultyFanout::new(directory.clone(), defects, replay));
+        Self { directory, replay, faulty }
     }
 
     /// Publishes until the writer has ended.
@@ -97,19 +99,14 @@ impl Publisher {
         }
     }
 
-    /// Hands a message to every socket of its channel: made once, shared by
-    /// all. A socket whose queue is full is told to end.
+    /// Hands a message to everybody who listens to its channel.
     fn push(&mut self, post: &Arc<Post>, ts: u64) {
         if let Some(faulty) = &mut self.faulty {
             return faulty.push(post, ts);
         }
-        let listeners = post.channel.listeners();
-        if listeners.is_empty() {
-            return;
-        }
-        let event = event(post, ts);
-        for socket in listeners.iter() {
-            socket.push(&event);
+        let mut outlet = post.channel.outlet();
+        if !outlet.is_idle(&self.replay) {
+            outlet.push(ts, &event(post, ts), &self.replay);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What all connections of one server share.
 
 use super::defects::Defects;
-use super::directory::{Directory, User, lock};
-use super::options::Options;
+use super::directory::{Directory, User};
+use super::options::{Options, ReplayWindow};
 use super::readers::Readers;
 use super::socket::Push;
+use super::sync::lock;
 use super::writer::{Failure, Write};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) defects: Arc<Defects>,
     /// Whether what comes over a socket is pushed before it is stored.
     pub(super) fanout_first: bool,
+    pub(super) replay: ReplayWindow,
     writes: mpsc::Sender<Write>,
     tickets: Mutex<HashMap<Uuid, (Arc<User>, Instant)>>,
     /// Each live socket holds a clone; none is left here once the server ends.
@@ -43,6 +45,7 @@ impl Shared {
             directory,
             readers: Arc::new(Readers::new(options.db.clone())),
             fanout_first: options.fanout_first,
+            replay: options.replay,
             defects,
             writes,
             tickets: Mutex::default(),

@@ -4,6 +4,7 @@
 use super::answer;
 use super::defects::{Defect, subscriptions};
 use super::directory::User;
+use super::replay;
 use super::rtm;
 use super::shared::Shared;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -105,15 +106,16 @@ impl Socket {
 }
 
 /// Serves an upgraded connection until it ends.
-pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Shared>) {
+pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, last_event: Option<u64>, server: Arc<Shared>) {
     let _alive = server.enter_socket();
     let (queue, mut frames) = mpsc::channel(server.defects.queue_frames(QUEUE_FRAMES));
     let socket = Arc::new(Socket { user, queue, end: AtomicU8::new(0), ended: Notify::new() });
     // Listening starts before hello, so hello confirms it.
     let greets_early = server.defects.greets_early(&socket);
-    if !greets_early {
-        server.directory.connect(&socket);
-    }
+    let missed = match greets_early {
+        false => replay::connect(&server.directory, &socket, last_event, &server.replay),
+        true => Vec::new(),
+    };
     if server.stopping() {
         socket.send(Push::Goodbye);
     }
@@ -121,9 +123,13 @@ pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Sh
     if greets_early {
         subscriptions::subscribe_late(&server, &socket).await;
     }
-    let end = match hello {
+    let greeted = match hello {
+        Ok(()) => replay::send(&mut stream, missed).await,
+        Err(_) => Err(End::Peer),
+    };
+    let end = match greeted {
         Ok(()) => pump(&mut stream, &mut frames, &socket, &server).await,
-        Err(_) => End::Peer,
+        Err(end) => end,
     };
     server.directory.disconnect(&socket);
     if server.defects.due(Defect::LostUnsubscribe) {

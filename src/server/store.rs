@@ -1,6 +1,7 @@
 //! The database: what is in it, and how one row gets in and out.
 
-use super::directory::{Channel, Directory};
+use super::channel::Channel;
+use super::directory::Directory;
 use super::options::{Options, Synchronous};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
 use std::path::Path;

@@ -2,9 +2,10 @@
 //! one transaction, and hands them on only when the commit is on disk. While
 //! one commit waits for the disk, the next batch gathers.
 
+use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
-use super::directory::{Channel, User};
+use super::directory::User;
 use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::socket::Socket;

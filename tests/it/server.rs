@@ -5,4 +5,5 @@ mod defects;
 mod designs;
 pub mod harness;
 mod process;
+mod replay;
 mod sockets;

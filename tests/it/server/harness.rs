@@ -104,8 +104,7 @@ impl Client {
 
     /// A socket that has said hello.
     pub async fn socket(&self, token: &str) -> Socket {
-        let (stream, _) = tokio_tungstenite::connect_async(self.socket_url(token).await).await.unwrap();
-        let mut socket = Socket { stream };
+        let mut socket = Socket::open(&self.socket_url(token).await).await;
         assert_eq!(socket.next().await["type"], "hello");
         socket
     }
@@ -117,6 +116,11 @@ pub struct Socket {
 }
 
 impl Socket {
+    pub async fn open(url: &str) -> Self {
+        let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        Self { stream }
+    }
+
     /// The next frame, as JSON; a close frame as its code.
     pub async fn next(&mut self) -> Value {
         loop {
