@@ -189,6 +189,12 @@ pub struct ServeArgs {
     /// How long an event stays in that window.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub replay_age: Duration,
+    /// How long an app may take to acknowledge an envelope.
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
+    pub app_timeout: Duration,
+    /// Has apps replace their Socket Mode connections after so long.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub socket_refresh: Option<Duration>,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]

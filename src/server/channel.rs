@@ -1,5 +1,6 @@
 //! A channel: who is in it, where its events go, and what went out last.
 
+use super::apps::App;
 use super::ids;
 use super::options::ReplayWindow;
 use super::socket::Socket;
@@ -77,6 +78,8 @@ impl Channel {
 pub(super) struct Outlet {
     /// The sockets of the members.
     pub(super) sockets: Vec<Arc<Socket>>,
+    /// The apps of bots that are members.
+    pub(super) apps: Vec<Arc<App>>,
     /// In the order in which they were pushed.
     recent: VecDeque<Recent>,
     /// In µs; 0 before the first one since the start.
@@ -95,11 +98,11 @@ struct Recent {
 impl Outlet {
     /// Whether nobody wants an event, now or later.
     pub(super) fn is_idle(&self, window: &ReplayWindow) -> bool {
-        self.sockets.is_empty() && window.events == 0
+        self.sockets.is_empty() && self.apps.is_empty() && window.events == 0
     }
 
     /// Hands an event (its `event_ts` in µs) to all who listen: one frame,
-    /// shared by all. A socket whose queue is full is told to end.
+    /// shared by all sockets. A socket whose queue is full is told to end.
     pub(super) fn push(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
         for socket in &self.sockets {
             socket.push(frame);
@@ -109,6 +112,7 @@ impl Outlet {
 
     /// All of a push but for the sockets.
     pub(super) fn keep(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
+        self.apps.iter().for_each(|app| app.tell(event, frame));
         if window.events == 0 {
             return;
         }

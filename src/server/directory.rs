@@ -3,6 +3,7 @@
 //!
 //! The database is written first; the directory follows a commit.
 
+use super::apps::App;
 use super::channel::{Channel, Outlet};
 use super::ids;
 use super::socket::Socket;
@@ -24,6 +25,8 @@ pub(super) struct User {
 struct Ties {
     channels: Vec<Arc<Channel>>,
     sockets: Vec<Arc<Socket>>,
+    /// The app whose bot the user is.
+    app: Option<Arc<App>>,
 }
 
 #[derive(Debug, Default)]
@@ -92,13 +95,14 @@ impl Directory {
         }
         let mut ties = lock(&user.ties);
         ties.channels.push(channel.clone());
-        let listeners = &mut channel.outlet().sockets;
+        let mut outlet = channel.outlet();
         for socket in &ties.sockets {
             // Who never ceased to listen is not added again.
-            if !listeners.iter().any(|known| Arc::ptr_eq(known, socket)) {
-                listeners.push(socket.clone());
+            if !outlet.sockets.iter().any(|known| Arc::ptr_eq(known, socket)) {
+                outlet.sockets.push(socket.clone());
             }
         }
+        outlet.apps.extend(ties.app.clone());
     }
 
     /// Makes a user a member no longer; the user's live sockets cease to listen,
@@ -108,11 +112,25 @@ impl Directory {
         if !channel.remove_member(user.number) {
             return;
         }
-        lock(&user.ties).channels.retain(|other| !Arc::ptr_eq(other, channel));
+        let mut ties = lock(&user.ties);
+        ties.channels.retain(|other| !Arc::ptr_eq(other, channel));
+        if let Some(app) = &ties.app {
+            channel.outlet().apps.retain(|other| !Arc::ptr_eq(other, app));
+        }
         if goes_on {
             return;
         }
         channel.outlet().sockets.retain(|socket| socket.user.number != user.number);
+    }
+
+    /// Leads the events of a bot's channels to its app from now on.
+    pub(super) fn lead_to(&self, app: &Arc<App>, bot: &User) {
+        let _wiring = lock(&self.wiring);
+        let mut ties = lock(&bot.ties);
+        if ties.app.is_none() {
+            ties.app = Some(app.clone());
+            ties.channels.iter().for_each(|channel| channel.outlet().apps.push(app.clone()));
+        }
     }
 
     /// A socket listens to all channels of its user from now on. Each of them

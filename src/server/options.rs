@@ -41,6 +41,21 @@ impl Default for ReplayWindow {
     }
 }
 
+/// How a server treats apps.
+#[derive(Clone, Debug)]
+pub struct AppOptions {
+    /// How long an app may take to acknowledge or to answer.
+    pub answer_within: Duration,
+    /// How long a connection of Socket Mode lives; without it, for ever.
+    pub socket_refresh: Option<Duration>,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self { answer_within: Duration::from_secs(3), socket_refresh: None }
+    }
+}
+
 /// How a server is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -63,6 +78,8 @@ pub struct Options {
     pub fanout_first: bool,
     /// What a socket that comes back is replayed.
     pub replay: ReplayWindow,
+    /// How apps are treated.
+    pub apps: AppOptions,
     /// Where each committed instance of a defect is noted, a JSON object a
     /// line. Appended to.
     pub defect_log: Option<PathBuf>,

@@ -5,6 +5,7 @@
 //! history. It never waits for a socket.
 
 use super::answer::{self, ApiError, MessageEvent};
+use super::apps::Apps;
 use super::defects::Defects;
 use super::defects::fanout::FaultyFanout;
 use super::directory::Directory;
@@ -34,14 +35,15 @@ pub(super) enum Notice {
 /// Answers and pushes.
 pub(super) struct Publisher {
     directory: Arc<Directory>,
+    apps: Arc<Apps>,
     replay: ReplayWindow,
     faulty: Option<FaultyFanout>,
 }
 
 impl Publisher {
-    pub(super) fn new(directory: Arc<Directory>, defects: Arc<Defects>, replay: ReplayWindow) -> Self {
+    pub(super) fn new(directory: Arc<Directory>, apps: Arc<Apps>, defects: Arc<Defects>, replay: ReplayWindow) -> Self {
         let faulty = defects.any().then(|| FaultyFanout::new(directory.clone(), defects, replay));
-        Self { directory, replay, faulty }
+        Self { directory, apps, replay, faulty }
     }
 
     /// Publishes until the writer has ended.
@@ -76,6 +78,11 @@ impl Publisher {
             (Write::User { token, answer }, Ok(Effect::User(number))) => {
                 let _ = answer.send(Ok(self.directory.add_user(number, &token)));
             }
+            (Write::App { bot, answer }, Ok(Effect::App)) => {
+                let app = self.apps.enter(&bot);
+                self.directory.lead_to(&app, &bot);
+                let _ = answer.send(Ok(app));
+            }
             (Write::Channel { creator, answer, .. }, Ok(Effect::Channel(channel))) => {
                 self.directory.add_channel(channel.clone());
                 self.directory.join(&channel, &creator);
@@ -91,6 +98,7 @@ impl Publisher {
                 let _ = answer.send(Ok(()));
             }
             (Write::Leave { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
+            (Write::App { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Channel { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Join { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),

@@ -6,4 +6,5 @@ mod designs;
 pub mod harness;
 mod process;
 mod replay;
+mod socket_mode;
 mod sockets;
