@@ -76,12 +76,9 @@ fn send(
 /// will have: whether a message is new is known only to the store.
 fn push_first(mut post: Post, answer: Answer, server: &Shared) -> Result<(), Failure> {
     let channel = post.channel.clone();
-    let listeners = channel.listeners();
+    let mut outlet = channel.outlet();
     let ts = next_ts(&channel);
     post.pushed_ts = Some(ts);
-    let event = publisher::event(&post, ts);
-    for listener in listeners.iter() {
-        listener.push(&event);
-    }
+    outlet.push(ts, &publisher::event(&post, ts), &server.replay);
     server.submit(Write::Post(Arc::new(post), answer))
 }

@@ -2,9 +2,11 @@
 //! one transaction, and hands them on only when the commit is on disk. While
 //! one commit waits for the disk, the next batch gathers.
 
+use super::apps::App;
+use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
-use super::directory::{Channel, User};
+use super::directory::User;
 use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::socket::Socket;
@@ -89,6 +91,10 @@ pub(super) enum Write {
         token: Box<str>,
         answer: oneshot::Sender<Result<Arc<User>, Failure>>,
     },
+    App {
+        bot: Arc<User>,
+        answer: oneshot::Sender<Result<Arc<App>, Failure>>,
+    },
     Channel {
         name: Box<str>,
         creator: Arc<User>,
@@ -113,6 +119,7 @@ pub(super) enum Write {
 #[derive(Debug)]
 pub(super) enum Effect {
     User(i64),
+    App,
     Channel(Arc<Channel>),
     Joined,
     Left,
@@ -223,6 +230,10 @@ impl Writer {
                 Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
             },
             Write::User { token, .. } => Ok(Effect::User(store::add_user(database, token)?)),
+            Write::App { bot, .. } => {
+                store::add_app(database, bot.number)?;
+                Ok(Effect::App)
+            }
             Write::Channel { name, creator, .. } => {
                 let created_s = (now_us() / 1_000_000) as i64;
                 match store::add_channel(database, name, creator.number, created_s)? {

@@ -5,4 +5,6 @@ mod defects;
 mod designs;
 pub mod harness;
 mod process;
+mod replay;
+mod socket_mode;
 mod sockets;

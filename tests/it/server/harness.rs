@@ -102,10 +102,18 @@ impl Client {
         self.ok(token, "rtm.connect", &[]).await["url"].as_str().unwrap().to_owned()
     }
 
+    /// A connection of an app in Socket Mode, and its hello.
+    pub async fn link(&self, app_token: &str) -> (Socket, Value) {
+        let opened = self.ok(app_token, "apps.connections.open", &[]).await;
+        let mut socket = Socket::open(opened["url"].as_str().unwrap()).await;
+        let hello = socket.next().await;
+        assert_eq!(hello["type"], "hello", "{hello}");
+        (socket, hello)
+    }
+
     /// A socket that has said hello.
     pub async fn socket(&self, token: &str) -> Socket {
-        let (stream, _) = tokio_tungstenite::connect_async(self.socket_url(token).await).await.unwrap();
-        let mut socket = Socket { stream };
+        let mut socket = Socket::open(&self.socket_url(token).await).await;
         assert_eq!(socket.next().await["type"], "hello");
         socket
     }
@@ -117,6 +125,11 @@ pub struct Socket {
 }
 
 impl Socket {
+    pub async fn open(url: &str) -> Self {
+        let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        Self { stream }
+    }
+
     /// The next frame, as JSON; a close frame as its code.
     pub async fn next(&mut self) -> Value {
         loop {
@@ -134,6 +147,11 @@ impl Socket {
 
     pub async fn send(&mut self, frame: &Value) {
         self.stream.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Acknowledges an envelope.
+    pub async fn acknowledge(&mut self, envelope: &Value) {
+        self.send(&serde_json::json!({ "envelope_id": envelope["envelope_id"] })).await;
     }
 
     /// Everything up to the answer to a ping that is sent soon: what came
