@@ -20,6 +20,7 @@
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
 //! | `sends` | what the users were shown of their messages |
 //! | `faults` | whether each fault of the plan hit anything |
+//! | `matrix` | what a run says of a design under a failure |
 //! | `verdict` | the verdict and the exit code |
 
 mod absence;
@@ -31,6 +32,7 @@ mod deliveries;
 mod entitled;
 mod faults;
 mod latency;
+mod matrix;
 mod measurement;
 mod order;
 mod pages;
@@ -45,6 +47,7 @@ mod thresholds;
 mod truth;
 mod verdict;
 
+pub use matrix::{MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
     Correctness, Example, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
     Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,

@@ -4,6 +4,7 @@ mod absence;
 mod bodies;
 mod deliveries;
 mod history;
+mod matrix;
 mod oracle;
 mod order;
 mod pages;

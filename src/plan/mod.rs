@@ -10,7 +10,7 @@ mod churn;
 pub mod estimate;
 mod fault;
 mod membership;
-mod near;
+pub mod near;
 pub mod profile;
 mod retry;
 mod roster;

@@ -2,7 +2,7 @@
 
 mod built_in_server;
 mod diagnostics;
-mod inputs;
+pub mod inputs;
 mod recorder;
 
 use crate::cli::RunArgs;
@@ -175,9 +175,9 @@ fn catch_signals(stopper: watch::Sender<Stop>) -> anyhow::Result<()> {
     watching.map(|_| ()).context("cannot start a thread for signals")
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+/// Prints to stdout; a reader that has seen enough is no failure.
+pub fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough is no failure.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }
