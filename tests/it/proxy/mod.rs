@@ -4,5 +4,6 @@ mod answers;
 mod balance;
 mod effects;
 mod harness;
+mod protocols;
 mod shaping;
 mod transparent;
