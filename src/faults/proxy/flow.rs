@@ -2,7 +2,7 @@
 
 use super::armed::Armed;
 use super::effect::{Effect, Way};
-use super::pipe::{Pipe, State};
+use super::pipe::{Pipe, Rules, State};
 use super::registry::{Control, Cut, Order, Orders, Place};
 use super::side::Side;
 use super::tally::{Counters, Mark};
@@ -97,9 +97,10 @@ impl Flow {
                 }
             }
             let (sent, returned) = (self.up.forwarded, self.down.forwarded);
+            let are_old = &|| control.version() != version;
             let progress = match &mut self.faults {
-                None => self.forward(cx),
-                Some(_) => self.forward_with_faults(cx),
+                None => self.forward(cx, are_old),
+                Some(_) => self.forward_with_faults(cx, are_old),
             };
             let (sent, returned) = (self.up.forwarded - sent, self.down.forwarded - returned);
             if sent > 0 {
@@ -122,25 +123,25 @@ impl Flow {
         }
     }
 
-    fn forward(&mut self, cx: &mut Context<'_>) -> bool {
-        let all = &mut |bytes| bytes;
-        let up = self.up.step(cx, &mut self.client, &mut self.server, None, all);
-        let down = self.down.step(cx, &mut self.server, &mut self.client, None, all);
+    fn forward(&mut self, cx: &mut Context<'_>, are_old: &dyn Fn() -> bool) -> bool {
+        let mut rules = Rules { are_old, side: None, armed: None };
+        let up = self.up.step(cx, &mut self.client, &mut self.server, &mut rules);
+        let down = self.down.step(cx, &mut self.server, &mut self.client, &mut rules);
         up | down
     }
 
-    fn forward_with_faults(&mut self, cx: &mut Context<'_>) -> bool {
+    fn forward_with_faults(&mut self, cx: &mut Context<'_>, are_old: &dyn Fn() -> bool) -> bool {
         let Some(faults) = &mut self.faults else { return false };
         faults.up.wake_at = None;
         faults.down.wake_at = None;
         let before = self.up.forwarded;
-        let up = self.up.step(cx, &mut self.client, &mut self.server, Some(&mut faults.up), &mut |bytes| bytes);
+        let mut rules = Rules { are_old, side: Some(&mut faults.up), armed: None };
+        let up = self.up.step(cx, &mut self.client, &mut self.server, &mut rules);
         if let Some(armed) = faults.armed.as_mut().filter(|_| self.up.forwarded > before) {
-            armed.request_forwarded();
+            armed.request_forwarded(Instant::now());
         }
-        let armed = &mut faults.armed;
-        let filter = &mut |bytes| armed.as_mut().map_or(bytes, |armed| armed.filter(bytes));
-        let down = self.down.step(cx, &mut self.server, &mut self.client, Some(&mut faults.down), filter);
+        let mut rules = Rules { are_old, side: Some(&mut faults.down), armed: faults.armed.as_mut() };
+        let down = self.down.step(cx, &mut self.server, &mut self.client, &mut rules);
         if up | down {
             faults.active_at = Some(Instant::now());
         }
@@ -161,7 +162,7 @@ impl Flow {
         if faults.evict(now) {
             return Poll::Ready(None);
         }
-        faults.sleep(cx).map(|()| None)
+        faults.sleep(cx, now).map(|()| None)
     }
 
     fn ended(&self) -> Option<Partings> {
@@ -244,10 +245,10 @@ impl Faults {
     }
 
     /// Ready when time has come to look again.
-    fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn sleep(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let active_at = self.active_at;
         let idle = self.idle.iter().filter(|_| self.evicted.is_none()).map(|idle| idle.at(active_at));
-        let armed = self.armed.as_ref().map(Armed::wake_at);
+        let armed = self.armed.as_ref().map(|armed| armed.wake_at(now));
         let at = idle.chain(armed).chain(self.up.wake_at).chain(self.down.wake_at).min();
         let Some(at) = at.map(tokio::time::Instant::from_std) else {
             self.timer = None;

@@ -105,8 +105,9 @@ impl FaultProxy {
         self.registry.drop_answer(fault, client, how);
     }
 
-    /// Says that the client has written its request, for
-    /// [`CutAt::AfterWritten`]. Nothing where no answer is to be lost.
+    /// Says that the client has written its request: [`CutAt::AfterWritten`]
+    /// counts from here, and the others need not guess. Nothing where no
+    /// answer is to be lost.
     pub fn written(&self, client: SocketAddr) {
         self.registry.written(client);
     }
