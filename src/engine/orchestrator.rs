@@ -100,7 +100,8 @@ async fn prepare<'a>(
         faults: vec![FaultRecord::default(); plan.faults.len()],
         ..RunRecord::default()
     };
-    let texts = TextCodec::new(KeyCodec::new(job.run, plan.key_layout), plan.message_size_bytes);
+    let keys = KeyCodec::new(job.run, plan.key_layout).in_format(job.target.key_format);
+    let texts = TextCodec::new(keys, plan.message_size_bytes);
     let shared = Arc::new(Shared {
         plan,
         roster,

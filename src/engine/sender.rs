@@ -110,7 +110,8 @@ async fn send_message(shard: &Rc<Shard>, lines: &mut [Line; 2], row: usize, free
     let Some(SendRow { message, user, intended_us, .. }) = shard.sends.borrow().get(row) else { return };
     let key = shard.shared.texts.keys().encode(message, intended_us - shard.load_start_us.get());
     let text = shard.shared.texts.render(key);
-    let call = shard.api.slack.post_message(shard.shared.directory.id(message.channel), key, &text);
+    let told = shard.shared.target.key_format.write(key);
+    let call = shard.api.slack.post_message(shard.shared.directory.id(message.channel), &told, &text);
     let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
     let mut random = Random::new(shard.plan().seed, "back-off").split(place);
     let (mut tries, mut first) = (0, true);
