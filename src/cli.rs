@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Load generator and delivery-correctness benchmark for chat servers.
 #[derive(Debug, Parser)]
@@ -84,6 +85,10 @@ pub struct RunArgs {
     /// Show the effective plan and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Has the clients connect through the fault proxy even where no fault of
+    /// the workload needs it, so that runs with and without faults compare
+    #[arg(long)]
+    pub through_proxy: bool,
     /// Plants a bug in the built-in server, and may be repeated; posthaste serve
     /// --defect list names them
     #[arg(long, value_name = "NAME[=every]")]
@@ -175,10 +180,35 @@ pub struct ServeArgs {
     /// Appends a JSON line for every instance of a planted bug.
     #[arg(long, value_name = "FILE")]
     pub defect_log: Option<PathBuf>,
+    /// While this file exists, the store takes no messages.
+    #[arg(long, value_name = "FILE")]
+    pub store_fail_while: Option<PathBuf>,
+    /// Pushes what is sent over a socket before it is stored.
+    #[arg(long)]
+    pub fanout_first: bool,
+    /// Replays to a socket that comes back at most so many events of each
+    /// channel; 0 is no replay.
+    #[arg(long, value_name = "EVENTS", default_value_t = 0)]
+    pub replay_window: usize,
+    /// How long an event stays in that window.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub replay_age: Duration,
+    /// How long an app may take to acknowledge an envelope.
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
+    pub app_timeout: Duration,
+    /// Has apps replace their Socket Mode connections after so long.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub socket_refresh: Option<Duration>,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]
     pub exit_with_stdin: bool,
+}
+
+/// `500ms`, `30s`, `5m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|signed| signed.try_into().ok());
+    parsed.ok_or_else(|| "write a duration such as 500ms, 30s or 5m".to_owned())
 }
 
 /// What a commit waits for.

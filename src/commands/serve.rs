@@ -4,7 +4,7 @@ use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
 use crate::commands::complain;
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
-use crate::server::{Commit, Defect, DefectSpec, Options, Server, Synchronous};
+use crate::server::{AppOptions, Commit, Defect, DefectSpec, Options, ReplayWindow, Server, Synchronous};
 use anyhow::Context;
 use std::io::Write;
 use std::path::PathBuf;
@@ -66,6 +66,10 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
         defects,
         lose_ack: args.lose_ack,
         defect_log: args.defect_log,
+        store_fail_while: args.store_fail_while,
+        fanout_first: args.fanout_first,
+        apps: AppOptions { answer_within: args.app_timeout, socket_refresh: args.socket_refresh },
+        replay: ReplayWindow { events: args.replay_window, age: args.replay_age },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -26,6 +26,11 @@ impl RunClock {
         self.start.elapsed().as_micros() as u64
     }
 
+    /// µs since the start of the run at an instant.
+    pub fn us_at(&self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.start).as_micros() as u64
+    }
+
     /// The instant of a time of the run.
     pub fn instant(&self, at_us: u64) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.start + Duration::from_micros(at_us))

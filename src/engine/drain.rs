@@ -58,7 +58,7 @@ impl Orchestrator<'_> {
     }
 
     fn fresh_api(&self) -> Result<Api, EngineError> {
-        Api::new(&self.shared.address, &self.shared.resolved, self.shared.run)
+        Api::new(&self.shared.address, self.shared.path.resolved(), self.shared.run)
             .map_err(|error| EngineError::Internal(error.to_string()))
     }
 

@@ -53,6 +53,8 @@ pub struct HttpAnswer {
 
 /// An open connection; dropping it closes it and writes nothing more.
 pub struct HttpConnection {
+    /// Its own address.
+    pub local: SocketAddr,
     requests: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
 }
@@ -63,13 +65,14 @@ impl HttpConnection {
     pub async fn open(address: SocketAddr, clock: RunClock, first_byte: FirstByte) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
         let stamped = Stamped { stream: TokioIo::new(stream), clock, first_byte };
         let (requests, connection) = handshake(stamped).await.map_err(io::Error::other)?;
         // An error of the connection reaches the request that is in flight.
         let driver = tokio::task::spawn_local(async move {
             let _ = connection.await;
         });
-        Ok(Self { requests, driver })
+        Ok(Self { local, requests, driver })
     }
 
     /// Whether the target has closed it.

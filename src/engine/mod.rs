@@ -16,20 +16,22 @@ mod final_read;
 mod http;
 mod machine;
 mod orchestrator;
-mod process_faults;
+mod outbox;
+mod path;
 mod sender;
 mod setup;
 mod shard;
 mod socket;
 mod subscriber;
 mod telemetry;
+mod timed_faults;
 mod traversal;
 mod worker;
 
 pub use machine::{available_descriptors, raise_descriptor_limit};
-pub use process_faults::SharedProcess;
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
+pub use timed_faults::{Means, SharedProcess};
 
 use crate::ledger::{Latencies, Ledger, RunRecord, Spill};
 use crate::model::RunId;
@@ -57,9 +59,11 @@ pub struct Job {
     pub started_at: String,
     /// Worker threads; at least 1.
     pub workers: usize,
-    /// The target's process, where posthaste started it: faults of the plan
-    /// may kill it.
-    pub process: Option<SharedProcess>,
+    /// What the faults of the plan are done with.
+    pub means: Means,
+    /// Puts the proxy in the way even where no fault needs it, so that runs
+    /// with and without faults compare.
+    pub always_proxy: bool,
     /// Where parts of the ledger go that are too much for the memory.
     pub spill: Arc<dyn Spill>,
 }

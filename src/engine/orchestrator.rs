@@ -3,12 +3,14 @@
 use super::api::Api;
 use super::clock::RunClock;
 use super::machine::Machine;
-use super::process_faults::{ProcessFault, ProcessFaults, SharedProcess};
+use super::path::Path;
 use super::setup;
 use super::shard::{Counters, Shared};
 use super::telemetry::{Moment, Observer, Telemetry};
+use super::timed_faults::{FaultOver, Means, TimedFaults};
 use super::worker::{self, Phase, Report, Start};
 use super::{EngineError, Job, Outcome, Stop, drain};
+use crate::faults::FaultProxy;
 use crate::ledger::{FaultRecord, GeneratorFigures, Ledger, RunRecord, WorkerFigures};
 use crate::model::{KeyCodec, TextCodec};
 use crate::plan::{ArrivalSchedule, Roster};
@@ -46,12 +48,12 @@ pub struct Orchestrator<'a> {
     stop: watch::Receiver<Stop>,
     phase: watch::Sender<Phase>,
     reports: mpsc::UnboundedReceiver<Report>,
-    /// The target's process, where posthaste started it.
-    pub process: Option<SharedProcess>,
-    /// The faults that are being done to it.
-    pub process_faults: Option<ProcessFaults>,
+    /// What faults are done with.
+    pub means: Means,
+    /// Those that have a time of their own.
+    pub timed_faults: TimedFaults,
     /// Those that are over.
-    pub faults_over: mpsc::UnboundedReceiver<ProcessFault>,
+    pub faults_over: mpsc::UnboundedReceiver<FaultOver>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     finished: Vec<Option<(Ledger, WorkerFigures)>>,
     machine: Machine,
@@ -100,6 +102,10 @@ async fn prepare<'a>(
         faults: vec![FaultRecord::default(); plan.faults.len()],
         ..RunRecord::default()
     };
+    let mut means = job.means;
+    if job.always_proxy || plan.faults.iter().any(|fault| fault.kind.needs_proxy()) {
+        means.proxy = Some(Arc::new(FaultProxy::start(resolved.clone())?));
+    }
     let keys = KeyCodec::new(job.run, plan.key_layout).in_format(job.target.key_format);
     let texts = TextCodec::new(keys, plan.message_size_bytes);
     let shared = Arc::new(Shared {
@@ -107,7 +113,7 @@ async fn prepare<'a>(
         roster,
         target: job.target,
         address: job.address,
-        resolved,
+        path: Path::new(resolved, means.proxy.clone()),
         allowed_hosts: job.allowed_hosts,
         run: job.run,
         clock,
@@ -116,7 +122,7 @@ async fn prepare<'a>(
         workers: job.workers,
         spill: job.spill,
     });
-    Orchestrator::start(shared, record, observer, stop, machine, job.process)
+    Orchestrator::start(shared, record, observer, stop, machine, means)
 }
 
 impl<'a> Orchestrator<'a> {
@@ -126,7 +132,7 @@ impl<'a> Orchestrator<'a> {
         observer: &'a mut dyn Observer,
         stop: watch::Receiver<Stop>,
         machine: Machine,
-        process: Option<SharedProcess>,
+        means: Means,
     ) -> Result<Self, EngineError> {
         let (phase, phases) = watch::channel(Phase::Connect);
         let (sender, reports) = mpsc::unbounded_channel();
@@ -147,8 +153,8 @@ impl<'a> Orchestrator<'a> {
             stop,
             phase,
             reports,
-            process,
-            process_faults: None,
+            means,
+            timed_faults: TimedFaults::default(),
             faults_over,
             threads,
             machine,
@@ -308,7 +314,7 @@ impl<'a> Orchestrator<'a> {
         self.record.load_start_us = start_us;
         self.observer.record(&self.record);
         self.command(Phase::Load(start_us));
-        self.start_process_faults(start_us)?;
+        self.start_faults(start_us)?;
         self.enter("load", Some(length_us + START_DELAY_US));
         // A worker that cannot keep up intends late; it gets time to.
         let deadline_us = start_us + length_us + length_us.max(10_000_000);
@@ -348,6 +354,7 @@ impl<'a> Orchestrator<'a> {
                 record.merge(seen);
             }
         }
+        self.note_dropped_answers();
         self.end_interval(true);
         self.record.generator = self.machine.figures();
         self.record.generator.workers = figures;

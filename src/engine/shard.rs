@@ -3,6 +3,8 @@
 
 use super::api::Api;
 use super::clock::RunClock;
+use super::outbox::Outbox;
+use super::path::Path;
 use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
@@ -10,7 +12,6 @@ use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, TargetProfile};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ pub struct Shared {
     pub target: TargetProfile,
     /// Where the target is.
     pub address: Address,
-    /// The addresses that its name resolved to, used in turn.
-    pub resolved: Vec<SocketAddr>,
+    /// The way there.
+    pub path: Path,
     /// Hosts that the user allowed by name.
     pub allowed_hosts: Vec<String>,
     /// The run's 64 bits.
@@ -75,6 +76,8 @@ pub struct Counters {
     pub intended: u64,
     /// Messages finished as acknowledged.
     pub acknowledged: u64,
+    /// Messages finished as written.
+    pub written: u64,
     /// Messages finished as rejected.
     pub rejected: u64,
     /// Messages finished as unknown.
@@ -85,6 +88,8 @@ pub struct Counters {
     pub attempts: u64,
     /// Attempts after the first of each message.
     pub retries: u64,
+    /// Failed messages whose user tapped to retry.
+    pub taps: u64,
     /// Attempts that may have had an effect and were not acknowledged.
     pub indeterminate: u64,
     /// First live copies.
@@ -138,15 +143,17 @@ impl Counters {
         difference
     }
 
-    fn fields_mut(&mut self) -> [&mut u64; 23] {
+    fn fields_mut(&mut self) -> [&mut u64; 25] {
         [
             &mut self.intended,
             &mut self.acknowledged,
+            &mut self.written,
             &mut self.rejected,
             &mut self.unknown,
             &mut self.unattempted,
             &mut self.attempts,
             &mut self.retries,
+            &mut self.taps,
             &mut self.indeterminate,
             &mut self.delivered,
             &mut self.duplicates,
@@ -178,6 +185,9 @@ pub struct Shard {
     pub sends: RefCell<SendLog>,
     /// Logs of its subscribers.
     pub logs: RefCell<Vec<Rc<RefCell<SubscriberLog>>>>,
+    /// Where its users hand over what they send over their sockets, if the
+    /// plan's design does.
+    pub outboxes: RefCell<HashMap<UserId, Rc<Outbox>>>,
     /// Pages that its subscribers read.
     pub pages: RefCell<PageLog>,
     /// What was seen beside deliveries.
@@ -206,6 +216,7 @@ impl Shard {
             api,
             sends: RefCell::default(),
             logs: RefCell::default(),
+            outboxes: RefCell::default(),
             pages: RefCell::new(pages),
             notes: RefCell::default(),
             facts: RefCell::default(),
@@ -232,6 +243,11 @@ impl Shard {
         change(&mut self.counters.borrow_mut());
     }
 
+    /// A user's outbox.
+    pub fn outbox(&self, user: UserId) -> Option<Rc<Outbox>> {
+        self.outboxes.borrow().get(&user).cloned()
+    }
+
     /// A fault of the plan touched somebody from one time to another.
     pub fn touched(&self, fault: usize, from_us: u64, to_us: u64) {
         if let Some(record) = self.faults.borrow_mut().get_mut(fault) {
@@ -250,11 +266,6 @@ impl Shard {
     /// Records a latency that belongs to no message.
     pub fn record(&self, kind: LatencyKind, latency_us: u64) {
         self.latencies.borrow_mut().record(kind, latency_us);
-    }
-
-    /// The address that a user connects to.
-    pub fn address_of(&self, user: UserId) -> SocketAddr {
-        self.shared.resolved[user.0 as usize % self.shared.resolved.len()]
     }
 
     /// The ledger so far as bytes, made piece by piece so that the users'

@@ -1,5 +1,6 @@
 //! A subscriber's socket: asked for by `rtm.connect`, opened, bounded.
 
+use super::path::Purpose;
 use super::shard::Shard;
 use crate::model::UserId;
 use crate::plan::{Fault, FaultKind, touches_subscriber};
@@ -29,8 +30,11 @@ pub async fn open(shard: &Shard, user: UserId) -> Result<Socket, String> {
         let answer = shard.api.call(user, shard.api.slack.rtm_connect(), timeout).await?;
         let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("rtm.connect: {said}"))?;
         let address = address_of(shard, user, &url)?;
-        let stream = connect(shard, user, address).await.map_err(|error| note_exhaustion(shard, error))?;
+        let stream = connect(shard, user, shard.shared.path.towards(address)).await;
+        let stream = stream.map_err(|error| note_exhaustion(shard, error))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let local = stream.local_addr().map_err(|error| error.to_string())?;
+        shard.shared.path.label(local, user, Purpose::Socket);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -62,6 +66,7 @@ async fn connect(shard: &Shard, user: UserId, address: SocketAddr) -> std::io::R
 /// Where a socket URL leads: the target's own host, or another address that
 /// load may go to.
 fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, String> {
+    let path = &shard.shared.path;
     let parsed = Url::parse(url).map_err(|error| format!("the socket URL is no URL ({error})"))?;
     if parsed.scheme() != "ws" {
         return Err(format!("the socket URL has the scheme {}, and only ws is supported", parsed.scheme()));
@@ -70,17 +75,15 @@ fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, Stri
     let ip: IpAddr = match parsed.host() {
         Some(Host::Ipv4(ip)) => ip.into(),
         Some(Host::Ipv6(ip)) => ip.into(),
-        Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&shard.shared.address.host) => {
-            shard.address_of(user).ip()
-        }
+        Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&shard.shared.address.host) => path.target_of(user).ip(),
         // The same machine by its other name.
-        Some(Host::Domain("localhost")) if shard.address_of(user).ip().is_loopback() => shard.address_of(user).ip(),
+        Some(Host::Domain("localhost")) if path.target_of(user).ip().is_loopback() => path.target_of(user).ip(),
         host => {
             let host = host.map_or_else(String::new, |host| format!(" {host}"));
             return Err(format!("the socket URL leads to another host{host} than the target's"));
         }
     };
-    if !shard.shared.resolved.iter().any(|resolved| resolved.ip() == ip) {
+    if !path.resolved().iter().any(|resolved| resolved.ip() == ip) {
         let host = shard.shared.address.permit(ip, &shard.shared.allowed_hosts);
         host.map_err(|error| error.to_string())?;
     }

@@ -150,7 +150,7 @@ impl Telemetry {
         let total = self.total();
         let counters = total.since(&self.at_interval_start);
         let failed = counters.rejected + counters.unknown;
-        let finished = failed + counters.acknowledged;
+        let finished = failed + counters.acknowledged + counters.written;
         if failed * 2 > finished {
             self.failing_seconds += 1;
         } else if finished > 0 {

@@ -95,7 +95,7 @@ pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>
 
 async fn work(start: Start) -> io::Result<()> {
     let Start { worker, shared, mut phase, reports } = start;
-    let api = Api::new(&shared.address, &shared.resolved, shared.run).map_err(io::Error::other)?;
+    let api = Api::new(&shared.address, shared.path.resolved(), shared.run).map_err(io::Error::other)?;
     let shard = Rc::new(Shard::new(shared, api));
     shard.count(|counters| counters.intending = 1);
     let subscribers = start_subscribers(&shard, worker, &phase);
@@ -132,6 +132,7 @@ async fn work(start: Start) -> io::Result<()> {
     let _ = ticking.await;
     report_tick(&shard, worker, &reports);
     let mut figures = figures.borrow().clone();
+    figures.taps = shard.counters.borrow().taps;
     figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
     let notes = shard.take_notes();
@@ -157,6 +158,9 @@ fn start_subscribers(
         }
         let log = Rc::new(RefCell::new(SubscriberLog::new(user, roster.channels(user).iter().copied())));
         shard.logs.borrow_mut().push(log.clone());
+        if shard.plan().send.design.is_over_socket() {
+            shard.outboxes.borrow_mut().insert(user, Rc::default());
+        }
         let subscriber = Subscriber::new(shard.clone(), user, log, phase.clone());
         tasks.push(tokio::task::spawn_local(subscriber.run(now_us + (rank as f64 * gap_us) as u64)));
     }

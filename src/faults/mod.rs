@@ -1,9 +1,12 @@
-//! What is done to the target from outside: so far to its process.
+//! What is done to the target from outside: to its process, and to
+//! the connections to it.
 //!
 //! It must not know what a run is for: it kills, stops and starts what it is
 //! given, and says when. Only a process that posthaste itself started is ever
 //! touched.
 
 mod process;
+mod proxy;
 
 pub use process::{ProcessCommand, ServerProcess};
+pub use proxy::{CutAt, Direction, DropAnswer, Effect, Ending, FaultProxy, ProxyCounters, Scope, Touched};

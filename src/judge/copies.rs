@@ -12,7 +12,9 @@ use std::collections::HashMap;
 
 /// Counts Σ (H − 1)⁺.
 pub(super) fn store_duplicates(input: &Input, truth: &Truth) -> Tally {
-    let class = if input.plan.capabilities.dedup { Zero } else { Rate };
+    // Without a key, no target can recognise a repetition.
+    let recognised = input.plan.capabilities.dedup && input.plan.send.design.carries_key();
+    let class = if recognised { Zero } else { Rate };
     let mut tally = Tally::new(FindingKind::StoreDuplicates, class, "stored messages")
         .parts(&["one_attempt", "retried"])
         .unless(truth.unknown_because());

@@ -80,7 +80,7 @@ pub(super) fn rates(input: &Input, counts: &LedgerCounts, first_deliveries: u64)
     Rates {
         load_s,
         offered_per_s: per_s(counts.intended),
-        achieved_per_s: per_s(counts.acknowledged),
+        achieved_per_s: per_s(counts.acknowledged + counts.written),
         delivered_per_s: per_s(first_deliveries),
     }
 }

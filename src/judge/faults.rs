@@ -21,6 +21,8 @@ pub(super) fn summaries(input: &Input) -> Vec<FaultSummary> {
                 what: match fault.kind.touches() {
                     Touches::Subscribers => "subscribers",
                     Touches::Messages => "messages",
+                    Touches::Connections => "connections",
+                    Touches::Store => "stores",
                     Touches::Process => "processes",
                 }
                 .to_owned(),

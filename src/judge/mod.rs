@@ -18,6 +18,7 @@
 //! | `pushes` | live_duplicates, live_reordered |
 //! | `counts` | the ledger's counts and identities, rates |
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
+//! | `sends` | what the users were shown of their messages |
 //! | `faults` | whether each fault of the plan hit anything |
 //! | `verdict` | the verdict and the exit code |
 
@@ -35,6 +36,7 @@ mod order;
 mod pages;
 mod phantom;
 mod pushes;
+mod sends;
 mod stale;
 mod stored;
 mod summary;
@@ -45,7 +47,7 @@ mod verdict;
 
 pub use summary::{
     Correctness, Example, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
-    Measurement, Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
 pub use verdict::{grouped, predicate};
 
@@ -132,6 +134,7 @@ pub fn judge(input: &Input) -> RunSummary {
         latency_us: samples.summaries(!measurement.valid),
         measurement,
         ledger: counts,
+        sends: sends::summary(input, &truth),
         findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
         rates,
         thresholds,

@@ -34,6 +34,9 @@ pub struct RunSummary {
     pub measurement: Measurement,
     /// Counts of messages and deliveries.
     pub ledger: LedgerCounts,
+    /// What the users were shown of their messages.
+    #[serde(default)]
+    pub sends: SendSummary,
     /// Every finding under its name, also when zero.
     pub findings: BTreeMap<String, FindingSummary>,
     /// Every latency under its name, in µs.
@@ -123,6 +126,24 @@ pub struct LedgerCounts {
     pub message_frames: u64,
     /// Pages of history that subscribers read.
     pub catch_up_pages: u64,
+}
+
+/// What the users were shown of their messages, against what is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SendSummary {
+    /// The send design: "http", "ws-ack", …
+    pub design: String,
+    /// Messages shown as sent: acknowledged, or written where the design has
+    /// no acknowledgement.
+    pub shown_sent: u64,
+    /// Of these, stored nowhere; null where the history is not known.
+    pub shown_sent_absent: Option<u64>,
+    /// Messages shown as failed in the end.
+    pub shown_failed: u64,
+    /// Of these, stored all the same.
+    pub shown_failed_stored: Option<u64>,
+    /// How often a user tapped a failed message to retry.
+    pub taps: u64,
 }
 
 /// What became of one fault of the workload. Times are µs since the start of
@@ -259,7 +280,7 @@ pub struct Rates {
     pub load_s: f64,
     /// Intended.
     pub offered_per_s: f64,
-    /// Acknowledged.
+    /// Acknowledged, or written where the design has no acknowledgement.
     pub achieved_per_s: f64,
     /// Pushed and parsed.
     pub delivered_per_s: f64,

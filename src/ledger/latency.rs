@@ -11,7 +11,7 @@ pub fn new_histogram() -> Histogram<u64> {
 /// A histogram for each [`LatencyKind`].
 #[derive(Clone, Debug)]
 pub struct Latencies {
-    histograms: [Histogram<u64>; 7],
+    histograms: [Histogram<u64>; LatencyKind::ALL.len()],
     errors: u64,
 }
 
@@ -80,7 +80,7 @@ mod tests {
         sum.merge(&latencies);
         sum.merge(&latencies);
         assert_eq!(sum.histogram(LatencyKind::Service).len(), 2);
-        assert_eq!(sum.histogram(LatencyKind::Service).max(), 3_001, "three digits: 3,000 to 3,001");
+        assert_eq!(sum.histogram(LatencyKind::Service).max(), 4_001, "three digits: 4,000 to 4,001");
     }
 
     #[test]

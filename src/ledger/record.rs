@@ -111,6 +111,9 @@ pub struct WorkerFigures {
     pub canary_late: u64,
     /// The latest tick in µs.
     pub canary_worst_us: u64,
+    /// How often its users tapped a failed message.
+    #[serde(default)]
+    pub taps: u64,
     /// What its users saw of each fault of the plan, by its rank.
     #[serde(default)]
     pub faults: Vec<FaultRecord>,

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub enum LatencyKind {
     /// Intended → acknowledgement, with queueing, retries and back-off.
     Ack,
+    /// Intended, or tapped → the user is shown that the message is sent, or has
+    /// failed.
+    Shown,
     /// Intended → pushed frame parsed, first live copy of each (message,
     /// subscriber).
     Delivery,
@@ -28,8 +31,9 @@ pub enum LatencyKind {
 
 impl LatencyKind {
     /// All kinds, in the order of the reports.
-    pub const ALL: [LatencyKind; 7] = [
+    pub const ALL: [LatencyKind; 8] = [
         LatencyKind::Ack,
+        LatencyKind::Shown,
         LatencyKind::Delivery,
         LatencyKind::Service,
         LatencyKind::Heal,
@@ -42,6 +46,7 @@ impl LatencyKind {
     pub fn name(self) -> &'static str {
         match self {
             LatencyKind::Ack => "ack",
+            LatencyKind::Shown => "shown",
             LatencyKind::Delivery => "delivery",
             LatencyKind::Service => "service",
             LatencyKind::Heal => "heal",

@@ -1,9 +1,10 @@
-//! What is done to the target and to its clients during the load, when, and to
-//! whom: pure, so that every shard and the judge know it.
+//! What is done to the target, to the path and to the clients during the load,
+//! when, and to whom: pure, so that every shard and the judge know it.
 
-use super::roster::first_subscriber;
-use super::{RunPlan, disconnects};
-use crate::model::{MessageRef, Random, UserId};
+mod wishes;
+
+pub use wishes::{Act, Wish, answer_dropped_by, hedged_by, touches_subscriber, touches_user, wishes};
+
 use serde::{Deserialize, Serialize};
 
 /// One fault of a workload.
@@ -17,6 +18,119 @@ pub struct Fault {
     pub for_us: u64,
     /// The share of those that could be touched, from 0 to 1.
     pub share: f64,
+    /// What only some kinds need.
+    #[serde(default, skip_serializing_if = "FaultSettings::are_usual")]
+    pub settings: FaultSettings,
+}
+
+/// What only some kinds of fault need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FaultSettings {
+    /// Which connections of a user.
+    pub connections: Connections,
+    /// Which way is disturbed.
+    pub direction: Direction,
+    /// How a connection is left at the end.
+    pub ending: Ending,
+    /// Least delay of what passes, in µs.
+    pub delay_us: u64,
+    /// What is added to the delay at most, in µs, uniform.
+    pub jitter_us: u64,
+    /// What may pass in a second each way, in bytes.
+    pub bytes_per_s: u64,
+    /// What is written at once, in bytes.
+    pub slice_bytes: u32,
+    /// A connection without a byte for longer than this is idle, in µs.
+    pub idle_us: u64,
+    /// How long a process stands still before it is killed, in µs, as one does
+    /// that runs out of memory.
+    pub stall_us: u64,
+    /// Begins the fault: a program and its arguments. Empty for the built-in
+    /// server.
+    pub begin: Vec<String>,
+    /// Ends it.
+    pub end: Vec<String>,
+}
+
+/// Which connections of a user a fault touches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connections {
+    /// All.
+    #[default]
+    All,
+    /// Those that events come over.
+    Sockets,
+    /// Those that posts leave over.
+    Posts,
+}
+
+/// Which way a fault disturbs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Both.
+    #[default]
+    Both,
+    /// From the client to the target.
+    ToTarget,
+    /// From the target to the client.
+    FromTarget,
+}
+
+/// How a fault leaves the connections that it touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Reset.
+    #[default]
+    Reset,
+    /// Closed.
+    Close,
+    /// What was held back flows on.
+    Heal,
+}
+
+impl Default for FaultSettings {
+    fn default() -> Self {
+        Self {
+            connections: Connections::All,
+            direction: Direction::Both,
+            ending: Ending::Reset,
+            delay_us: 100_000,
+            jitter_us: 0,
+            bytes_per_s: 100_000,
+            slice_bytes: 1,
+            idle_us: 60_000_000,
+            stall_us: 0,
+            begin: Vec::new(),
+            end: Vec::new(),
+        }
+    }
+}
+
+impl FaultSettings {
+    fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Connections {
+    /// All, with their names in profiles.
+    pub const NAMES: [(&str, Connections); 3] =
+        [("all", Connections::All), ("sockets", Connections::Sockets), ("posts", Connections::Posts)];
+}
+
+impl Direction {
+    /// All, with their names in profiles.
+    pub const NAMES: [(&str, Direction); 3] =
+        [("both", Direction::Both), ("to-target", Direction::ToTarget), ("from-target", Direction::FromTarget)];
+}
+
+impl Ending {
+    /// All, with their names in profiles.
+    pub const NAMES: [(&str, Ending); 3] = [("reset", Ending::Reset), ("close", Ending::Close), ("heal", Ending::Heal)];
 }
 
 /// What a fault does.
@@ -35,6 +149,28 @@ pub enum FaultKind {
     /// A share of the subscribers reads nothing for the length, with a small
     /// receive buffer.
     SlowReader,
+    /// A share of the subscribers stops for the length, as under a closed lid,
+    /// and finds out afterwards what is left of its connection.
+    Suspend,
+    /// The answer to the first attempt of a share of the messages that begin
+    /// within the length is thrown away, and the connection reset.
+    DropAck,
+    /// The connections of a share of the users pass nothing for the length,
+    /// without a word to either side.
+    Blackhole,
+    /// A connection that was idle for too long while the fault lasts passes
+    /// nothing any more, without a word to either side.
+    IdleEvict,
+    /// Every socket of a share of the users ends at once.
+    Herd,
+    /// What passes is delayed.
+    Latency,
+    /// Only so much passes in a second.
+    Bandwidth,
+    /// What passes is cut into small pieces.
+    Slice,
+    /// The target's store refuses writes for the length.
+    StoreFail,
     /// The target's process is killed (SIGKILL) and started again after the
     /// length.
     Crash,
@@ -51,17 +187,30 @@ pub enum Touches {
     Subscribers,
     /// Messages.
     Messages,
+    /// Connections, on their way through the proxy.
+    Connections,
+    /// The target's store.
+    Store,
     /// The process that posthaste started.
     Process,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 7] = [
+    pub const ALL: [FaultKind; 16] = [
         FaultKind::Disconnect,
         FaultKind::Hedge,
         FaultKind::Handoff,
         FaultKind::SlowReader,
+        FaultKind::Suspend,
+        FaultKind::DropAck,
+        FaultKind::Blackhole,
+        FaultKind::IdleEvict,
+        FaultKind::Herd,
+        FaultKind::Latency,
+        FaultKind::Bandwidth,
+        FaultKind::Slice,
+        FaultKind::StoreFail,
         FaultKind::Crash,
         FaultKind::Pause,
         FaultKind::Deploy,
@@ -74,6 +223,15 @@ impl FaultKind {
             FaultKind::Hedge => "hedge",
             FaultKind::Handoff => "handoff",
             FaultKind::SlowReader => "slow-reader",
+            FaultKind::Suspend => "suspend",
+            FaultKind::DropAck => "drop-ack",
+            FaultKind::Blackhole => "blackhole",
+            FaultKind::IdleEvict => "idle-evict",
+            FaultKind::Herd => "herd",
+            FaultKind::Latency => "latency",
+            FaultKind::Bandwidth => "bandwidth",
+            FaultKind::Slice => "slice",
+            FaultKind::StoreFail => "store-fail",
             FaultKind::Crash => "crash",
             FaultKind::Pause => "pause",
             FaultKind::Deploy => "deploy",
@@ -83,144 +241,23 @@ impl FaultKind {
     /// Whom it touches.
     pub fn touches(self) -> Touches {
         match self {
-            FaultKind::Disconnect | FaultKind::Handoff | FaultKind::SlowReader => Touches::Subscribers,
-            FaultKind::Hedge => Touches::Messages,
+            FaultKind::Disconnect | FaultKind::Handoff | FaultKind::SlowReader | FaultKind::Suspend => {
+                Touches::Subscribers
+            }
+            FaultKind::Hedge | FaultKind::DropAck => Touches::Messages,
+            FaultKind::Blackhole
+            | FaultKind::IdleEvict
+            | FaultKind::Herd
+            | FaultKind::Latency
+            | FaultKind::Bandwidth
+            | FaultKind::Slice => Touches::Connections,
+            FaultKind::StoreFail => Touches::Store,
             FaultKind::Crash | FaultKind::Pause | FaultKind::Deploy => Touches::Process,
         }
     }
-}
 
-/// Something that a subscriber does by the workload's wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// When, in µs after the start of the load.
-    pub at_us: u64,
-    /// What.
-    pub act: Act,
-    /// The rank of the fault that it belongs to; `None` for churn.
-    pub fault: Option<usize>,
-}
-
-/// What a subscriber does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// It disconnects.
-    Disconnect {
-        /// Whether the connection is reset; otherwise it closes cleanly.
-        reset: bool,
-        /// How long the subscriber stays away in µs.
-        away_us: u64,
-    },
-    /// It connects anew, and leaves the old socket half-open for so long.
-    HandOff {
-        /// In µs.
-        for_us: u64,
-    },
-    /// It reads nothing for so long.
-    StopReading {
-        /// In µs.
-        for_us: u64,
-    },
-}
-
-/// What a subscriber does by the workload's wish, ascending.
-pub fn wishes(plan: &RunPlan, user: UserId) -> Vec<Wish> {
-    let churn = disconnects(plan, user).into_iter().map(|one| Wish {
-        at_us: one.at_us,
-        act: Act::Disconnect { reset: one.reset, away_us: one.away_us },
-        fault: None,
-    });
-    let mut wishes: Vec<Wish> = churn.collect();
-    for (rank, fault) in plan.faults.iter().enumerate().filter(|(rank, _)| touches_subscriber(plan, *rank, user)) {
-        let mut random = Random::new(plan.seed, "fault-reset").split(user.0.into());
-        let act = match fault.kind {
-            FaultKind::Disconnect => Act::Disconnect { reset: random.unit() < 0.5, away_us: fault.for_us },
-            FaultKind::Handoff => Act::HandOff { for_us: fault.for_us },
-            FaultKind::SlowReader => Act::StopReading { for_us: fault.for_us },
-            FaultKind::Hedge | FaultKind::Crash | FaultKind::Pause | FaultKind::Deploy => continue,
-        };
-        wishes.push(Wish { at_us: fault.at_us, act, fault: Some(rank) });
-    }
-    wishes.sort_by_key(|wish| wish.at_us);
-    wishes
-}
-
-/// Whether the fault of a rank touches a subscriber.
-pub fn touches_subscriber(plan: &RunPlan, rank: usize, user: UserId) -> bool {
-    let population = &plan.population;
-    let subscribers = first_subscriber(population)..population.users;
-    let Some(fault) = plan.faults.get(rank) else { return false };
-    fault.kind.touches() == Touches::Subscribers
-        && subscribers.contains(&user.0)
-        && drawn(plan, rank, fault, user.0.into())
-}
-
-/// The rank of the first fault that has a message posted twice; `intended_us`
-/// is after the start of the load.
-pub fn hedged_by(plan: &RunPlan, message: MessageRef, intended_us: u64) -> Option<usize> {
-    let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
-    plan.faults.iter().enumerate().position(|(rank, fault)| {
-        fault.kind == FaultKind::Hedge
-            && (fault.at_us..fault.at_us.saturating_add(fault.for_us)).contains(&intended_us)
-            && drawn(plan, rank, fault, place)
-    })
-}
-
-fn drawn(plan: &RunPlan, rank: usize, fault: &Fault, who: u64) -> bool {
-    Random::new(plan.seed.wrapping_add(rank as u64), "fault").split(who).unit() < fault.share
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::example;
-    use super::*;
-    use crate::model::ChannelId;
-
-    fn plan(kind: FaultKind, share: f64) -> RunPlan {
-        let mut plan = example();
-        plan.population.users = 2_000;
-        plan.population.senders = 500;
-        plan.population.subscribers = 1_500;
-        plan.churn.share_per_minute = 0.0;
-        plan.faults = vec![Fault { kind, at_us: 2_000_000, for_us: 3_000_000, share }];
-        plan
-    }
-
-    #[test]
-    fn a_share_of_the_subscribers_is_touched_at_the_time() {
-        for (kind, share, expected) in [
-            (FaultKind::Disconnect, 0.2, 300.0),
-            (FaultKind::Handoff, 1.0, 1_500.0),
-            (FaultKind::SlowReader, 0.0, 0.0),
-            (FaultKind::Hedge, 1.0, 0.0),
-            (FaultKind::Crash, 1.0, 0.0),
-        ] {
-            let plan = plan(kind, share);
-            let all: Vec<Vec<Wish>> = (0..2_000).map(|user| wishes(&plan, UserId(user))).collect();
-            let touched = all.iter().filter(|wishes| !wishes.is_empty()).count() as f64;
-            assert!((touched - expected).abs() <= 5.0 * f64::sqrt(expected), "{kind:?}: {touched}");
-            assert!(all[..500].iter().all(Vec::is_empty), "only subscribers");
-            assert!(all.iter().flatten().all(|wish| (wish.at_us, wish.fault) == (2_000_000, Some(0))));
-        }
-    }
-
-    #[test]
-    fn faults_and_churn_stand_in_order() {
-        let mut plan = plan(FaultKind::Disconnect, 1.0);
-        plan.churn.share_per_minute = 30.0;
-        let wishes = wishes(&plan, UserId(1_999));
-        assert!(wishes.iter().any(|wish| wish.fault.is_none()) && wishes.iter().any(|wish| wish.fault.is_some()));
-        assert!(wishes.is_sorted_by_key(|wish| wish.at_us));
-    }
-
-    #[test]
-    fn messages_within_the_length_are_posted_twice() {
-        let plan = plan(FaultKind::Hedge, 0.5);
-        let message = |index| MessageRef { channel: ChannelId(3), index };
-        let hedged = (0..1_000).filter(|index| hedged_by(&plan, message(*index), 2_000_000).is_some()).count();
-        assert!((400..600).contains(&hedged), "{hedged}");
-        for outside_us in [1_999_999, 5_000_000] {
-            assert!((0..1_000).all(|index| hedged_by(&plan, message(index), outside_us).is_none()));
-        }
+    /// Whether it needs the proxy between the clients and the target.
+    pub fn needs_proxy(self) -> bool {
+        self == FaultKind::DropAck || self.touches() == Touches::Connections
     }
 }

@@ -16,19 +16,24 @@ mod retry;
 mod roster;
 mod run_plan;
 mod schedule;
+mod send;
 mod threshold;
 
 pub use capabilities::Capabilities;
 pub use churn::{Disconnect, disconnects};
-pub use fault::{Act, Fault, FaultKind, Touches, Wish, hedged_by, touches_subscriber, wishes};
+pub use fault::{
+    Act, Connections, Direction, Ending, Fault, FaultKind, FaultSettings, Touches, Wish, answer_dropped_by, hedged_by,
+    touches_subscriber, touches_user, wishes,
+};
 pub use membership::{Leave, Members, leaves};
 pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{
     Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Phase,
-    PhaseKind, Population, Range, RunPlan, Send, UserChoice,
+    PhaseKind, Population, Range, RunPlan, UserChoice,
 };
 pub use schedule::{ArrivalSchedule, Intended, expected_messages};
+pub use send::{HttpUse, Send, SendDesign, Taps};
 pub use threshold::{Comparison, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
 
 #[cfg(test)]

@@ -35,11 +35,20 @@ pub fn next_attempt(
 
 #[cfg(test)]
 mod tests {
+    use super::super::{HttpUse, SendDesign, Taps};
     use super::*;
 
     fn send(attempts: u32) -> Send {
         let backoff = Backoff { base_us: 100, max_us: 1_000 };
-        Send { attempts, timeout_us: 1, backoff, idle_timeout_us: 1 }
+        Send {
+            design: SendDesign::Http,
+            http: HttpUse::Kept,
+            taps: Taps::NONE,
+            attempts,
+            timeout_us: 1,
+            backoff,
+            idle_timeout_us: 1,
+        }
     }
 
     #[test]

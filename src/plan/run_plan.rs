@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Capabilities, Fault, Members};
+use super::{Capabilities, Fault, Members, Send};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -130,19 +130,6 @@ pub enum PhaseKind {
     Ramp,
     /// A burst.
     Spike,
-}
-
-/// How a message is sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Send {
-    /// Tries in all, the first included; at least 1.
-    pub attempts: u32,
-    /// Time for one attempt in µs, connection included.
-    pub timeout_us: u64,
-    /// The wait before a retry.
-    pub backoff: Backoff,
-    /// A connection closes when it has not been used for so long, in µs.
-    pub idle_timeout_us: u64,
 }
 
 /// Exponential back-off with full jitter: before retry k (from 0) a wait

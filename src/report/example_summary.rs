@@ -2,12 +2,12 @@
 
 use crate::judge::{
     Correctness, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts, Measurement,
-    Rates, RunSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
 use crate::model::{FindingKind, KeyLayout, SizeRange};
 use crate::plan::{
-    Arrival, ArrivalProcess, Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat,
-    Measurement as MeasurementPlan, Phase, PhaseKind, Population, Range, RunPlan, Send, UserChoice,
+    Arrival, ArrivalProcess, Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse,
+    Measurement as MeasurementPlan, Phase, PhaseKind, Population, Range, RunPlan, Send, SendDesign, Taps, UserChoice,
 };
 use std::collections::BTreeMap;
 
@@ -69,6 +69,7 @@ pub(crate) fn passed() -> RunSummary {
         interrupted: false,
         correctness: Correctness { verdict: Verdict::Pass, reasons: Vec::new() },
         measurement: Measurement { valid: true, reasons: Vec::new() },
+        sends: sends(),
         ledger: LedgerCounts {
             intended: 6_025,
             acknowledged: 6_001,
@@ -112,6 +113,17 @@ pub(crate) fn passed() -> RunSummary {
     }
 }
 
+fn sends() -> SendSummary {
+    SendSummary {
+        design: "http".to_owned(),
+        shown_sent: 6_001,
+        shown_sent_absent: Some(0),
+        shown_failed: 24,
+        shown_failed_stored: Some(7),
+        taps: 0,
+    }
+}
+
 /// A run that lost five acknowledged messages and broke a threshold; its
 /// server's words try to be more than words.
 pub(crate) fn failed() -> RunSummary {
@@ -124,6 +136,8 @@ pub(crate) fn failed() -> RunSummary {
     };
     summary.ledger.intended = 5_260;
     summary.ledger.acknowledged = 5_236;
+    summary.sends.shown_sent = 5_236;
+    summary.sends.shown_sent_absent = Some(5);
     let lost = summary.findings.get_mut("acked_lost").unwrap();
     lost.count = 5;
     lost.of = 5_236;
@@ -186,6 +200,8 @@ pub(crate) fn killed() -> RunSummary {
             "no final read".to_owned(),
         ],
     };
+    summary.sends =
+        SendSummary { design: "http".to_owned(), shown_sent: 100, shown_failed: 20, ..SendSummary::default() };
     summary.ledger = LedgerCounts { intended: 120, acknowledged: 100, unattempted: 20, ..LedgerCounts::default() };
     summary.findings.values_mut().for_each(|finding| {
         finding.checked = false;
@@ -226,7 +242,15 @@ pub(crate) fn plan() -> RunPlan {
             phases: vec![phase(PhaseKind::WarmUp, 60_000_000), phase(PhaseKind::Steady, 300_000_000)],
         },
         message_size_bytes: SizeRange { min: 80, max: 400 },
-        send: Send { attempts: 5, timeout_us: 5_000_000, backoff, idle_timeout_us: 30_000_000 },
+        send: Send {
+            design: SendDesign::Http,
+            http: HttpUse::Kept,
+            taps: Taps::NONE,
+            attempts: 5,
+            timeout_us: 5_000_000,
+            backoff,
+            idle_timeout_us: 30_000_000,
+        },
         connect: Connect { rate_per_s: 500.0, timeout_us: 5_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.5, away_us: Range { min: 0, max: 0 } },
         members: crate::plan::Members::STEADY,

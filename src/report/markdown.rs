@@ -6,7 +6,7 @@
 use super::figures::{count, duration, instant, memory, percent, rate};
 use super::phrases::{
     Column, delivery_sum, example_parts, examples_shown, fault_sentence, finding_sentence, findings_in_order,
-    message_sum, plan_parts, reasons, verdict, verdict_parts, zero_line,
+    message_sum, plan_parts, reasons, send_parts, verdict, verdict_parts, zero_line,
 };
 use super::safe_text::markdown as safe;
 use crate::judge::{FindingClass, RunSummary, Verdict};
@@ -140,9 +140,10 @@ fn totals(summary: &RunSummary) -> String {
     let (rates, generator) = (&summary.rates, &summary.generator);
     let lag = generator.lag_p99_us.map(|lag| format!(" · lag p99 {}", duration(lag))).unwrap_or_default();
     format!(
-        "{}{}- offered {} · achieved {} · delivered {} · {} retries\n- generator: CPU {}{lag} · {} descriptors · {}\n",
+        "{}{}- {}\n- offered {} · achieved {} · delivered {} · {} retries\n- generator: CPU {}{lag} · {} descriptors · {}\n",
         sum("intended", message_sum(summary)),
         sum("entitled", delivery_sum(summary)),
+        safe(&send_parts(&summary.sends).join(" · "), TEXT_MAX),
         rate(rates.offered_per_s),
         rate(rates.achieved_per_s),
         rate(rates.delivered_per_s),
@@ -202,6 +203,7 @@ correctness fail · 2 of 3 thresholds broken · measurement valid
 
 - intended 5,260 = acknowledged 5,236 + rejected 0 + unknown 24 + written 0 + unattempted 0
 - entitled 300,050 = live 299,634 + healed 416 (away 404, missed 12) + unhealed 0 + unresolved 0
+- design http · 5,236 shown as sent, 5 of them not in history · 24 shown as failed, 7 of them in history
 - offered 20.00/s · achieved 20.04/s · delivered 1,000.2/s · 55 retries
 - generator: CPU 38 % · lag p99 400 µs · 5,211 descriptors · 212 MB
 ";

@@ -3,7 +3,7 @@
 
 use super::figures::{count, counted, duration, instant, long_duration, rate, short_count};
 use crate::judge::{
-    Example, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary, Verdict, predicate,
+    Example, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary, SendSummary, Verdict, predicate,
 };
 use crate::model::FindingKind;
 use crate::plan::{ArrivalProcess, PhaseKind, Range, RunPlan};
@@ -124,6 +124,27 @@ pub(super) fn example_parts(example: &Example) -> Vec<String> {
     add(example.acknowledged_us.map(|at| format!("acknowledged {}", instant(at))));
     add(example.seen_us.map(|at| format!("seen {}", instant(at))));
     add((!example.note.is_empty()).then(|| example.note.clone()));
+    parts
+}
+
+/// What the users were shown of their messages: "design http", "6,001 shown as
+/// sent, 0 of them not in history", …
+pub(super) fn send_parts(sends: &SendSummary) -> Vec<String> {
+    let of_them = |number: Option<u64>, what: &str| match number {
+        Some(number) => format!(", {} of them {what}", count(number)),
+        None => String::new(),
+    };
+    let mut parts = vec![
+        format!("design {}", sends.design),
+        format!("{} shown as sent{}", count(sends.shown_sent), of_them(sends.shown_sent_absent, "not in history")),
+    ];
+    if sends.shown_failed > 0 {
+        let stored = of_them(sends.shown_failed_stored, "in history");
+        parts.push(format!("{} shown as failed{stored}", count(sends.shown_failed)));
+    }
+    if sends.taps > 0 {
+        parts.push(format!("{} to retry", counted(sends.taps, "tap")));
+    }
     parts
 }
 

@@ -1,6 +1,7 @@
 //! What the server says, as JSON.
 
-use super::directory::{Channel, User};
+use super::channel::Channel;
+use super::directory::User;
 use super::ids::{self, TEAM_ID};
 use super::writer::{Failure, Post};
 use axum::body::Body;
@@ -144,7 +145,7 @@ pub(super) fn socket_error(reply_to: &Value, error: ApiError) -> String {
 pub(super) fn channel(channel: &Channel, reader: &User) -> Value {
     let (is_member, num_members) = {
         let members = channel.members();
-        (members.contains(&reader.number), members.len())
+        (members.contains_key(&reader.number), members.len())
     };
     serde_json::json!({
         "id": channel.id,

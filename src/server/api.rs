@@ -1,12 +1,15 @@
 //! The methods of the Web API that a chat needs.
 
 use super::answer::{self, ApiError, Posted};
+use super::apps;
+use super::apps::relay::CONNECTIONS;
+use super::channel::Channel;
 use super::defects::{Defect, keys};
-use super::directory::{Channel, User};
+use super::directory::User;
 use super::history::{self, PageRequest};
 use super::ids::{self, TEAM_ID};
 use super::params::{self, Malformed, Params};
-use super::shared::Shared;
+use super::shared::{Bearer, Shared};
 use super::writer::{Answer, Failure, Post, Stored, Told, Write};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode, header};
@@ -50,6 +53,12 @@ pub(super) async fn answer(
         Err(Malformed(name)) => return answer::error(ApiError(name)),
     };
     let user = match params::token(headers, &params) {
+        Some(token) if method.starts_with("apps.") => {
+            return app_call(&server, method, token, headers).await.unwrap_or_else(answer::error);
+        }
+        Some(token) if token.starts_with(apps::APP_TOKEN) => {
+            return answer::error(ApiError("not_allowed_token_type"));
+        }
         None => return answer::error(ApiError("not_authed")),
         Some(token) if token.len() > TOKEN_BYTES => return answer::error(ApiError("invalid_auth")),
         Some(token) => server.user(token).await,
@@ -70,9 +79,30 @@ pub(super) async fn answer(
         "conversations.invite" => call.invite().await,
         "conversations.list" => call.list(),
         "conversations.members" => call.members(),
-        _ => return answer::with_status(StatusCode::NOT_FOUND, r#"{"ok":false,"error":"unknown_method"}"#.to_owned()),
+        _ => Ok(unknown_method()),
     };
     answered.unwrap_or_else(answer::error)
+}
+
+/// A call that an app makes with its own token.
+async fn app_call(server: &Arc<Shared>, method: &str, token: &str, headers: &HeaderMap) -> Answered {
+    if token.len() > TOKEN_BYTES {
+        return Err(ApiError("invalid_auth"));
+    }
+    let (app, bot) = server.app(token).await?;
+    match method {
+        "apps.connections.open" if app.relay.connections() >= CONNECTIONS => Err(ApiError("too_many_websockets")),
+        "apps.connections.open" => {
+            let ticket = server.issue_ticket(Bearer::App(app, bot));
+            // Clients add a parameter with `&`.
+            Ok(answer::ok(&json!({ "ok": true, "url": format!("ws://{}/link?ticket={ticket}", host(headers)) })))
+        }
+        _ => Ok(unknown_method()),
+    }
+}
+
+fn unknown_method() -> Response<Body> {
+    answer::with_status(StatusCode::NOT_FOUND, r#"{"ok":false,"error":"unknown_method"}"#.to_owned())
 }
 
 impl Call {
@@ -84,7 +114,7 @@ impl Call {
     async fn post_message(mut self) -> Answered {
         let text = self.params.take("text").unwrap_or_default();
         let key = self.params.take("client_msg_id");
-        let post = check_post(&self.user, self.channel()?, text, key)?;
+        let post = Arc::new(check_post(&self.user, self.channel()?, text, key)?);
         let stored = self.store(&post).await?;
         let ts = ids::ts_text(stored.ts);
         let mut response = answer::ok(&Posted::new(&post, &ts, stored.repeats.as_deref()));
@@ -121,10 +151,15 @@ impl Call {
     }
 
     fn rtm_connect(self, headers: &HeaderMap) -> Answered {
-        let ticket = self.server.issue_ticket(self.user.clone());
+        let mut url =
+            format!("ws://{}/rtm?ticket={}", host(headers), self.server.issue_ticket(Bearer::User(self.user.clone())));
+        if let Some(last_event) = self.params.get("last_event") {
+            ids::parse_ts(last_event).ok_or(ApiError("invalid_last_event"))?;
+            url += &format!("&last_event={last_event}");
+        }
         Ok(answer::ok(&json!({
             "ok": true,
-            "url": format!("ws://{}/rtm?ticket={ticket}", host(headers)),
+            "url": url,
             "self": { "id": self.user.id, "name": self.user.id },
             "team": { "id": TEAM_ID, "name": "posthaste", "domain": "posthaste" },
         })))
@@ -208,7 +243,8 @@ impl Call {
         let channel = self.channel()?;
         let limit = history::limit(&self.params, LIST_DEFAULT, LIST_MAX)?;
         let after = self.cursor()?;
-        let mut numbers: Vec<i64> = channel.members().range(after + 1..).take(limit + 1).copied().collect();
+        let mut numbers: Vec<i64> =
+            channel.members().range(after + 1..).take(limit + 1).map(|(number, _)| *number).collect();
         let more = numbers.len() > limit;
         numbers.truncate(limit);
         let next = numbers.last().filter(|_| more).map_or(String::new(), |last| last.to_string());
@@ -229,7 +265,7 @@ pub(super) fn check_post(
     channel: Arc<Channel>,
     text: String,
     key: Option<String>,
-) -> Result<Arc<Post>, ApiError> {
+) -> Result<Post, ApiError> {
     if !channel.has_member(user.number) {
         return Err(ApiError("not_in_channel"));
     }
@@ -242,7 +278,7 @@ pub(super) fn check_post(
     if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
         return Err(ApiError("invalid_arguments"));
     }
-    Ok(Arc::new(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into() }))
+    Ok(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into(), pushed_ts: None })
 }
 
 fn host(headers: &HeaderMap) -> &str {

@@ -3,11 +3,13 @@
 //!
 //! The database is written first; the directory follows a commit.
 
+use super::apps::App;
+use super::channel::{Channel, Outlet};
 use super::ids;
 use super::socket::Socket;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use super::sync::{lock, read, write};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, RwLock};
 
 /// Whoever bears a token.
 #[derive(Debug)]
@@ -23,53 +25,8 @@ pub(super) struct User {
 struct Ties {
     channels: Vec<Arc<Channel>>,
     sockets: Vec<Arc<Socket>>,
-}
-
-/// A channel and who listens to it.
-#[derive(Debug)]
-pub(super) struct Channel {
-    /// Row in the database.
-    pub(super) number: i64,
-    /// `C…`
-    pub(super) id: Box<str>,
-    pub(super) name: Box<str>,
-    /// Row of the user who created it.
-    pub(super) creator: i64,
-    /// Seconds since the epoch.
-    pub(super) created_s: i64,
-    /// The last `ts` given, in µs. Only the writer thread uses it.
-    pub(super) last_ts: AtomicU64,
-    members: RwLock<BTreeSet<i64>>,
-    listeners: Mutex<Vec<Arc<Socket>>>,
-}
-
-impl Channel {
-    pub(super) fn new(number: i64, name: &str, creator: i64, created_s: i64, last_ts: u64) -> Self {
-        Self {
-            number,
-            id: ids::channel_id(number).into(),
-            name: name.into(),
-            creator,
-            created_s,
-            last_ts: AtomicU64::new(last_ts),
-            members: RwLock::default(),
-            listeners: Mutex::default(),
-        }
-    }
-
-    pub(super) fn has_member(&self, user: i64) -> bool {
-        read(&self.members).contains(&user)
-    }
-
-    /// Rows of the members, ascending.
-    pub(super) fn members(&self) -> RwLockReadGuard<'_, BTreeSet<i64>> {
-        read(&self.members)
-    }
-
-    /// The sockets of the members. Held for one fan-out at a time.
-    pub(super) fn listeners(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
-        lock(&self.listeners)
-    }
+    /// The app whose bot the user is.
+    app: Option<Arc<App>>,
 }
 
 #[derive(Debug, Default)]
@@ -133,41 +90,61 @@ impl Directory {
     /// Makes a user a member; the user's live sockets listen from now on.
     pub(super) fn join(&self, channel: &Arc<Channel>, user: &User) {
         let _wiring = lock(&self.wiring);
-        if !write(&channel.members).insert(user.number) {
+        if !channel.add_member(user.number) {
             return;
         }
         let mut ties = lock(&user.ties);
         ties.channels.push(channel.clone());
-        let mut listeners = channel.listeners();
+        let mut outlet = channel.outlet();
         for socket in &ties.sockets {
             // Who never ceased to listen is not added again.
-            if !listeners.iter().any(|known| Arc::ptr_eq(known, socket)) {
-                listeners.push(socket.clone());
+            if !outlet.sockets.iter().any(|known| Arc::ptr_eq(known, socket)) {
+                outlet.sockets.push(socket.clone());
             }
         }
+        outlet.apps.extend(ties.app.clone());
     }
 
     /// Makes a user a member no longer; the user's live sockets cease to listen,
     /// but for the defect `keeps-listening`.
     pub(super) fn leave(&self, channel: &Arc<Channel>, user: &User, goes_on: bool) {
         let _wiring = lock(&self.wiring);
-        if !write(&channel.members).remove(&user.number) {
+        if !channel.remove_member(user.number) {
             return;
         }
-        lock(&user.ties).channels.retain(|other| !Arc::ptr_eq(other, channel));
+        let mut ties = lock(&user.ties);
+        ties.channels.retain(|other| !Arc::ptr_eq(other, channel));
+        if let Some(app) = &ties.app {
+            channel.outlet().apps.retain(|other| !Arc::ptr_eq(other, app));
+        }
         if goes_on {
             return;
         }
-        channel.listeners().retain(|socket| socket.user.number != user.number);
+        channel.outlet().sockets.retain(|socket| socket.user.number != user.number);
     }
 
-    /// A socket listens to all channels of its user from now on.
-    pub(super) fn connect(&self, socket: &Arc<Socket>) {
+    /// Leads the events of a bot's channels to its app from now on.
+    pub(super) fn lead_to(&self, app: &Arc<App>, bot: &User) {
+        let _wiring = lock(&self.wiring);
+        let mut ties = lock(&bot.ties);
+        if ties.app.is_none() {
+            ties.app = Some(app.clone());
+            ties.channels.iter().for_each(|channel| channel.outlet().apps.push(app.clone()));
+        }
+    }
+
+    /// A socket listens to all channels of its user from now on. Each of them
+    /// is shown once, with the last event before the user joined, as it is
+    /// when the socket begins to listen.
+    pub(super) fn connect(&self, socket: &Arc<Socket>, mut show: impl FnMut(u64, &Outlet)) {
         let _wiring = lock(&self.wiring);
         let mut ties = lock(&socket.user.ties);
         ties.sockets.push(socket.clone());
         for channel in &ties.channels {
-            channel.listeners().push(socket.clone());
+            let joined = channel.members().get(&socket.user.number).copied().unwrap_or_default();
+            let mut outlet = channel.outlet();
+            show(joined, &outlet);
+            outlet.sockets.push(socket.clone());
         }
     }
 
@@ -177,7 +154,7 @@ impl Directory {
         let mut ties = lock(&socket.user.ties);
         ties.sockets.retain(|other| !Arc::ptr_eq(other, socket));
         for channel in &ties.channels {
-            channel.listeners().retain(|other| !Arc::ptr_eq(other, socket));
+            channel.outlet().sockets.retain(|other| !Arc::ptr_eq(other, socket));
         }
     }
 
@@ -187,7 +164,7 @@ impl Directory {
         let _wiring = lock(&self.wiring);
         let ties = lock(&user.ties);
         for channel in &ties.channels {
-            channel.listeners().retain(|socket| socket.user.number != user.number);
+            channel.outlet().sockets.retain(|socket| socket.user.number != user.number);
         }
         ties.sockets.clone()
     }
@@ -197,20 +174,4 @@ impl Directory {
         let tables = read(&self.tables);
         tables.users_by_id.values().flat_map(|user| lock(&user.ties).sockets.clone()).collect()
     }
-}
-
-// No code that holds these locks can panic half-way through a change, so a
-// poisoned lock still guards a whole value.
-
-fn read<T>(shared: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    shared.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(shared: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    shared.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Locks, whether or not another holder panicked.
-pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,9 +10,9 @@
 //! was seen, so rows that arrive or vanish elsewhere shift nothing.
 
 use super::answer::{self, ApiError, MessageRow};
+use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::pages::FaultyPages;
-use super::directory::Channel;
 use super::ids;
 use super::params::Params;
 use rusqlite::{Connection, params};

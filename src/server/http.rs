@@ -2,8 +2,10 @@
 
 use super::answer;
 use super::api::{self, LoseAnswer};
+use super::apps;
+use super::ids;
 use super::rtm;
-use super::shared::Shared;
+use super::shared::{Bearer, Shared};
 use super::socket;
 use axum::Router;
 use axum::body::Body;
@@ -38,7 +40,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The routes.
 pub(super) fn router(server: Arc<Shared>) -> Router {
-    Router::new().route("/api/{method}", any(call)).route("/rtm", get(open_socket)).with_state(server)
+    Router::new()
+        .route("/api/{method}", any(call))
+        .route("/rtm", get(open_socket))
+        .route("/link", get(open_socket))
+        .with_state(server)
 }
 
 async fn call(State(server): State<Arc<Shared>>, Path(method): Path<String>, request: Request<Body>) -> Response<Body> {
@@ -54,22 +60,33 @@ async fn call(State(server): State<Arc<Shared>>, Path(method): Path<String>, req
 #[derive(serde::Deserialize)]
 struct Ticket {
     ticket: Uuid,
+    last_event: Option<String>,
 }
 
 async fn open_socket(
     State(server): State<Arc<Shared>>,
-    Query(Ticket { ticket }): Query<Ticket>,
+    Query(Ticket { ticket, last_event }): Query<Ticket>,
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
-    let Some(user) = server.redeem_ticket(ticket) else {
+    let Some(bearer) = server.redeem_ticket(ticket) else {
         return (StatusCode::FORBIDDEN, "the ticket is used, stale or unknown; call rtm.connect again").into_response();
+    };
+    let last_event = last_event.as_deref().and_then(ids::parse_ts);
+    let frame_bytes = match bearer {
+        Bearer::User(_) => rtm::FRAME_BYTES,
+        Bearer::App(..) => apps::socket::FRAME_BYTES,
     };
     upgrade
         .read_buffer_size(SOCKET_READ_BYTES)
         .write_buffer_size(SOCKET_WRITE_BYTES)
-        .max_message_size(rtm::FRAME_BYTES)
-        .max_frame_size(rtm::FRAME_BYTES)
-        .on_upgrade(move |stream| socket::serve(stream, user, server))
+        .max_message_size(frame_bytes)
+        .max_frame_size(frame_bytes)
+        .on_upgrade(move |stream| async move {
+            match bearer {
+                Bearer::User(user) => socket::serve(stream, user, last_event, server).await,
+                Bearer::App(app, bot) => apps::socket::serve(stream, bot, app, server).await,
+            }
+        })
 }
 
 /// Accepts until `stop` changes. Each connection holds a clone of `alive`

@@ -23,6 +23,11 @@ pub(super) fn channel_id(number: i64) -> String {
     scattered('C', number)
 }
 
+/// The id of the app whose bot is in row `number`.
+pub(super) fn app_id(number: i64) -> String {
+    scattered('A', number)
+}
+
 /// Neighbouring rows get ids without a common beginning, as on a real server.
 fn scattered(kind: char, number: i64) -> String {
     let mut rest = u128::from(number.unsigned_abs()) * SCATTER % 36u128.pow(WIDTH);

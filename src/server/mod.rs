@@ -9,13 +9,19 @@
 //! the sender and hands the message to the `socket`s of its channel. Reads
 //! (`history`) have their own connections to the database.
 //!
-//! What holds, and is tested: an answer leaves only after the commit that
+//! A message over a socket goes the same way, unless `fanout_first` has `rtm`
+//! push it before the writer has it: a design to measure, and the one place
+//! where something unstored is pushed.
+//!
+//! What holds otherwise, and is tested: an answer leaves only after the commit that
 //! holds the message; the unique index over (channel, user, client_msg_id) is
 //! the idempotency rule; pushes follow the commit, in its order; `ts` is
 //! unique in a channel and ordered as the commits are.
 
 mod answer;
 mod api;
+mod apps;
+mod channel;
 mod defects;
 mod directory;
 mod history;
@@ -25,18 +31,20 @@ mod options;
 mod params;
 mod publisher;
 mod readers;
+mod replay;
 mod rtm;
 mod shared;
 mod socket;
 mod store;
+mod sync;
 mod writer;
 
 pub use defects::{Defect, DefectError, DefectSpec};
-pub use options::{Commit, Options, ServerError, Synchronous};
+pub use options::{AppOptions, Commit, Options, ReplayWindow, ServerError, Synchronous};
 
+use apps::Apps;
 use defects::Defects;
 use publisher::Publisher;
-use readers::Readers;
 use shared::Shared;
 use std::fs::{File, OpenOptions};
 use std::future::Future;
@@ -75,13 +83,14 @@ impl Server {
         };
         let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
         let database = store::open_writer(options, !defects.repeat_keys()).map_err(wrong)?;
-        let directory = Arc::new(store::load(&database).map_err(wrong)?);
+        let apps = Arc::new(Apps::new(&options.apps));
+        let directory = Arc::new(store::load(&database, &apps).map_err(wrong)?);
         let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);
         let (sockets_alive, sockets_ended) = mpsc::channel(1);
         let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
-        let writer = Writer::new(database, options.commit, (writes.downgrade(), waiting), notes, &defects);
-        let publisher = Publisher::new(directory.clone(), defects.clone());
-        let shared = Shared::new(directory, Readers::new(options.db.clone()), defects, writes, sockets_alive);
+        let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects);
+        let publisher = Publisher::new(directory.clone(), apps.clone(), defects.clone(), options.replay);
+        let shared = Shared::new(options, directory, apps, defects, writes, sockets_alive);
         Ok(Self { shared: Arc::new(shared), writer, publisher, notices, sockets_ended })
     }
 
@@ -95,6 +104,7 @@ impl Server {
         let writing = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run());
         let writing = writing.map_err(ServerError::Thread)?;
         let publishing = tokio::spawn(publisher.run(notices));
+        let expiring = tokio::spawn(shared.apps.clone().expire());
         let (stop, stopped) = watch::channel(false);
         let (alive, mut ended) = mpsc::channel(1);
         let accepting = tokio::spawn(http::accept(listener, http::router(shared.clone()), stopped, alive));
@@ -111,6 +121,7 @@ impl Server {
         if tokio::time::timeout(PATIENCE, sockets_ended.recv()).await.is_err() {
             tracing::warn!("some sockets did not close within {PATIENCE:?}");
         }
+        expiring.abort();
         shared.end_writes().await;
         let joined = tokio::task::spawn_blocking(move || writing.join().is_ok()).await;
         if !joined.unwrap_or(false) {

@@ -3,6 +3,7 @@
 use super::defects::DefectSpec;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,36 @@ pub enum Commit {
     Each,
 }
 
+/// What a socket that comes back is replayed, of each channel.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayWindow {
+    /// So many events at most; 0 is no replay.
+    pub events: usize,
+    /// None that was pushed longer ago.
+    pub age: Duration,
+}
+
+impl Default for ReplayWindow {
+    fn default() -> Self {
+        Self { events: 0, age: Duration::from_secs(60) }
+    }
+}
+
+/// How a server treats apps.
+#[derive(Clone, Debug)]
+pub struct AppOptions {
+    /// How long an app may take to acknowledge or to answer.
+    pub answer_within: Duration,
+    /// How long a connection of Socket Mode lives; without it, for ever.
+    pub socket_refresh: Option<Duration>,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self { answer_within: Duration::from_secs(3), socket_refresh: None }
+    }
+}
+
 /// How a server is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -38,6 +69,17 @@ pub struct Options {
     pub defects: Vec<DefectSpec>,
     /// The answer to every n-th stored message is lost after its commit.
     pub lose_ack: Option<NonZeroU64>,
+    /// While this file exists, the store takes no messages: the transaction is
+    /// rolled back, and their senders are told `internal_error`. Users,
+    /// channels and memberships are still stored.
+    pub store_fail_while: Option<PathBuf>,
+    /// The design `ws-fanout-first`: a message that comes over a socket is
+    /// pushed before it is given to the store.
+    pub fanout_first: bool,
+    /// What a socket that comes back is replayed.
+    pub replay: ReplayWindow,
+    /// How apps are treated.
+    pub apps: AppOptions,
     /// Where each committed instance of a defect is noted, a JSON object a
     /// line. Appended to.
     pub defect_log: Option<PathBuf>,

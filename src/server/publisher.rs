@@ -5,10 +5,12 @@
 //! history. It never waits for a socket.
 
 use super::answer::{self, ApiError, MessageEvent};
+use super::apps::Apps;
 use super::defects::Defects;
 use super::defects::fanout::FaultyFanout;
 use super::directory::Directory;
 use super::ids;
+use super::options::ReplayWindow;
 use super::socket::{End, Push};
 use super::writer::{Answer, Done, Effect, Failure, Post, Stored, Told, Write};
 use axum::extract::ws::Utf8Bytes;
@@ -33,13 +35,15 @@ pub(super) enum Notice {
 /// Answers and pushes.
 pub(super) struct Publisher {
     directory: Arc<Directory>,
+    apps: Arc<Apps>,
+    replay: ReplayWindow,
     faulty: Option<FaultyFanout>,
 }
 
 impl Publisher {
-    pub(super) fn new(directory: Arc<Directory>, defects: Arc<Defects>) -> Self {
-        let faulty = defects.any().then(|| FaultyFanout::new(directory.clone(), defects));
-        Self { directory, faulty }
+    pub(super) fn new(directory: Arc<Directory>, apps: Arc<Apps>, defects: Arc<Defects>, replay: ReplayWindow) -> Self {
+        let faulty = defects.any().then(|| FaultyFanout::new(directory.clone(), defects, replay));
+        Self { directory, apps, replay, faulty }
     }
 
     /// Publishes until the writer has ended.
@@ -74,6 +78,11 @@ impl Publisher {
             (Write::User { token, answer }, Ok(Effect::User(number))) => {
                 let _ = answer.send(Ok(self.directory.add_user(number, &token)));
             }
+            (Write::App { bot, answer }, Ok(Effect::App)) => {
+                let app = self.apps.enter(&bot);
+                self.directory.lead_to(&app, &bot);
+                let _ = answer.send(Ok(app));
+            }
             (Write::Channel { creator, answer, .. }, Ok(Effect::Channel(channel))) => {
                 self.directory.add_channel(channel.clone());
                 self.directory.join(&channel, &creator);
@@ -89,6 +98,7 @@ impl Publisher {
                 let _ = answer.send(Ok(()));
             }
             (Write::Leave { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
+            (Write::App { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Channel { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Join { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
@@ -97,19 +107,14 @@ impl Publisher {
         }
     }
 
-    /// Hands a message to every socket of its channel: made once, shared by
-    /// all. A socket whose queue is full is told to end.
+    /// Hands a message to everybody who listens to its channel.
     fn push(&mut self, post: &Arc<Post>, ts: u64) {
         if let Some(faulty) = &mut self.faulty {
             return faulty.push(post, ts);
         }
-        let listeners = post.channel.listeners();
-        if listeners.is_empty() {
-            return;
-        }
-        let event = event(post, ts);
-        for socket in listeners.iter() {
-            socket.push(&event);
+        let mut outlet = post.channel.outlet();
+        if !outlet.is_idle(&self.replay) {
+            outlet.push(ts, &event(post, ts), &self.replay);
         }
     }
 }

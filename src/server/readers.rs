@@ -1,8 +1,8 @@
 //! Reads of the database: a few connections of their own on blocking threads,
 //! so that a long read never holds up a commit.
 
-use super::directory::lock;
 use super::store;
+use super::sync::lock;
 use super::writer::Failure;
 use rusqlite::Connection;
 use std::path::PathBuf;

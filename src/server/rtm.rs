@@ -2,9 +2,10 @@
 
 use super::answer::{self, ApiError};
 use super::api;
+use super::publisher;
 use super::shared::Shared;
 use super::socket::Socket;
-use super::writer::{Answer, Write};
+use super::writer::{Answer, Failure, Post, Write, next_ts};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -59,5 +60,25 @@ fn send(
     if server.defects.drop_send(&post) {
         return Ok(());
     }
-    Ok(server.submit(Write::Post(post, Answer::Socket(socket.clone(), id)))?)
+    let answer = Answer::Socket(socket.clone(), id);
+    if server.fanout_first {
+        return Ok(push_first(post, answer, server)?);
+    }
+    Ok(server.submit(Write::Post(Arc::new(post), answer))?)
+}
+
+/// Pushes a message, and only then gives it to the store: `ws-fanout-first`.
+///
+/// The channel stays locked meanwhile, so that what comes over sockets is
+/// pushed and queued in the order of its positions. A message over HTTP gets
+/// its position from the writer and may be committed before one that has an
+/// earlier position. A repetition is pushed again, at a position that no row
+/// will have: whether a message is new is known only to the store.
+fn push_first(mut post: Post, answer: Answer, server: &Shared) -> Result<(), Failure> {
+    let channel = post.channel.clone();
+    let mut outlet = channel.outlet();
+    let ts = next_ts(&channel);
+    post.pushed_ts = Some(ts);
+    outlet.push(ts, &publisher::event(&post, ts), &server.replay);
+    server.submit(Write::Post(Arc::new(post), answer))
 }

@@ -1,9 +1,13 @@
 //! What all connections of one server share.
 
+use super::answer::ApiError;
+use super::apps::{self, App, Apps};
 use super::defects::Defects;
-use super::directory::{Directory, User, lock};
+use super::directory::{Directory, User};
+use super::options::{Options, ReplayWindow};
 use super::readers::Readers;
 use super::socket::Push;
+use super::sync::lock;
 use super::writer::{Failure, Write};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,14 +19,26 @@ use uuid::Uuid;
 /// How long a socket's address is good for.
 const TICKET_LIFE: Duration = Duration::from_secs(30);
 
+/// Who may open a socket with a ticket.
+#[derive(Clone, Debug)]
+pub(super) enum Bearer {
+    User(Arc<User>),
+    /// An app, and its bot.
+    App(Arc<App>, Arc<User>),
+}
+
 /// What all connections of one server share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) directory: Arc<Directory>,
+    pub(super) apps: Arc<Apps>,
     pub(super) readers: Arc<Readers>,
     pub(super) defects: Arc<Defects>,
+    /// Whether what comes over a socket is pushed before it is stored.
+    pub(super) fanout_first: bool,
+    pub(super) replay: ReplayWindow,
     writes: mpsc::Sender<Write>,
-    tickets: Mutex<HashMap<Uuid, (Arc<User>, Instant)>>,
+    tickets: Mutex<HashMap<Uuid, (Bearer, Instant)>>,
     /// Each live socket holds a clone; none is left here once the server ends.
     sockets_alive: Mutex<Option<mpsc::Sender<()>>>,
     overflows: AtomicU64,
@@ -30,15 +46,19 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
+        options: &Options,
         directory: Arc<Directory>,
-        readers: Readers,
+        apps: Arc<Apps>,
         defects: Arc<Defects>,
         writes: mpsc::Sender<Write>,
         sockets_alive: mpsc::Sender<()>,
     ) -> Self {
         Self {
             directory,
-            readers: Arc::new(readers),
+            apps,
+            readers: Arc::new(Readers::new(options.db.clone())),
+            fanout_first: options.fanout_first,
+            replay: options.replay,
             defects,
             writes,
             tickets: Mutex::default(),
@@ -73,8 +93,19 @@ impl Shared {
         }
     }
 
-    /// A ticket for one socket of a user.
-    pub(super) fn issue_ticket(&self, user: Arc<User>) -> Uuid {
+    /// The app of a token and its bot, entered at the token's first use.
+    pub(super) async fn app(&self, token: &str) -> Result<(Arc<App>, Arc<User>), ApiError> {
+        let bot = apps::bot_token(token).ok_or(ApiError("not_allowed_token_type"))?;
+        let bot = self.user(&bot).await?;
+        let app = match self.apps.of(&bot) {
+            Some(app) => app,
+            None => self.write(|answer| Write::App { bot: bot.clone(), answer }).await?,
+        };
+        Ok((app, bot))
+    }
+
+    /// A ticket for one socket.
+    pub(super) fn issue_ticket(&self, bearer: Bearer) -> Uuid {
         let ticket = Uuid::new_v4();
         let now = Instant::now();
         let mut tickets = lock(&self.tickets);
@@ -82,14 +113,14 @@ impl Shared {
         if tickets.len() == tickets.capacity() {
             tickets.retain(|_, (_, issued)| now.duration_since(*issued) < TICKET_LIFE);
         }
-        tickets.insert(ticket, (user, now));
+        tickets.insert(ticket, (bearer, now));
         ticket
     }
 
-    /// The user of a ticket, once.
-    pub(super) fn redeem_ticket(&self, ticket: Uuid) -> Option<Arc<User>> {
-        let (user, issued) = lock(&self.tickets).remove(&ticket)?;
-        (issued.elapsed() < TICKET_LIFE).then_some(user)
+    /// The bearer of a ticket, once.
+    pub(super) fn redeem_ticket(&self, ticket: Uuid) -> Option<Bearer> {
+        let (bearer, issued) = lock(&self.tickets).remove(&ticket)?;
+        (issued.elapsed() < TICKET_LIFE).then_some(bearer)
     }
 
     /// What a live socket holds, so that its end can be awaited; `None` once
@@ -101,9 +132,8 @@ impl Shared {
     /// Says goodbye to all sockets. One that opens later says it to itself.
     pub(super) fn end_sockets(&self) {
         lock(&self.sockets_alive).take();
-        for socket in self.directory.sockets() {
-            socket.send(Push::Goodbye);
-        }
+        let of_apps = self.apps.all().into_iter().flat_map(|app| app.relay.sockets());
+        self.directory.sockets().into_iter().chain(of_apps).for_each(|socket| socket.send(Push::Goodbye));
     }
 
     pub(super) fn stopping(&self) -> bool {

@@ -2,8 +2,10 @@
 //! that empties it.
 
 use super::answer;
+use super::apps::{self, App};
 use super::defects::{Defect, subscriptions};
 use super::directory::User;
+use super::replay;
 use super::rtm;
 use super::shared::Shared;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -16,11 +18,11 @@ use tokio::sync::{Notify, mpsc};
 
 /// Frames that may wait for a socket. Frames are shared, so a full queue costs
 /// its slots alone.
-const QUEUE_FRAMES: usize = 1_024;
+pub(super) const QUEUE_FRAMES: usize = 1_024;
 /// Frames that are written at once at most.
 const FLUSH_FRAMES: usize = 64;
 /// How long a socket may take for goodbye and close.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What waits in a queue.
 #[derive(Debug)]
@@ -43,12 +45,16 @@ pub(super) enum End {
     Goodbye = 3,
     /// Cut without a word: a lost answer.
     Cut = 4,
+    /// It has lived long enough: an app is to open another one.
+    Refresh = 5,
 }
 
 /// A live socket, as the publisher sees it.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) user: Arc<User>,
+    /// The app that it is a connection of, in Socket Mode.
+    pub(super) app: Option<Arc<App>>,
     queue: mpsc::Sender<Push>,
     /// An [`End`] that was asked for, or 0.
     end: AtomicU8,
@@ -56,6 +62,16 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// A socket and what is queued for it.
+    pub(super) fn new(
+        user: Arc<User>,
+        app: Option<Arc<App>>,
+        queue_frames: usize,
+    ) -> (Arc<Self>, mpsc::Receiver<Push>) {
+        let (queue, frames) = mpsc::channel(queue_frames);
+        (Arc::new(Self { user, app, queue, end: AtomicU8::new(0), ended: Notify::new() }), frames)
+    }
+
     /// Queues a shared frame.
     pub(super) fn push(&self, frame: &Utf8Bytes) {
         self.send(Push::Frame(frame.clone()));
@@ -99,21 +115,22 @@ impl Socket {
         match self.end.load(Ordering::Relaxed) {
             end if end == End::Overflow as u8 => End::Overflow,
             end if end == End::Cut as u8 => End::Cut,
+            end if end == End::Refresh as u8 => End::Refresh,
             _ => End::Goodbye,
         }
     }
 }
 
 /// Serves an upgraded connection until it ends.
-pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Shared>) {
+pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, last_event: Option<u64>, server: Arc<Shared>) {
     let _alive = server.enter_socket();
-    let (queue, mut frames) = mpsc::channel(server.defects.queue_frames(QUEUE_FRAMES));
-    let socket = Arc::new(Socket { user, queue, end: AtomicU8::new(0), ended: Notify::new() });
+    let (socket, mut frames) = Socket::new(user, None, server.defects.queue_frames(QUEUE_FRAMES));
     // Listening starts before hello, so hello confirms it.
     let greets_early = server.defects.greets_early(&socket);
-    if !greets_early {
-        server.directory.connect(&socket);
-    }
+    let missed = match greets_early {
+        false => replay::connect(&server.directory, &socket, last_event, &server.replay),
+        true => Vec::new(),
+    };
     if server.stopping() {
         socket.send(Push::Goodbye);
     }
@@ -121,9 +138,13 @@ pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Sh
     if greets_early {
         subscriptions::subscribe_late(&server, &socket).await;
     }
-    let end = match hello {
+    let greeted = match hello {
+        Ok(()) => replay::send(&mut stream, missed).await,
+        Err(_) => Err(End::Peer),
+    };
+    let end = match greeted {
         Ok(()) => pump(&mut stream, &mut frames, &socket, &server).await,
-        Err(_) => End::Peer,
+        Err(end) => end,
     };
     server.directory.disconnect(&socket);
     if server.defects.due(Defect::LostUnsubscribe) {
@@ -138,7 +159,8 @@ pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, server: Arc<Sh
     }
 }
 
-async fn pump(
+/// Reads and writes until the socket ends.
+pub(super) async fn pump(
     stream: &mut WebSocket,
     frames: &mut mpsc::Receiver<Push>,
     socket: &Arc<Socket>,
@@ -161,7 +183,9 @@ async fn pump(
             }
             frame = stream.recv() => match frame {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(answer) = rtm::take(&text, socket, server) {
+                    if let Some(app) = &socket.app {
+                        apps::socket::take(&text, app);
+                    } else if let Some(answer) = rtm::take(&text, socket, server) {
                         socket.send(Push::Frame(answer.into()));
                     }
                 }

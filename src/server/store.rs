@@ -1,6 +1,8 @@
 //! The database: what is in it, and how one row gets in and out.
 
-use super::directory::{Channel, Directory};
+use super::apps::Apps;
+use super::channel::Channel;
+use super::directory::Directory;
 use super::options::{Options, Synchronous};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
 use std::path::Path;
@@ -22,6 +24,7 @@ CREATE TABLE IF NOT EXISTS members (
     user INTEGER NOT NULL,
     PRIMARY KEY (channel, user)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS apps (bot INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS messages (
     channel INTEGER NOT NULL,
     ts INTEGER NOT NULL,
@@ -75,8 +78,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     Ok(database)
 }
 
-/// Reads users, channels and memberships.
-pub(super) fn load(database: &Connection) -> Result<Directory> {
+/// Reads users, channels, memberships and apps.
+pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
     let directory = Directory::default();
     let mut users = std::collections::HashMap::new();
     let mut statement = database.prepare("SELECT number, token FROM users")?;
@@ -105,6 +108,13 @@ pub(super) fn load(database: &Connection) -> Result<Directory> {
     while let Some(row) = rows.next()? {
         if let (Some(channel), Some(user)) = (channels.get(&row.get(0)?), users.get(&row.get(1)?)) {
             directory.join(channel, user);
+        }
+    }
+    let mut statement = database.prepare("SELECT bot FROM apps")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(bot) = users.get(&row.get(0)?) {
+            directory.lead_to(&apps.enter(bot), bot);
         }
     }
     Ok(directory)
@@ -137,6 +147,12 @@ pub(super) fn add_member(database: &Connection, channel: i64, user: i64) -> Resu
 pub(super) fn remove_member(database: &Connection, channel: i64, user: i64) -> Result<()> {
     const DELETE: &str = "DELETE FROM members WHERE channel = ?1 AND user = ?2";
     database.prepare_cached(DELETE)?.execute([channel, user])?;
+    Ok(())
+}
+
+/// Enters an app by its bot; no change where it is known.
+pub(super) fn add_app(database: &Connection, bot: i64) -> Result<()> {
+    database.prepare_cached("INSERT INTO apps (bot) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([bot])?;
     Ok(())
 }
 

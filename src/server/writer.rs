@@ -2,14 +2,17 @@
 //! one transaction, and hands them on only when the commit is on disk. While
 //! one commit waits for the disk, the next batch gathers.
 
+use super::apps::App;
+use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
-use super::directory::{Channel, User};
-use super::options::Commit;
+use super::directory::User;
+use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::socket::Socket;
 use super::store::{self, NewMessage};
 use rusqlite::Connection;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,6 +43,8 @@ pub(super) struct Post {
     /// `client_msg_id`
     pub(super) key: Option<Box<str>>,
     pub(super) text: Box<str>,
+    /// The position at which it was pushed already, in µs: `fanout_first`.
+    pub(super) pushed_ts: Option<u64>,
 }
 
 /// What became of a post.
@@ -86,6 +91,10 @@ pub(super) enum Write {
         token: Box<str>,
         answer: oneshot::Sender<Result<Arc<User>, Failure>>,
     },
+    App {
+        bot: Arc<User>,
+        answer: oneshot::Sender<Result<Arc<App>, Failure>>,
+    },
     Channel {
         name: Box<str>,
         creator: Arc<User>,
@@ -110,6 +119,7 @@ pub(super) enum Write {
 #[derive(Debug)]
 pub(super) enum Effect {
     User(i64),
+    App,
     Channel(Arc<Channel>),
     Joined,
     Left,
@@ -125,24 +135,26 @@ pub(super) struct Writer {
     batch_writes: usize,
     writes: mpsc::Receiver<Write>,
     publisher: mpsc::Sender<Notice>,
+    store_fail_while: Option<PathBuf>,
     faulty: Option<FaultyWriter>,
 }
 
 impl Writer {
     pub(super) fn new(
         database: Connection,
-        commit: Commit,
+        options: &Options,
         (again, writes): (mpsc::WeakSender<Write>, mpsc::Receiver<Write>),
         publisher: mpsc::Sender<Notice>,
         defects: &Arc<Defects>,
     ) -> Self {
         database.set_prepared_statement_cache_capacity(32);
-        let batch_writes = match commit {
+        let batch_writes = match options.commit {
             Commit::Group => BATCH_WRITES,
             Commit::Each => 1,
         };
         let faulty = defects.any().then(|| FaultyWriter::new(defects.clone(), publisher.clone(), again));
-        Self { database, batch_writes, writes, publisher, faulty }
+        let store_fail_while = options.store_fail_while.clone();
+        Self { database, batch_writes, writes, publisher, store_fail_while, faulty }
     }
 
     /// Stores until no sender of writes is left.
@@ -189,12 +201,25 @@ impl Writer {
         if let Some(faulty) = &mut self.faulty {
             faulty.begin_batch(&self.database)?;
         }
+        // One look for the whole batch: a system call for each message would show.
+        let refuses = self.store_fail_while.as_ref().is_some_and(|file| file.exists());
         let mut effects = Vec::with_capacity(batch.len());
         for write in batch {
-            effects.push(self.apply(write)?);
+            effects.push(match write {
+                Write::Post(post, _) if refuses => self.refuse(post)?,
+                _ => self.apply(write)?,
+            });
         }
         self.database.prepare_cached("COMMIT")?.execute([])?;
         Ok(effects)
+    }
+
+    /// A message that the store does not take: nothing of it stays.
+    fn refuse(&mut self, post: &Arc<Post>) -> rusqlite::Result<Result<Effect, Failure>> {
+        if let Some(faulty) = &mut self.faulty {
+            faulty.refuse_post(&self.database, post)?;
+        }
+        Ok(Err(Failure::Internal))
     }
 
     fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
@@ -205,6 +230,10 @@ impl Writer {
                 Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
             },
             Write::User { token, .. } => Ok(Effect::User(store::add_user(database, token)?)),
+            Write::App { bot, .. } => {
+                store::add_app(database, bot.number)?;
+                Ok(Effect::App)
+            }
             Write::Channel { name, creator, .. } => {
                 let created_s = (now_us() / 1_000_000) as i64;
                 match store::add_channel(database, name, creator.number, created_s)? {
@@ -233,9 +262,9 @@ impl Writer {
 /// Stores a post as a correct server does: the unique index decides whether it
 /// is new.
 fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
-    let ts = next_ts(&post.channel);
+    let ts = post.pushed_ts.unwrap_or_else(|| next_ts(&post.channel));
     if store::add_message(database, &row(post, ts))? {
-        return Ok(Stored { ts, repeats: None, push: true, told: Told::Position });
+        return Ok(Stored { ts, repeats: None, push: post.pushed_ts.is_none(), told: Told::Position });
     }
     let key = post.key.as_deref().unwrap_or_default();
     let first = store::find_message(database, post.channel.number, post.user.number, key)?;
@@ -250,9 +279,10 @@ pub(super) fn row(post: &Post, ts: u64) -> NewMessage<'_> {
 
 /// The next position of a channel: now, or just behind the last one.
 pub(super) fn next_ts(channel: &Channel) -> u64 {
-    let ts = now_us().max(channel.last_ts.load(Ordering::Relaxed) + 1);
-    channel.last_ts.store(ts, Ordering::Relaxed);
-    ts
+    let now = now_us();
+    let next = |last: u64| now.max(last + 1);
+    let given = channel.last_ts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+    given.map_or(now, next)
 }
 
 /// µs since the epoch.

@@ -28,6 +28,8 @@ pub enum Effect {
         /// Where the id stands in the channel.
         position: Option<Position>,
     },
+    /// It was written, and nobody acknowledges it.
+    Written,
     /// Provably nothing happened.
     None,
     /// It may have been stored.
@@ -72,7 +74,40 @@ struct Echo<'a> {
     client_msg_id: Option<Cow<'a, str>>,
 }
 
+/// An answer over the socket.
+#[derive(Deserialize)]
+struct Replied<'a> {
+    ok: bool,
+    #[serde(borrow, default)]
+    error: Option<ReplyError<'a>>,
+    #[serde(borrow, default)]
+    ts: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ReplyError<'a> {
+    #[serde(borrow, default)]
+    msg: Option<Cow<'a, str>>,
+}
+
 impl TargetProfile {
+    /// Classifies the answer, over the socket, to a message that was sent over
+    /// it.
+    pub fn classify_reply(&self, reply: &str) -> Classified {
+        let Ok(replied) = serde_json::from_str::<Replied<'_>>(reply) else {
+            return INDETERMINATE;
+        };
+        if !replied.ok {
+            let error = replied.error.and_then(|error| error.msg).unwrap_or_default();
+            if !self.refused_errors.iter().any(|listed| *listed == error) {
+                return INDETERMINATE;
+            }
+            let retry = if error == "ratelimited" { Retry::Backoff } else { Retry::No };
+            return Classified { effect: Effect::None, retry };
+        }
+        acknowledged(replied.ts)
+    }
+
     /// Classifies the answer to an attempt that carried `key`.
     pub fn classify(&self, answer: Answer<'_>, key: MessageKey) -> Classified {
         if answer.status != 200 {
@@ -88,14 +123,7 @@ impl TargetProfile {
         }
         let echoed = posted.message.and_then(|message| message.client_msg_id);
         let echo_differs = echoed.is_some_and(|echo| !self.key_format.names(&echo, key));
-        match posted.ts {
-            Some(ts) if !ts.is_empty() && ts.len() <= 128 && !echo_differs => {
-                let position = parse_ts(&ts);
-                let effect = Effect::Acknowledged { server_id: ts.into(), position };
-                Classified { effect, retry: Retry::No }
-            }
-            _ => INDETERMINATE,
-        }
+        acknowledged(posted.ts.filter(|_| !echo_differs))
     }
 
     fn refusal(&self, refused: bool, limited: bool, answer: Answer<'_>) -> Classified {
@@ -104,6 +132,17 @@ impl TargetProfile {
         }
         let retry = if limited { asked_wait(answer).unwrap_or(Retry::Backoff) } else { Retry::No };
         Classified { effect: Effect::None, retry }
+    }
+}
+
+/// An acknowledgement with a server id; one without is none.
+fn acknowledged(ts: Option<Cow<'_, str>>) -> Classified {
+    match ts {
+        Some(ts) if !ts.is_empty() && ts.len() <= 128 => {
+            let position = parse_ts(&ts);
+            Classified { effect: Effect::Acknowledged { server_id: ts.into(), position }, retry: Retry::No }
+        }
+        _ => INDETERMINATE,
     }
 }
 
@@ -120,6 +159,28 @@ mod tests {
     use super::super::built_in_targets;
     use super::*;
     use crate::model::{ChannelId, KeyCodec, KeyFormat, KeyLayout, MessageRef, RunId};
+
+    #[test]
+    fn answers_over_the_socket() {
+        let profile = TargetProfile::parse(built_in_targets()[0].1, "reference").unwrap();
+        let stored =
+            Effect::Acknowledged { server_id: "1700000001.000002".into(), position: parse_ts("1700000001.000002") };
+        for (reply, effect, retry) in [
+            (r#"{"ok":true,"reply_to":1,"ts":"1700000001.000002","text":"a"}"#, stored, Retry::No),
+            (r#"{"ok":true,"reply_to":1}"#, Effect::Indeterminate, Retry::Backoff),
+            (r#"{"ok":false,"reply_to":1,"error":{"code":2,"msg":"channel_not_found"}}"#, Effect::None, Retry::No),
+            (r#"{"ok":false,"reply_to":1,"error":{"code":2,"msg":"ratelimited"}}"#, Effect::None, Retry::Backoff),
+            (
+                r#"{"ok":false,"reply_to":1,"error":{"code":1,"msg":"internal_error"}}"#,
+                Effect::Indeterminate,
+                Retry::Backoff,
+            ),
+            (r#"{"ok":false,"reply_to":1}"#, Effect::Indeterminate, Retry::Backoff),
+            ("stored", Effect::Indeterminate, Retry::Backoff),
+        ] {
+            assert_eq!(profile.classify_reply(reply), Classified { effect, retry }, "{reply}");
+        }
+    }
 
     #[test]
     fn when_in_doubt_indeterminate() {

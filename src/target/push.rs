@@ -12,6 +12,8 @@ pub enum Frame<'a> {
     Hello,
     /// The answer to the ping with this id.
     Pong(u64),
+    /// The answer to the sent message with this id.
+    Reply(u64),
     /// The target is about to close.
     Goodbye,
     /// A message of this run.
@@ -68,6 +70,7 @@ impl<'a> Frame<'a> {
             Some("hello") => Frame::Hello,
             Some("pong") => event.reply_to.map_or(Frame::Other, Frame::Pong),
             Some("goodbye") => Frame::Goodbye,
+            None => event.reply_to.map_or(Frame::Other, Frame::Reply),
             _ => Frame::Other,
         }
     }
@@ -130,7 +133,8 @@ mod tests {
             (r#"{"type":"hello"}"#, Frame::Hello),
             (r#"{"type":"pong","reply_to":3}"#, Frame::Pong(3)),
             (r#"{"type":"goodbye"}"#, Frame::Goodbye),
-            (r#"{"ok":true,"reply_to":3,"ts":"1.000000"}"#, Frame::Other),
+            (r#"{"ok":true,"reply_to":3,"ts":"1.000000"}"#, Frame::Reply(3)),
+            (r#"{"ok":true,"ts":"1.000000"}"#, Frame::Other),
             (r#"{"type":"message","channel":"C9","text":"hi"}"#, Frame::Other),
             ("hello", Frame::Garbage),
             (r#"{"type":7}"#, Frame::Garbage),

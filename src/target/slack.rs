@@ -28,7 +28,19 @@ pub struct Slack {
 struct Post<'a> {
     channel: &'a str,
     text: &'a str,
-    client_msg_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_msg_id: Option<&'a str>,
+}
+
+/// A message as a frame of the socket.
+#[derive(Serialize)]
+struct SocketPost<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    post: Post<'a>,
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -39,12 +51,19 @@ impl Slack {
         Self { prefix: format!("{}/api/", address.prefix) }
     }
 
-    /// `chat.postMessage` with the key, as the target is told it, as
-    /// `client_msg_id`.
-    pub fn post_message(&self, channel: &str, key: &str, text: &str) -> Call {
-        let body = serde_json::to_vec(&Post { channel, text, client_msg_id: key }).expect("strings serialise");
+    /// `chat.postMessage` with the key, if there is one, as `client_msg_id`: in
+    /// the format in which the target is told it.
+    pub fn post_message(&self, channel: &str, client_msg_id: Option<&str>, text: &str) -> Call {
+        let body = serde_json::to_vec(&Post { channel, text, client_msg_id }).expect("strings serialise");
         let path = format!("{}chat.postMessage", self.prefix);
         Call { path, content_type: "application/json; charset=utf-8", body }
+    }
+
+    /// A message as a frame of the socket. With an id, the target answers it;
+    /// with a key, it recognises a repetition.
+    pub fn socket_message(&self, id: Option<u64>, channel: &str, client_msg_id: Option<&str>, text: &str) -> String {
+        let post = Post { channel, text, client_msg_id };
+        serde_json::to_string(&SocketPost { id, kind: "message", post }).expect("strings serialise")
     }
 
     /// `auth.test`: is the target there, and does it know the user?
@@ -156,10 +175,18 @@ mod tests {
         assert_eq!(call.path, "/base/api/conversations.history");
         assert_eq!(call.body, b"channel=C%261&oldest=0.000005&limit=10&cursor=a%3Db");
         let key = "0190c1a2-0000-8000-8000-000000000001";
-        let body = slack.post_message("C1", key, "a \"b\"").body;
+        let body = slack.post_message("C1", Some(key), "a \"b\"").body;
         assert_eq!(
             String::from_utf8(body).unwrap(),
             r#"{"channel":"C1","text":"a \"b\"","client_msg_id":"0190c1a2-0000-8000-8000-000000000001"}"#
+        );
+        assert_eq!(slack.post_message("C1", None, "a").body, br#"{"channel":"C1","text":"a"}"#);
+        let frame = slack.socket_message(None, "C1", None, "a");
+        assert_eq!(frame, r#"{"type":"message","channel":"C1","text":"a"}"#);
+        let frame = slack.socket_message(Some(7), "C1", Some(key), "a");
+        assert_eq!(
+            frame,
+            r#"{"id":7,"type":"message","channel":"C1","text":"a","client_msg_id":"0190c1a2-0000-8000-8000-000000000001"}"#
         );
     }
 

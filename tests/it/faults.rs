@@ -3,6 +3,33 @@
 
 use crate::run::Run;
 use serde_json::Value;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Every fault, at a time and of a length that a short run can bear.
+const FAULTS: [&str; 18] = [
+    r#"{kind="disconnect",at="700ms",for="300ms"}"#,
+    r#"{kind="hedge",at="0s",share=0.2}"#,
+    r#"{kind="handoff",at="900ms",share=0.3}"#,
+    r#"{kind="slow-reader",at="700ms",for="900ms",share=0.2}"#,
+    r#"{kind="suspend",at="700ms",for="900ms",share=0.3}"#,
+    r#"{kind="drop-ack",at="0s",share=0.1}"#,
+    r#"{kind="blackhole",at="700ms",for="1200ms",share=0.3}"#,
+    r#"{kind="blackhole",at="700ms",for="900ms",ends="heal",direction="from-target"}"#,
+    r#"{kind="blackhole",at="700ms",for="900ms",ends="close",direction="to-target",connections="posts"}"#,
+    r#"{kind="idle-evict",at="0s",idle="150ms"}"#,
+    r#"{kind="herd",at="900ms"}"#,
+    r#"{kind="latency",at="600ms",for="900ms",delay="40ms",jitter="60ms"}"#,
+    r#"{kind="bandwidth",at="600ms",for="900ms",bytes_per_s=20_000}"#,
+    r#"{kind="slice",at="600ms",for="900ms"}"#,
+    r#"{kind="store-fail",at="800ms",for="300ms"}"#,
+    r#"{kind="crash",at="800ms",for="100ms",stall="20ms"}"#,
+    r#"{kind="pause",at="800ms",for="400ms"}"#,
+    r#"{kind="deploy",at="900ms"}"#,
+];
+
+/// Runs at once: they wait most of the time.
+const AT_ONCE: usize = 4;
 
 fn with(faults: &str, more: &[&str]) -> Run {
     let set = format!("faults={faults}");
@@ -60,4 +87,73 @@ fn a_fault_that_hits_nothing_makes_the_run_inconclusive() {
     let remote = Run::new(&["--url", "http://127.0.0.1:1", "--set", r#"faults=[{kind="crash",at="1s"}]"#]);
     assert_eq!(remote.code, 2, "{}", remote.stderr);
     assert!(remote.stderr.contains("crash needs a process"), "{}", remote.stderr);
+}
+
+/// What is wrong with a run against a correct server under some faults; empty
+/// where nothing is.
+fn wrong_under(design: &str, faults: &[&str]) -> Vec<String> {
+    let design = format!("send.design={design}");
+    let quick = ["--set", &design, "--set", "send.timeout=700ms", "--set", "heartbeat.interval=400ms"];
+    let run = with(&format!("[{}]", faults.join(",")), &[&quick[..], &["--set", "heartbeat.timeout=400ms"]].concat());
+    let mut wrong = Vec::new();
+    let mut complain = |what: String| wrong.push(format!("{design} {faults:?}: {what}"));
+    let Some(findings) = run.summary["findings"].as_object() else {
+        complain(format!("no summary: {}", run.stderr));
+        return wrong;
+    };
+    if run.code != 0 {
+        complain(format!("the exit code is {}: {}", run.code, run.summary["correctness"]["reasons"]));
+    }
+    for (name, finding) in findings.iter().filter(|(_, finding)| finding["class"] == "zero") {
+        if finding["count"] != 0 {
+            complain(format!("{name}: {finding}"));
+        }
+    }
+    if (run.ledger("unhealed"), run.ledger("unresolved"), run.finding("silent_loss")) != (0, 0, 0) {
+        complain(format!("{:#}", run.summary["ledger"]));
+    }
+    for (kind, touched) in hit(&run) {
+        if touched == 0 {
+            complain(format!("{kind} hit nothing"));
+        }
+    }
+    wrong
+}
+
+/// Runs each case, a few at once.
+fn check(cases: &[(&str, Vec<&str>)]) {
+    let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((design, faults)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = wrong_under(design, faults);
+                    wrong.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} complaints:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A hedge posts twice over HTTP, and some faults touch posts alone.
+fn goes_with(design: &str, faults: &[&str]) -> bool {
+    design == "http" || !faults.iter().any(|fault| fault.contains("hedge") || fault.contains("posts"))
+}
+
+#[test]
+fn a_correct_server_is_correct_under_each_fault() {
+    let cases = ["http", "ws-ack"].into_iter().flat_map(|design| FAULTS.map(|fault| (design, vec![fault])));
+    let cases: Vec<_> = cases.filter(|(design, faults)| goes_with(design, faults)).collect();
+    check(&cases);
+}
+
+#[test]
+#[ignore = "takes ten minutes; scripts/detection-matrix runs it"]
+fn a_correct_server_is_correct_under_each_pair_of_faults() {
+    let pairs = FAULTS.iter().enumerate().flat_map(|(rank, one)| FAULTS[rank + 1..].iter().map(|two| vec![*one, *two]));
+    let cases = pairs.flat_map(|pair| ["http", "ws-ack"].map(|design| (design, pair.clone())));
+    let cases: Vec<_> = cases.filter(|(design, faults)| goes_with(design, faults)).collect();
+    check(&cases);
 }

@@ -6,6 +6,7 @@ mod detection;
 mod faults;
 mod history;
 mod independent;
+mod proxy;
 mod report;
 mod run;
 mod server;

@@ -2,6 +2,9 @@
 
 mod api;
 mod defects;
+mod designs;
 pub mod harness;
 mod process;
+mod replay;
+mod socket_mode;
 mod sockets;

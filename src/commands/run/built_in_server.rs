@@ -2,31 +2,68 @@
 //! generator's, and it can be killed.
 
 use crate::cli::RunArgs;
+use crate::engine::{Means, SharedProcess};
 use crate::faults::{ProcessCommand, ServerProcess};
+use crate::plan::RunPlan;
 use crate::results::RunFolder;
 use anyhow::Context;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
-/// Starts `posthaste serve` on a free loopback port, with a database that lives
-/// as long as the folder that comes with it. What it says stands in
-/// `server.log` of the run.
-pub fn start(args: &RunArgs, folder: &RunFolder) -> anyhow::Result<(ServerProcess, TempDir)> {
-    let program = std::env::current_exe().context("cannot find posthaste's own program")?;
-    let database = tempfile::Builder::new().prefix("posthaste-").tempdir();
-    let database = database.context("cannot make a folder for the built-in server's database")?;
-    let mut flags = vec!["serve".to_owned(), "--exit-with-stdin".to_owned()];
-    let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
-    add("--db", database.path().join("server.db").display().to_string());
-    for defect in &args.defect {
-        add("--defect", defect.clone());
+/// A running reference server, with a database that lives as long.
+pub struct BuiltInServer {
+    /// Where it listens.
+    pub url: String,
+    process: SharedProcess,
+    /// While this file exists, the store refuses writes.
+    store_fails_while: PathBuf,
+    _database: TempDir,
+}
+
+impl BuiltInServer {
+    /// Starts `posthaste serve` on a free loopback port, as the server side of
+    /// the plan's design. What it says stands in `server.log` of the run.
+    pub fn start(args: &RunArgs, plan: &RunPlan, folder: &RunFolder) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find posthaste's own program")?;
+        let database = tempfile::Builder::new().prefix("posthaste-").tempdir();
+        let database = database.context("cannot make a folder for the built-in server's database")?;
+        let store_fails_while = database.path().join("store-fails");
+        let mut flags = vec!["serve".to_owned(), "--exit-with-stdin".to_owned()];
+        let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+        add("--db", database.path().join("server.db").display().to_string());
+        add("--store-fail-while", store_fails_while.display().to_string());
+        for defect in &args.defect {
+            add("--defect", defect.clone());
+        }
+        if let Some(every) = args.lose_ack {
+            add("--lose-ack", every.to_string());
+        }
+        if let Some(path) = &args.defect_log {
+            add("--defect-log", path.display().to_string());
+        }
+        if !plan.send.design.stores_first() {
+            flags.push("--fanout-first".to_owned());
+        }
+        let command = ProcessCommand { program, args: flags, log: folder.file("server.log") };
+        let server = ServerProcess::start(command).context("the built-in server did not start")?;
+        let url = server.url().to_owned();
+        Ok(Self { url, process: Arc::new(Mutex::new(server)), store_fails_while, _database: database })
     }
-    if let Some(every) = args.lose_ack {
-        add("--lose-ack", every.to_string());
+
+    /// What faults can be done to it with.
+    pub fn means(&self) -> Means {
+        Means {
+            process: Some(self.process.clone()),
+            store_fails_while: Some(self.store_fails_while.clone()),
+            proxy: None,
+        }
     }
-    if let Some(path) = &args.defect_log {
-        add("--defect-log", path.display().to_string());
+
+    /// Ends it.
+    pub fn stop(self) {
+        if let Some(process) = Arc::into_inner(self.process) {
+            process.into_inner().unwrap_or_else(PoisonError::into_inner).stop();
+        }
     }
-    let command = ProcessCommand { program, args: flags, log: folder.file("server.log") };
-    let server = ServerProcess::start(command).context("the built-in server did not start")?;
-    Ok((server, database))
 }

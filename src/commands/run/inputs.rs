@@ -32,10 +32,19 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
     let overrides = overrides(args)?;
     let (text, file) = workload(&args.workload)?;
     let resolved = load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?;
-    let of_process = |fault: &&Fault| fault.kind.touches() == Touches::Process;
-    if let Some(fault) = resolved.plan.faults.iter().find(of_process).filter(|_| address.is_some()) {
+    let needs_own_server = |fault: &&Fault| match fault.kind.touches() {
+        Touches::Process => true,
+        Touches::Store => fault.settings.begin.is_empty(),
+        _ => false,
+    };
+    if let Some(fault) = resolved.plan.faults.iter().find(needs_own_server).filter(|_| address.is_some()) {
+        let else_give = match fault.kind.touches() {
+            Touches::Store => ", or give it the commands begin and end",
+            _ => "",
+        };
         bail!(
-            "the fault {} needs a process that posthaste started; remove --url, or the fault from the workload",
+            "the fault {} needs a process that posthaste started; remove --url, or the fault from the \
+             workload{else_give}",
             fault.kind.name()
         );
     }

@@ -18,10 +18,11 @@ use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
 use anyhow::Context;
+use built_in_server::BuiltInServer;
 use inputs::Inputs;
 use recorder::Recorder;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Runs, prints the summary to stdout and returns the exit code.
@@ -62,12 +63,13 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
 
     let (stopper, stop) = watch::channel(Stop::No);
     catch_signals(stopper.clone())?;
-    let (address, server) = match address {
-        Some(address) => (address, None),
-        None => {
-            let (server, database) = built_in_server::start(args, &folder)?;
-            (Address::parse(server.url())?, Some((Arc::new(Mutex::new(server)), database)))
-        }
+    let server = match address {
+        Some(_) => None,
+        None => Some(BuiltInServer::start(args, &resolved.plan, &folder)?),
+    };
+    let address = match (address, &server) {
+        (Some(address), _) => address,
+        (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
     };
     let quiet = args.quiet || args.json;
     let spill = Arc::new(SpillFile::new(&folder));
@@ -80,16 +82,15 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         run_id,
         started_at: now.to_string(),
         workers: workers(args),
-        process: server.as_ref().map(|(process, _)| process.clone()),
+        means: server.as_ref().map(BuiltInServer::means).unwrap_or_default(),
+        always_proxy: args.through_proxy,
         spill: spill.clone(),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
     let outcome = engine::run(job, &mut recorder, stop);
     recorder.finish()?;
-    if let Some((server, _database)) = server
-        && let Some(server) = Arc::into_inner(server)
-    {
-        server.into_inner().unwrap_or_else(PoisonError::into_inner).stop();
+    if let Some(server) = server {
+        server.stop();
     }
     let concluded = match outcome {
         Ok(mut outcome) => {

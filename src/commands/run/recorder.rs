@@ -142,7 +142,7 @@ fn shown(snapshot: &Snapshot, cpu_fraction: f64) -> report::Snapshot {
         phase_elapsed_us: snapshot.elapsed_us,
         phase_length_us: snapshot.length_us,
         offered_per_s: per_s(snapshot.recent.intended),
-        achieved_per_s: per_s(snapshot.recent.acknowledged),
+        achieved_per_s: per_s(snapshot.recent.acknowledged + snapshot.recent.written),
         delivered_per_s: per_s(snapshot.recent.delivered),
         ack_p50_us: at(ack, 0.5),
         ack_p99_us: at(ack, 0.99),

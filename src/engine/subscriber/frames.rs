@@ -15,6 +15,11 @@ impl Subscriber {
                 self.shard.facts.borrow_mut().foreign(&text, seen);
             }
             Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
+            Frame::Reply(id) => {
+                if let Some(outbox) = &self.outbox {
+                    outbox.answer(id, text);
+                }
+            }
             Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Other => {}
         }
     }

@@ -5,6 +5,7 @@ use crate::engine::shard::Shard;
 use crate::model::Random;
 use crate::plan::Wish;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// Thirty years: a timer that does not fire.
 const NEVER_US: u64 = 1_000_000_000_000_000;
@@ -12,6 +13,8 @@ const NEVER_US: u64 = 1_000_000_000_000_000;
 /// One connection while it is held.
 pub struct Held {
     pub opened_us: u64,
+    /// The socket's own address.
+    pub local: Option<SocketAddr>,
     /// The subscription must be confirmed by then.
     pub arm_by_us: u64,
     pub armed: bool,
@@ -38,6 +41,7 @@ impl Held {
         let first_us = if interval_us == 0 { NEVER_US } else { random.between(interval_us / 2, interval_us) };
         Self {
             opened_us: now_us,
+            local: None,
             arm_by_us: now_us + shard.plan().connect.timeout_us,
             armed: false,
             schedule_changed: false,

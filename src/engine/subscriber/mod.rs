@@ -2,12 +2,14 @@
 //! when it is dead, reconnects, and has history read while new pushes already
 //! arrive.
 
+mod errands;
 mod frames;
 mod held;
 mod membership;
 mod wishes;
 
 use super::catch_up::{CatchUpTask, missing_channels};
+use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::{self, Socket};
 use super::worker::Phase;
@@ -41,6 +43,8 @@ pub struct Subscriber {
     /// owed.
     owed: Option<(CatchUpKind, u64)>,
     absences: Rc<Absences>,
+    /// What its user sends over the socket, if the design does.
+    outbox: Option<Rc<Outbox>>,
     connected_before: bool,
     drained: bool,
 }
@@ -61,8 +65,20 @@ impl Subscriber {
     pub fn new(shard: Rc<Shard>, user: UserId, log: Rc<RefCell<SubscriberLog>>, phase: watch::Receiver<Phase>) -> Self {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
-        let absences = Rc::default();
-        Self { shard, user, log, phase, wishes, random, owed: None, absences, connected_before: false, drained: false }
+        let outbox = shard.outbox(user);
+        Self {
+            shard,
+            user,
+            log,
+            phase,
+            wishes,
+            random,
+            owed: None,
+            absences: Rc::default(),
+            outbox,
+            connected_before: false,
+            drained: false,
+        }
     }
 
     /// Lives until the run ends.
@@ -122,9 +138,13 @@ impl Subscriber {
     /// Holds one connection until it ends. `None` when the run ends.
     async fn hold(&mut self, mut socket: Socket) -> Option<Parted> {
         let mut held = Held::new(&self.shard, &mut self.random);
+        held.local = socket.get_ref().local_addr().ok();
         let parted = self.hold_until_parted(&mut socket, &mut held).await;
         let noticed_us = self.shard.now_us();
         let end = parted.as_ref().map_or(ConnectionEnd::RunEnd, |parted| parted.end);
+        if let Some(outbox) = &self.outbox {
+            outbox.close();
+        }
         match end {
             ConnectionEnd::ChosenReset => {
                 let _ = socket.get_ref().set_zero_linger();
@@ -174,6 +194,11 @@ impl Subscriber {
                         break;
                     }
                     () = self.absences.one_over() => break,
+                    errand = errands::next(&self.outbox), if held.armed => {
+                        if let Some(parted) = self.run_errand(errand, socket, held).await {
+                            return Some(parted);
+                        }
+                    }
                     changed = self.phase.changed() => {
                         if changed.is_err() || matches!(*self.phase.borrow(), Phase::End) {
                             return None;
@@ -292,6 +317,9 @@ impl Subscriber {
         held.armed = true;
         held.schedule_changed = true;
         self.log.borrow_mut().connected(now_us);
+        if let Some(outbox) = &self.outbox {
+            outbox.open(held.local);
+        }
         let first = !std::mem::replace(&mut self.connected_before, true);
         self.shard.count(|counters| {
             counters.connected += 1;

@@ -1,8 +1,8 @@
 //! The ledger's counts, its identities, and what is counted a second.
 
 use super::history::History;
-use crate::judge::{LedgerCounts, Rates};
-use crate::ledger::ConnectionEnd;
+use crate::judge::{LedgerCounts, Rates, SendSummary};
+use crate::ledger::{ConnectionEnd, WorkerFigures};
 
 #[test]
 fn every_count_of_the_ledger() {
@@ -80,4 +80,49 @@ fn without_a_load_nothing_is_counted_a_second() {
     h.said(1, 0, 1_000);
     h.record.load_end_us = h.record.load_start_us;
     assert_eq!(h.judge().rates, Rates::default());
+}
+
+/// Worst is what was shown as sent and is stored nowhere: its user will not
+/// send it again.
+#[test]
+fn what_users_were_shown_against_what_is_stored() {
+    let mut h = History::new();
+    h.said(1, 0, 1_000);
+    h.send(1, 0, 2_000).acked(2_010, 2_000);
+    h.send(1, 0, 3_000).written(3_000);
+    let written = h.send(1, 0, 4_000).written(4_000);
+    h.stored(written, 4_000);
+    let unknown = h.send(1, 0, 5_000).unknown(5_010);
+    h.stored(unknown, 5_000);
+    h.send(1, 0, 6_000).rejected(6_010);
+    h.send(1, 0, 7_000).unattempted();
+    h.said(2, 1, 8_000);
+    h.send(2, 1, 9_000).acked(9_010, 9_000);
+    h.record.generator.workers = vec![WorkerFigures { taps: 2, ..WorkerFigures::default() }; 2];
+    let expected = SendSummary {
+        design: "http".to_owned(),
+        shown_sent: 6,
+        shown_sent_absent: Some(3),
+        shown_failed: 3,
+        shown_failed_stored: Some(1),
+        taps: 4,
+    };
+    assert_eq!(h.judge().sends, expected);
+    h.truncated(1, 9_500);
+    assert_eq!(h.judge().sends.shown_sent_absent, Some(2), "what the target declares truncated is not absent");
+    h.failed_read(1, 1);
+    assert_eq!(h.judge().sends.shown_sent_absent, Some(2), "what channel 1 stores is not known");
+    h.without_final_reads();
+    let sends = h.judge().sends;
+    assert_eq!((sends.shown_sent_absent, sends.shown_failed_stored), (None, None), "nothing is");
+}
+
+#[test]
+fn what_was_written_is_achieved_where_nothing_is_acknowledged() {
+    let mut h = History::new();
+    h.said(1, 0, 1_000);
+    h.send(1, 0, 2_000).written(2_000);
+    h.send(1, 0, 3_000).unknown(3_010);
+    let rates = h.judge().rates;
+    assert_eq!((rates.offered_per_s, rates.achieved_per_s), (3.0 / 60.0, 2.0 / 60.0));
 }

@@ -2,8 +2,8 @@
 
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
-    Arrival, ArrivalProcess, Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat,
-    Measurement, Phase, PhaseKind, Population, Range, RunPlan, Send, UserChoice,
+    Arrival, ArrivalProcess, Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse,
+    Measurement, Phase, PhaseKind, Population, Range, RunPlan, Send, SendDesign, Taps, UserChoice,
 };
 
 /// A run of 60 s on a target that promises everything, with a live margin of
@@ -27,7 +27,15 @@ pub(super) fn plan() -> RunPlan {
             phases: vec![Phase { kind: PhaseKind::Steady, duration_us: 60_000_000, rate_from: 1.0, rate_to: 1.0 }],
         },
         message_size_bytes: SizeRange { min: 100, max: 100 },
-        send: Send { attempts: 5, timeout_us: 30_000_000, backoff, idle_timeout_us: 10_000_000 },
+        send: Send {
+            design: SendDesign::Http,
+            http: HttpUse::Kept,
+            taps: Taps::NONE,
+            attempts: 5,
+            timeout_us: 30_000_000,
+            backoff,
+            idle_timeout_us: 10_000_000,
+        },
         connect: Connect { rate_per_s: 100.0, timeout_us: 5_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.0, away_us: Range { min: 0, max: 0 } },
         members: crate::plan::Members::STEADY,

@@ -5,7 +5,7 @@ use super::history::History;
 use crate::judge::{GeneratorSummary, RunSummary, Verdict, WorkerSummary};
 use crate::ledger::{FaultRecord, GeneratorFigures, WorkerFigures};
 use crate::model::LatencyKind;
-use crate::plan::{Fault, FaultKind};
+use crate::plan::{Fault, FaultKind, FaultSettings};
 
 /// A run in which everything is well: one message, pushed to one subscriber.
 fn well() -> History {
@@ -110,6 +110,7 @@ fn when_latencies_are_withheld() {
         canary_ticks: 1_000,
         canary_late: 1,
         canary_worst_us: 9,
+        taps: 0,
         faults: Vec::new(),
     };
     for (change, reason) in [
@@ -176,7 +177,7 @@ fn the_generators_own_figures_stand_in_the_summary() {
         canary_ticks: 200,
         canary_late,
         canary_worst_us: 9,
-        faults: Vec::new(),
+        ..WorkerFigures::default()
     };
     let summary = judged(|h| {
         h.latencies.record(LatencyKind::Lag, 500);
@@ -339,7 +340,13 @@ fn a_fault_that_never_hit_anything_leaves_the_run_open() {
     {
         let mut h = History::new();
         h.said(1, 0, 1_000);
-        h.plan.faults = vec![Fault { kind: FaultKind::Crash, at_us: 2_500_000, for_us: 0, share: 1.0 }];
+        h.plan.faults = vec![Fault {
+            kind: FaultKind::Crash,
+            at_us: 2_500_000,
+            for_us: 0,
+            share: 1.0,
+            settings: FaultSettings::default(),
+        }];
         h.record.faults = vec![FaultRecord { fired_us: Some(3), healed_us: Some(4), touched }];
         let summary = h.judge();
         assert_eq!(summary.correctness.verdict, verdict, "{reason}: {:?}", summary.correctness.reasons);

@@ -4,7 +4,7 @@ use super::error::ProfileError;
 use super::keys::Reading;
 use crate::model::KeyLayout;
 use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
-use crate::plan::{Population, RunPlan};
+use crate::plan::{FaultKind, Population, RunPlan};
 
 /// (Channel, member) pairs that a run can hold in memory.
 const MOST_MEMBERSHIPS: u64 = 500_000_000;
@@ -18,6 +18,7 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
                        lower population.senders below population.users";
         return Err(reading.error("members.churn_per_minute", message));
     }
+    send(reading, &plan)?;
     backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
     backoff(reading, "connect", plan.connect.backoff.base_us, plan.connect.backoff.max_us)?;
     let channels = plan.population.channels.into();
@@ -68,6 +69,29 @@ fn population(reading: &Reading<'_>, population: &Population) -> Result<(), Prof
             members.max
         );
         return Err(reading.error("population.channels", message));
+    }
+    Ok(())
+}
+
+fn send(reading: &Reading<'_>, plan: &RunPlan) -> Result<(), ProfileError> {
+    let design = plan.send.design;
+    if !design.is_over_socket() {
+        return Ok(());
+    }
+    if plan.population.subscribers < plan.population.users {
+        let message = format!(
+            "send.design: {} sends over the socket that its user holds, and only {} of {} users hold one; set \
+             population.subscribers to all of them",
+            design.name(),
+            plan.population.subscribers,
+            plan.population.users
+        );
+        return Err(reading.error("send.design", message));
+    }
+    if let Some(rank) = plan.faults.iter().position(|fault| fault.kind == FaultKind::Hedge) {
+        let message =
+            format!("the fault hedge posts twice over HTTP, and send.design = {:?} posts nothing", design.name());
+        return Err(reading.error(&format!("faults.{rank}.kind"), message));
     }
     Ok(())
 }

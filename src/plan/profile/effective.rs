@@ -2,8 +2,11 @@
 //! with its origin: what `plan.toml` of a run holds.
 
 use super::units::{format_duration, format_number};
-use super::{Origin, ProfileError, Resolved, error, load};
-use crate::plan::{ArrivalProcess, Backoff, Capabilities, CatchUpCursor, Phase, PhaseKind, Range, RunPlan, UserChoice};
+use super::{Origin, ProfileError, Resolved, error, faults, load};
+use crate::plan::{
+    ArrivalProcess, Backoff, Capabilities, CatchUpCursor, Connections, Direction, Ending, Fault, Phase, PhaseKind,
+    Range, RunPlan, UserChoice,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -87,10 +90,15 @@ fn traffic(text: &mut Text<'_>, plan: &RunPlan) {
 
 fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("send");
+    text.string("design", plan.send.design.name());
+    text.string("http", plan.send.http.name());
     text.line("attempts", plan.send.attempts.to_string());
     text.time("timeout", plan.send.timeout_us);
     text.time("idle_timeout", plan.send.idle_timeout_us);
     text.backoff("send.backoff", plan.send.backoff);
+    text.table("send.taps");
+    text.number("share", plan.send.taps.share);
+    text.range("after", plan.send.taps.after_us, |time| quoted(&format_duration(time)));
     text.table("connect");
     text.number("rate", plan.connect.rate_per_s);
     text.time("timeout", plan.connect.timeout_us);
@@ -109,6 +117,32 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
         text.time("at", fault.at_us);
         text.time("for", fault.for_us);
         text.number("share", fault.share);
+        fault_settings(text, fault);
+    }
+}
+
+/// The keys that only some kinds of fault have.
+fn fault_settings(text: &mut Text<'_>, fault: &Fault) {
+    fn name_of<T: PartialEq>(names: &[(&'static str, T)], value: &T) -> &'static str {
+        names.iter().find(|(_, named)| named == value).map_or("", |(name, _)| name)
+    }
+    let settings = &fault.settings;
+    let words =
+        |words: &[String]| format!("[{}]", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", "));
+    for key in faults::keys_of(fault.kind) {
+        match *key {
+            "connections" => text.string(key, name_of(&Connections::NAMES, &settings.connections)),
+            "direction" => text.string(key, name_of(&Direction::NAMES, &settings.direction)),
+            "ends" => text.string(key, name_of(&Ending::NAMES, &settings.ending)),
+            "delay" => text.time(key, settings.delay_us),
+            "jitter" => text.time(key, settings.jitter_us),
+            "bytes_per_s" => text.line(key, settings.bytes_per_s.to_string()),
+            "bytes" => text.line(key, settings.slice_bytes.to_string()),
+            "idle" => text.time(key, settings.idle_us),
+            "stall" => text.time(key, settings.stall_us),
+            "begin" => text.line(key, words(&settings.begin)),
+            _ => text.line(key, words(&settings.end)),
+        }
     }
 }
 

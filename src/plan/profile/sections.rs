@@ -6,8 +6,8 @@ use super::tree::{Node, Value};
 use super::{Origin, arrival, faults};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
-    Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Members, Population,
-    Range, RunPlan, Send, Threshold, UserChoice,
+    Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
+    Population, Range, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -126,12 +126,22 @@ fn message_size(root: &Keys<'_>) -> Result<SizeRange, ProfileError> {
 }
 
 fn send(root: &Keys<'_>) -> Result<Send, ProfileError> {
-    let keys = root.table("send", &["attempts", "timeout", "backoff", "idle_timeout"])?;
+    let known = &["design", "http", "attempts", "timeout", "backoff", "idle_timeout", "taps"];
+    let keys = root.table("send", known)?;
+    let designs = SendDesign::ALL.map(|design| (design.name(), design));
+    let uses = HttpUse::ALL.map(|used| (used.name(), used));
+    let taps = keys.table("taps", &["share", "after"])?;
     Ok(Send {
+        design: keys.word("design", &designs, Some(SendDesign::Http))?,
+        http: keys.word("http", &uses, Some(HttpUse::Kept))?,
         attempts: keys.whole("attempts", 1..=1_000, Some(4))?,
         timeout_us: keys.time("timeout", "1ms"..="1h", Some("5s"))?,
         backoff: backoff(&keys, "100ms", "2s")?,
         idle_timeout_us: keys.time("idle_timeout", "0s"..="1h", Some("10s"))?,
+        taps: Taps {
+            share: taps.share("share", 0.0..=1.0, Taps::NONE.share)?,
+            after_us: taps.times("after", "0s"..="1h", Taps::NONE.after_us)?,
+        },
     })
 }
 

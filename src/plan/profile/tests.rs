@@ -81,7 +81,7 @@ fn wrong_profiles_say_where_and_what() {
         ),
         (
             least("[send]\nthink = 1"),
-            "2:1: unknown key \"think\" in [send]; keys are attempts, timeout, backoff, idle_timeout",
+            "2:1: unknown key \"think\" in [send]; keys are design, http, attempts, timeout, backoff, idle_timeout, taps",
         ),
         (PHASES.replace("from", "form"), "10:1: unknown key \"form\" in [[arrival.phases]]; did you mean \"from\"?"),
         (least("seed = \"é\" # é\nséed = 1"), "2:2: invalid unquoted key, expected letters, numbers, `-`, `_`"),
@@ -161,6 +161,18 @@ fn wrong_profiles_say_where_and_what() {
             LEAST.replace("[arrival]", "members = { min = 5, max = 9 }\nsenders = 51\n[arrival]"),
             "4:11: population.senders: 10 channels of at least 5 members have room for 50 senders, not for 51; raise \
              population.channels or population.members, or lower population.senders",
+        ),
+        (
+            LEAST.replace("[arrival]", "subscribers = 40\n[send]\ndesign = \"ws\"\n[arrival]"),
+            "5:10: send.design: ws sends over the socket that its user holds, and only 40 of 100 users hold one; set \
+             population.subscribers to all of them",
+        ),
+        (
+            LEAST.replace(
+                "[arrival]",
+                "[send]\ndesign = \"ws-ack\"\n[[faults]]\nkind = \"hedge\"\nat = \"1s\"\n[arrival]",
+            ),
+            "6:8: the fault hedge posts twice over HTTP, and send.design = \"ws-ack\" posts nothing",
         ),
         (
             LEAST.replace("users = 100", "users = 10_000\nchannels = 100_000\nmembers = 10_000"),

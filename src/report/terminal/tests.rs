@@ -47,6 +47,8 @@ LEDGER   intended 6,025 = acknowledged 6,001 + rejected 0 +
          unknown 24 (7 stored) + written 0 + unattempted 0
          entitled 300,050 = live 299,634 + healed 416 (away 404, missed 12) +
          unhealed 0 + unresolved 0
+SENDS    design http · 6,001 shown as sent, 0 of them not in history ·
+         24 shown as failed, 7 of them in history
 LOAD     offered 20.00/s · achieved 20.04/s · delivered 1,000.2/s ·
          6,080 attempts · 55 retries
 SOCKETS  5,000 subscribers · 5,012 connections · 12 reconnects ·
@@ -107,6 +109,8 @@ LEDGER   intended 5,260 = acknowledged 5,236 + rejected 0 +
          unknown 24 (7 stored) + written 0 + unattempted 0
          entitled 300,050 = live 299,634 + healed 416 (away 404, missed 12) +
          unhealed 0 + unresolved 0
+SENDS    design http · 5,236 shown as sent, 5 of them not in history ·
+         24 shown as failed, 7 of them in history
 LOAD     offered 20.00/s · achieved 20.04/s · delivered 1,000.2/s ·
          6,080 attempts · 55 retries
 SOCKETS  5,000 subscribers · 5,012 connections · 12 reconnects ·
@@ -157,6 +161,8 @@ LEDGER   intended 6,025 = acknowledged 6,001 + rejected 0 +
          unknown 24 (7 stored) + written 0 + unattempted 0
          entitled 300,050 = live 299,634 + healed 416 (away 404, missed 12) +
          unhealed 0 + unresolved 0
+SENDS    design http · 6,001 shown as sent, 0 of them not in history ·
+         24 shown as failed, 7 of them in history
 LOAD     offered 20.00/s · achieved 20.04/s · delivered 1,000.2/s ·
          6,080 attempts · 55 retries
 SOCKETS  5,000 subscribers · 5,012 connections · 12 reconnects ·
@@ -197,6 +203,7 @@ LATENCY from intended time
 LEDGER   intended 120 = acknowledged 100 + rejected 0 + unknown 0 + written 0 +
          unattempted 20
          entitled 0 = live 0 + healed 0 + unhealed 0 + unresolved 0
+SENDS    design http · 100 shown as sent · 20 shown as failed
 LOAD     offered 20.00/s · achieved 20.04/s · delivered 1,000.2/s · 0 attempts ·
          0 retries
 SOCKETS  0 subscribers · 0 connections · 0 reconnects · 0 catch-up pages

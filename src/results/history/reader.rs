@@ -6,8 +6,8 @@ use super::sightings::Sightings;
 use crate::ledger::{FaultRecord, Ledger, RunRecord};
 use crate::model::{ChannelId, KeyLayout, MessageRef, SizeRange, UserId};
 use crate::plan::{
-    Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Fault, Heartbeat, Measurement,
-    Population, Range, RunPlan, Send, UserChoice,
+    Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Fault, FaultSettings, Heartbeat,
+    HttpUse, Measurement, Population, Range, RunPlan, Send, SendDesign, Taps, UserChoice,
 };
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -221,7 +221,16 @@ fn check_run(run: &RunLine) -> Result<(), String> {
 fn fault(line: &FaultLine, origin: f64) -> Result<(Fault, FaultRecord), String> {
     let at = |t: Option<f64>| t.map(|t| time(t, origin)).transpose();
     let seen = FaultRecord { fired_us: at(line.fired)?, healed_us: at(line.healed)?, touched: line.touched };
-    Ok((Fault { kind: line.kind, at_us: time(line.t, origin)?, for_us: 0, share: 1.0 }, seen))
+    Ok((
+        Fault {
+            kind: line.kind,
+            at_us: time(line.t, origin)?,
+            for_us: 0,
+            share: 1.0,
+            settings: FaultSettings::default(),
+        },
+        seen,
+    ))
 }
 
 fn record(run: &RunLine, ledger: &Ledger, latest_us: u64) -> RunRecord {
@@ -263,7 +272,15 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
         },
         arrival: Arrival { process: ArrivalProcess::Constant, phases: Vec::new() },
         message_size_bytes: SizeRange { min, max },
-        send: Send { attempts: 1, timeout_us: to_us(run.timeout).unwrap_or(0), backoff, idle_timeout_us: 0 },
+        send: Send {
+            design: SendDesign::Http,
+            http: HttpUse::Kept,
+            taps: Taps::NONE,
+            attempts: 1,
+            timeout_us: to_us(run.timeout).unwrap_or(0),
+            backoff,
+            idle_timeout_us: 0,
+        },
         connect: Connect { rate_per_s: 1.0, timeout_us: 0, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.0, away_us: Range { min: 0, max: 0 } },
         members: crate::plan::Members::STEADY,

@@ -1,9 +1,11 @@
 //! Bugs of the fan-out: pushes that are missing, doubled, late, out of order,
 //! or where they do not belong.
 
-use super::super::directory::{Directory, lock};
+use super::super::directory::Directory;
+use super::super::options::ReplayWindow;
 use super::super::publisher::event;
 use super::super::socket::Socket;
+use super::super::sync::lock;
 use super::super::writer::Post;
 use super::{Defect, Defects, Instance};
 use axum::extract::ws::Utf8Bytes;
@@ -40,14 +42,15 @@ impl Message {
 pub(crate) struct FaultyFanout {
     directory: Arc<Directory>,
     defects: Arc<Defects>,
+    replay: ReplayWindow,
     slow: Arc<Mutex<Vec<Slow>>>,
     /// `blocking-fanout`: the queue of each channel.
     channels: HashMap<i64, mpsc::UnboundedSender<Message>>,
 }
 
 impl FaultyFanout {
-    pub(crate) fn new(directory: Arc<Directory>, defects: Arc<Defects>) -> Self {
-        Self { directory, defects, slow: Arc::default(), channels: HashMap::new() }
+    pub(crate) fn new(directory: Arc<Directory>, defects: Arc<Defects>, replay: ReplayWindow) -> Self {
+        Self { directory, defects, replay, slow: Arc::default(), channels: HashMap::new() }
     }
 
     /// Whether a member that leaves now goes on listening.
@@ -58,6 +61,8 @@ impl FaultyFanout {
     /// Hands a message to the sockets of its channel, and to others.
     pub(crate) fn push(&mut self, post: &Arc<Post>, ts: u64) {
         let message = Message { post: post.clone(), ts, event: event(post, ts) };
+        let mut outlet = post.channel.outlet();
+        outlet.keep(ts, &message.event, &self.replay);
         if self.defects.has(Defect::BlockingFanout) {
             let defects = &self.defects;
             let channel = self.channels.entry(post.channel.number).or_insert_with(|| fan_out(defects.clone()));
@@ -65,14 +70,13 @@ impl FaultyFanout {
             let _ = channel.send(message);
             return;
         }
-        let listeners = post.channel.listeners();
         if self.defects.has(Defect::KeepsListening) {
-            let left = listeners.iter().filter(|socket| !post.channel.has_member(socket.user.number));
+            let left = outlet.sockets.iter().filter(|socket| !post.channel.has_member(socket.user.number));
             left.for_each(|socket| self.defects.note(&message.instance(Defect::KeepsListening, socket)));
         }
-        self.defects.deaf.note_missed(&self.defects, post, ts, &listeners);
-        listeners.iter().for_each(|socket| self.push_to(socket, &message));
-        drop(listeners);
+        self.defects.deaf.note_missed(&self.defects, post, ts, &outlet.sockets);
+        outlet.sockets.iter().for_each(|socket| self.push_to(socket, &message));
+        drop(outlet);
         if self.defects.due(Defect::WrongChannel) {
             self.push_to_stranger(&message);
         }
@@ -136,8 +140,8 @@ fn fan_out(defects: Arc<Defects>) -> mpsc::UnboundedSender<Message> {
     let (queue, mut messages) = mpsc::unbounded_channel::<Message>();
     tokio::spawn(async move {
         while let Some(message) = messages.recv().await {
-            let listeners = message.post.channel.listeners().clone();
-            for socket in listeners {
+            let sockets = message.post.channel.outlet().sockets.clone();
+            for socket in sockets {
                 if socket.is_full() && defects.due(Defect::BlockingFanout) {
                     defects.note(&message.instance(Defect::BlockingFanout, &socket));
                     socket.push_and_wait(&message.event).await;

@@ -17,8 +17,8 @@ pub(super) mod writes;
 
 pub use names::{Defect, DefectError, DefectSpec};
 
-use super::directory::lock;
 use super::ids;
+use super::sync::lock;
 use super::writer::Post;
 use rows::{Doomed, Uncommitted};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Bugs of history reads: cursors that skip, repeat or never end, reads that
 //! are capped or lag.
 
-use super::super::directory::Channel;
+use super::super::channel::Channel;
 use super::super::history::{self, Page, PageRequest, Row, Towards};
 use super::super::writer::now_us;
 use super::rows::{Doomed, Given};

@@ -1,7 +1,8 @@
 //! Rows about which the writer and the readers of history must agree for a
 //! defect to be noted exactly.
 
-use super::super::directory::{Channel, lock};
+use super::super::channel::Channel;
+use super::super::sync::lock;
 use super::super::writer::now_us;
 use super::{Defect, Instance};
 use std::sync::Mutex;

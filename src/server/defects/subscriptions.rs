@@ -1,9 +1,9 @@
 //! Bugs of subscribing: sockets that take themselves for subscribed and are
 //! not.
 
-use super::super::directory::lock;
 use super::super::shared::Shared;
 use super::super::socket::Socket;
+use super::super::sync::lock;
 use super::super::writer::Post;
 use super::{Defect, Defects, Instance};
 use std::sync::{Arc, Mutex};
@@ -64,7 +64,7 @@ impl Defects {
 /// Subscribes a socket that was told hello already.
 pub(crate) async fn subscribe_late(server: &Shared, socket: &Arc<Socket>) {
     tokio::time::sleep(GAP).await;
-    server.directory.connect(socket);
+    server.directory.connect(socket, |_, _| {});
     server.defects.deaf.remove(socket);
 }
 

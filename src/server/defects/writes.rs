@@ -94,7 +94,7 @@ impl FaultyWriter {
         if !is_new || !self.defects.due(Defect::LateCommit) {
             return false;
         }
-        let ts = next_ts(&post.channel);
+        let ts = post.pushed_ts.unwrap_or_else(|| next_ts(&post.channel));
         self.defects.uncommitted.add(Given { channel: identity.0, ts, key: identity.2.clone() });
         self.given.insert(identity, ts);
         true
@@ -155,7 +155,7 @@ impl FaultyWriter {
             TakenFor::Repetition(ts, text) => repeats(ts, text),
         };
         let told = if written.repeats.is_none() { self.told(post, written.ts) } else { Told::Position };
-        Ok(Ok(Stored { told, ..written }))
+        Ok(Ok(Stored { told, push: written.push && post.pushed_ts.is_none(), ..written }))
     }
 
     fn note_open(&mut self, defect: Defect, post: &Post, ts: u64) {
@@ -195,13 +195,29 @@ impl FaultyWriter {
             self.lies.insert(identity.clone(), Lie::Recorded(next_ts(&post.channel)));
             return Ok(Err(Failure::Internal));
         }
-        let given = identity.and_then(|identity| self.given.remove(&identity));
+        let given = identity.and_then(|identity| self.given.remove(&identity)).or(post.pushed_ts);
         let ts = self.insert(database, post, given)?;
         self.keys.remember(post, ts);
         // The fan-out goes by position too: a later one that went out first
         // has moved it past this one.
         let passed = given.is_some() && post.channel.last_ts.load(Ordering::Relaxed) > ts;
         Ok(Ok(stored(ts, !passed)))
+    }
+
+    /// The store refuses a post. Under `fanout-before-persist` it was pushed
+    /// by then.
+    pub(crate) fn refuse_post(&mut self, database: &Connection, post: &Arc<Post>) -> rusqlite::Result<()> {
+        let identity = identity(post);
+        let known = identity.as_ref().is_some_and(|identity| self.lies.contains_key(identity));
+        let pushes = self.defects.has(Defect::FanoutBeforePersist) && post.pushed_ts.is_none();
+        if pushes && !known && first_row(database, post)?.is_none() {
+            let ts = next_ts(&post.channel);
+            // As in `push_first`.
+            let _ = self.publisher.blocking_send(Notice::Early(post.clone(), ts));
+            self.lies.extend(identity.map(|identity| (identity, Lie::Fails)));
+            self.note_open(Defect::FanoutBeforePersist, post, ts);
+        }
+        Ok(())
     }
 
     fn push_first(&mut self, database: &Connection, post: &Arc<Post>, identity: Option<Identity>) -> Written {

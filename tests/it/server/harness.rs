@@ -102,10 +102,18 @@ impl Client {
         self.ok(token, "rtm.connect", &[]).await["url"].as_str().unwrap().to_owned()
     }
 
+    /// A connection of an app in Socket Mode, and its hello.
+    pub async fn link(&self, app_token: &str) -> (Socket, Value) {
+        let opened = self.ok(app_token, "apps.connections.open", &[]).await;
+        let mut socket = Socket::open(opened["url"].as_str().unwrap()).await;
+        let hello = socket.next().await;
+        assert_eq!(hello["type"], "hello", "{hello}");
+        (socket, hello)
+    }
+
     /// A socket that has said hello.
     pub async fn socket(&self, token: &str) -> Socket {
-        let (stream, _) = tokio_tungstenite::connect_async(self.socket_url(token).await).await.unwrap();
-        let mut socket = Socket { stream };
+        let mut socket = Socket::open(&self.socket_url(token).await).await;
         assert_eq!(socket.next().await["type"], "hello");
         socket
     }
@@ -117,6 +125,11 @@ pub struct Socket {
 }
 
 impl Socket {
+    pub async fn open(url: &str) -> Self {
+        let (stream, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        Self { stream }
+    }
+
     /// The next frame, as JSON; a close frame as its code.
     pub async fn next(&mut self) -> Value {
         loop {
@@ -134,6 +147,11 @@ impl Socket {
 
     pub async fn send(&mut self, frame: &Value) {
         self.stream.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Acknowledges an envelope.
+    pub async fn acknowledge(&mut self, envelope: &Value) {
+        self.send(&serde_json::json!({ "envelope_id": envelope["envelope_id"] })).await;
     }
 
     /// Everything up to the answer to a ping that is sent soon: what came
@@ -168,14 +186,18 @@ impl Running {
 
     /// With planted defects, which are noted in a file.
     pub async fn with(defects: &[&str], lose_ack: Option<u64>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let defects: Vec<DefectSpec> = defects.iter().map(|text| text.parse().unwrap()).collect();
+        let lose_ack = lose_ack.map(|every| every.try_into().unwrap());
+        Self::of(Options { defects, lose_ack, ..Options::default() }).await
+    }
+
+    /// With options; the files are its own.
+    pub async fn of(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let options = Options {
             db: folder.path().join("test.db"),
-            defects,
-            lose_ack: lose_ack.map(|every| every.try_into().unwrap()),
             defect_log: Some(folder.path().join("defects.ndjson")),
-            ..Options::default()
+            ..options
         };
         let server = Server::open(&options).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

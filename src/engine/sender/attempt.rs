@@ -1,0 +1,230 @@
+//! One attempt to send a message, over whatever the design sends it.
+
+use crate::engine::api::token;
+use crate::engine::http::{BoxError, Envelope, FirstByte, HttpAnswer, HttpConnection, is_exhaustion};
+use crate::engine::outbox::{Outbox, Outgoing};
+use crate::engine::path::Purpose;
+use crate::engine::shard::Shard;
+use crate::model::{MessageKey, UserId};
+use crate::plan::HttpUse;
+use crate::target::{Answer, Call, Classified, Effect, Retry};
+use bytes::Bytes;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How one attempt ended.
+pub struct Attempt {
+    pub classified: Classified,
+    /// The generator's own limits kept it from the target.
+    pub own_fault: bool,
+    /// When it was given to the transport.
+    pub started_us: u64,
+    pub first_byte_us: Option<u64>,
+    pub ended_us: u64,
+    /// Whether the connection was open before.
+    pub reused: bool,
+}
+
+/// A message as it is sent: what every attempt repeats.
+pub struct Parcel<'a> {
+    pub key: MessageKey,
+    /// The key in the format in which the target is told it; `None` where the
+    /// design sends none.
+    pub told: Option<&'a str>,
+    /// The target's id of the channel.
+    pub channel: &'a str,
+    pub text: &'a str,
+}
+
+/// What a user sends over.
+pub enum Transport {
+    /// A connection of its own, and a second one for a hedge.
+    Http(Box<[Line; 2]>),
+    /// The socket that the same user holds as a subscriber.
+    Socket(Rc<Outbox>),
+}
+
+impl Transport {
+    /// What the plan's design sends over.
+    pub fn of(shard: &Shard, user: UserId) -> Self {
+        if shard.plan().send.design.is_over_socket() {
+            // The plan's check gives every sender a subscription.
+            return Self::Socket(shard.outbox(user).unwrap_or_default());
+        }
+        let token = token(shard.shared.run, user);
+        Self::Http(Box::new([Line::new(&token), Line::new(&token)]))
+    }
+}
+
+/// A user's HTTP connection, if one is open.
+pub struct Line {
+    connection: Option<HttpConnection>,
+    first_byte: FirstByte,
+    token: String,
+}
+
+impl Line {
+    fn new(token: &str) -> Self {
+        Self { connection: None, first_byte: FirstByte::default(), token: token.to_owned() }
+    }
+
+    /// Connects where no connection is open.
+    pub async fn open(&mut self, shard: &Shard, user: UserId) -> io::Result<()> {
+        if self.connection.as_ref().is_none_or(HttpConnection::is_closed) {
+            self.connection = None;
+            let path = &shard.shared.path;
+            let address = path.towards(path.target_of(user));
+            let opened = HttpConnection::open(address, shard.shared.clock, self.first_byte.clone()).await?;
+            path.label(opened.local, user, Purpose::Posts);
+            self.connection = Some(opened);
+        }
+        Ok(())
+    }
+
+    /// Posts a call once.
+    pub async fn attempt(&mut self, shard: &Rc<Shard>, call: &Call, key: MessageKey, user: UserId) -> Attempt {
+        self.attempt_unheard(shard, call, key, user, None).await
+    }
+
+    /// The same; a fault may lose the answer.
+    pub async fn attempt_unheard(
+        &mut self,
+        shard: &Rc<Shard>,
+        call: &Call,
+        key: MessageKey,
+        user: UserId,
+        unheard: Option<usize>,
+    ) -> Attempt {
+        let timeout = Duration::from_micros(shard.plan().send.timeout_us);
+        if shard.plan().send.http == HttpUse::New {
+            self.connection = None;
+        }
+        let reused = self.connection.is_some();
+        self.first_byte.set(None);
+        let started_us = shard.now_us();
+        let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard)).await;
+        let mut own_fault = false;
+        let classified = match exchanged {
+            Ok(Ok(answer)) => {
+                let retry_after = answer.retry_after.as_deref();
+                let answer = Answer { status: answer.status, retry_after, body: &answer.body };
+                shard.shared.target.classify(answer, key)
+            }
+            failed => {
+                // Dropped before the stamp is read: nothing is written after it.
+                self.connection = None;
+                if let Ok(Err(error)) = failed {
+                    own_fault = error.downcast_ref::<io::Error>().is_some_and(is_exhaustion);
+                }
+                unanswered(&self.first_byte)
+            }
+        };
+        let (first_byte_us, ended_us) = (self.first_byte.get(), shard.now_us());
+        Attempt { classified, own_fault, started_us, first_byte_us, ended_us, reused }
+    }
+
+    async fn exchange(
+        &mut self,
+        shard: &Rc<Shard>,
+        call: &Call,
+        user: UserId,
+        unheard: Option<usize>,
+    ) -> Result<HttpAnswer, BoxError> {
+        self.open(shard, user).await?;
+        let connection = self.connection.as_mut().expect("it was opened above");
+        if let Some(fault) = unheard {
+            let give_up = Duration::from_micros(shard.plan().send.timeout_us);
+            shard.shared.path.drop_answer(fault, connection.local, Purpose::Posts, give_up);
+        }
+        let authority = shard.shared.address.authority();
+        let envelope =
+            Envelope { path: &call.path, authority: &authority, token: &self.token, content_type: call.content_type };
+        connection.post(envelope, Bytes::from(call.body.clone())).await
+    }
+}
+
+/// Sends a message once over the socket of its user.
+pub async fn attempt_over_socket(
+    shard: &Rc<Shard>,
+    outbox: &Outbox,
+    parcel: &Parcel<'_>,
+    unheard: Option<usize>,
+) -> Attempt {
+    let send = &shard.plan().send;
+    let first_byte = FirstByte::default();
+    let (reused, started_us) = (outbox.is_open(), shard.now_us());
+    let exchange = exchange_over_socket(shard, outbox, parcel, &first_byte, unheard);
+    let classified = match tokio::time::timeout(Duration::from_micros(send.timeout_us), exchange).await {
+        Ok(Some(classified)) => classified,
+        Ok(None) => unanswered(&first_byte),
+        Err(_) => {
+            if first_byte.get().is_some() {
+                outbox.suspect();
+            }
+            unanswered(&first_byte)
+        }
+    };
+    let ended_us = shard.now_us();
+    Attempt { classified, own_fault: false, started_us, first_byte_us: first_byte.get(), ended_us, reused }
+}
+
+/// `None` where the socket ended before there was an answer.
+async fn exchange_over_socket(
+    shard: &Shard,
+    outbox: &Outbox,
+    parcel: &Parcel<'_>,
+    first_byte: &FirstByte,
+    unheard: Option<usize>,
+) -> Option<Classified> {
+    outbox.wait_until_open().await;
+    let send = &shard.plan().send;
+    let design = send.design;
+    let unheard = unheard.zip(outbox.local());
+    if let Some((fault, local)) = unheard {
+        shard.shared.path.drop_answer(fault, local, Purpose::Socket, Duration::from_micros(send.timeout_us));
+    }
+    let answered = design.is_acknowledged().then(|| Expected::of(outbox));
+    let id = answered.as_ref().map(|expected| expected.id);
+    let frame = shard.api.slack.socket_message(id, parcel.channel, parcel.told, parcel.text);
+    let (written, is_written) = oneshot::channel();
+    outbox.submit(Outgoing { frame, first_byte: first_byte.clone(), written });
+    is_written.await.ok()?;
+    if let Some((_, local)) = unheard {
+        shard.shared.path.written(local);
+    }
+    match answered {
+        None => Some(Classified { effect: Effect::Written, retry: Retry::No }),
+        Some(mut expected) => {
+            let answer = (&mut expected.answer).await.ok()?;
+            Some(shard.shared.target.classify_reply(&answer))
+        }
+    }
+}
+
+/// An answer that is waited for, and forgotten when nobody waits any longer.
+struct Expected<'a> {
+    outbox: &'a Outbox,
+    id: u64,
+    answer: oneshot::Receiver<Box<str>>,
+}
+
+impl<'a> Expected<'a> {
+    fn of(outbox: &'a Outbox) -> Self {
+        let (id, answer) = outbox.expect_answer();
+        Self { outbox, id, answer }
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.outbox.forget(self.id);
+    }
+}
+
+/// Without an answer, what was written may have had an effect.
+fn unanswered(first_byte: &FirstByte) -> Classified {
+    let effect = if first_byte.get().is_some() { Effect::Indeterminate } else { Effect::None };
+    Classified { effect, retry: Retry::Backoff }
+}

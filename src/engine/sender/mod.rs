@@ -1,0 +1,249 @@
+//! A virtual user as a sender: one send in flight, the next ones queue, every
+//! attempt of a message carries the same key, where the design has one.
+//!
+//! What the user is shown is a state machine: sending until the acknowledgement
+//! (or the write, where the design has none), then sent; failed when no attempt
+//! is left. Some users tap a failed message, and it is sending again.
+
+mod attempt;
+
+use super::shard::Shard;
+use crate::ledger::SendRow;
+use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
+use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
+use crate::target::{Call, Effect, Retry};
+use attempt::{Attempt, Line, Parcel, Transport, attempt_over_socket};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The senders of a shard, made when they first send.
+#[derive(Default)]
+pub struct Senders {
+    by_user: RefCell<HashMap<UserId, Rc<Sender>>>,
+}
+
+impl Senders {
+    /// A message is intended now: it is noted, and queued behind its user's
+    /// earlier ones.
+    pub fn intend(&self, shard: &Rc<Shard>, intended: &Intended) {
+        let intended_us = shard.load_start_us.get() + intended.intended_us;
+        let row = shard.sends.borrow_mut().push(SendRow::intended(intended.message, intended.user, intended_us));
+        shard.count(|counters| {
+            counters.intended += 1;
+            counters.pending += 1;
+        });
+        let sender = self.by_user.borrow_mut().entry(intended.user).or_default().clone();
+        sender.queue.borrow_mut().push_back(row);
+        if sender.running.replace(true) {
+            sender.wake.notify_one();
+        } else {
+            tokio::task::spawn_local(Sender::run(sender, shard.clone(), intended.user));
+        }
+    }
+}
+
+/// One user's queue. Its task lives while there is something to send and for
+/// the idle time after; so does its connection.
+#[derive(Default)]
+struct Sender {
+    queue: RefCell<VecDeque<usize>>,
+    running: Cell<bool>,
+    wake: Notify,
+    /// When the previous message was finished.
+    free_us: Cell<u64>,
+}
+
+impl Sender {
+    async fn run(self: Rc<Self>, shard: Rc<Shard>, user: UserId) {
+        let idle = Duration::from_micros(shard.plan().send.idle_timeout_us);
+        let mut transport = Transport::of(&shard, user);
+        loop {
+            let next = self.queue.borrow_mut().pop_front();
+            if let Some(row) = next {
+                send_message(&shard, &mut transport, row, self.free_us.get()).await;
+                self.free_us.set(shard.now_us());
+            } else if tokio::time::timeout(idle, self.wake.notified()).await.is_err() && self.queue.borrow().is_empty()
+            {
+                self.running.set(false);
+                return;
+            }
+        }
+    }
+}
+
+async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, free_us: u64) {
+    let Some(SendRow { message, user, intended_us, .. }) = shard.sends.borrow().get(row) else { return };
+    let key = shard.shared.texts.keys().encode(message, intended_us - shard.load_start_us.get());
+    let text = shard.shared.texts.render(key);
+    let told = shard.plan().send.design.carries_key().then(|| shard.shared.target.key_format.write(key));
+    let parcel =
+        Parcel { key, told: told.as_deref(), channel: shard.shared.directory.id(message.channel), text: &text };
+    let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
+    let mut random = Random::new(shard.plan().seed, "back-off").split(place);
+    let mut tries = Tries { shard, row, user, first: true, free_us };
+    let mut since_us = intended_us;
+    let mut taps = 0;
+    loop {
+        tries.until_shown(transport, &parcel, &mut random).await;
+        shard.record_of_message(LatencyKind::Shown, intended_us, shard.now_us().saturating_sub(since_us));
+        let wishes = shard.plan().send.taps;
+        if tries.is_shown_sent() || taps == Taps::MOST || random.unit() >= wishes.share {
+            break;
+        }
+        taps += 1;
+        shard.count(|counters| counters.taps += 1);
+        let wait_us = random.between(wishes.after_us.min, wishes.after_us.max);
+        tokio::time::sleep(Duration::from_micros(wait_us)).await;
+        since_us = shard.now_us();
+    }
+    finish(shard, row);
+}
+
+/// The tries of one message.
+struct Tries<'a> {
+    shard: &'a Rc<Shard>,
+    row: usize,
+    user: UserId,
+    /// Whether no attempt was made yet.
+    first: bool,
+    /// When its user had finished the previous message.
+    free_us: u64,
+}
+
+impl Tries<'_> {
+    /// Attempts until the user is shown that the message is sent, or has
+    /// failed.
+    async fn until_shown(&mut self, transport: &mut Transport, parcel: &Parcel<'_>, random: &mut Random) {
+        let send = &self.shard.plan().send;
+        let mut tries = 0;
+        loop {
+            let attempt = self.attempt(transport, parcel).await;
+            tries += 1;
+            note_attempt(self.shard, self.row, &attempt);
+            if self.is_shown_sent() {
+                return;
+            }
+            let (retryable, asked_us) = match attempt.classified.retry {
+                Retry::No => (false, None),
+                Retry::Backoff => (true, None),
+                Retry::After(wait_us) => (true, Some(wait_us)),
+            };
+            match next_attempt(send, tries, retryable, asked_us, random) {
+                Some(wait_us) => tokio::time::sleep(Duration::from_micros(wait_us)).await,
+                None => return,
+            }
+        }
+    }
+
+    fn is_shown_sent(&self) -> bool {
+        let row = self.shard.sends.borrow().get(self.row);
+        row.is_some_and(|row| matches!(row.state, SendState::Acknowledged | SendState::Written))
+    }
+
+    async fn attempt(&mut self, transport: &mut Transport, parcel: &Parcel<'_>) -> Attempt {
+        let shard = self.shard;
+        let first = std::mem::take(&mut self.first);
+        shard.count(|counters| counters.in_flight += 1);
+        let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
+        let attempt = match transport {
+            Transport::Socket(outbox) => attempt_over_socket(shard, outbox, parcel, unheard).await,
+            Transport::Http(lines) => {
+                let call = shard.api.slack.post_message(parcel.channel, parcel.told, parcel.text);
+                match self.fault_by(hedged_by).filter(|_| first) {
+                    Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
+                    None => lines[0].attempt_unheard(shard, &call, parcel.key, self.user, unheard).await,
+                }
+            }
+        };
+        shard.count(|counters| counters.in_flight -= 1);
+        if first && let Some(SendRow { intended_us, .. }) = shard.sends.borrow().get(self.row) {
+            // Queueing behind the user's own sends and connecting are the
+            // target's time, not the generator's.
+            let begun_us = if attempt.reused { attempt.first_byte_us } else { None }.unwrap_or(attempt.started_us);
+            let lag_us = begun_us.saturating_sub(intended_us.max(self.free_us));
+            shard.record_of_message(LatencyKind::Lag, intended_us, lag_us);
+        }
+        attempt
+    }
+
+    /// The fault that touches the message, if one does.
+    fn fault_by(&self, by: fn(&RunPlan, MessageRef, u64) -> Option<usize>) -> Option<usize> {
+        if self.shard.plan().faults.is_empty() {
+            return None;
+        }
+        let SendRow { message, intended_us, .. } = self.shard.sends.borrow().get(self.row)?;
+        by(self.shard.plan(), message, intended_us - self.shard.load_start_us.get())
+    }
+
+    /// Two attempts at once, on two connections that are open already. The
+    /// second is noted here.
+    async fn attempt_twice(&self, lines: &mut [Line; 2], fault: usize, call: &Call, parcel: &Parcel<'_>) -> Attempt {
+        let (shard, user) = (self.shard, self.user);
+        let [line, twin] = lines;
+        // What cannot be opened now fails again below, and is noted there.
+        let _ = tokio::join!(line.open(shard, user), twin.open(shard, user));
+        let twice = (line.attempt(shard, call, parcel.key, user), twin.attempt(shard, call, parcel.key, user));
+        let (first, second) = tokio::join!(twice.0, twice.1);
+        note_attempt(shard, self.row, &second);
+        shard.touched(fault, first.started_us, first.ended_us.max(second.ended_us));
+        first
+    }
+}
+
+/// Writes an attempt into the ledger.
+fn note_attempt(shard: &Shard, row: usize, attempt: &Attempt) {
+    if attempt.own_fault {
+        shard.count(|counters| counters.exhausted += 1);
+        return;
+    }
+    shard.sends.borrow_mut().update(row, |row| note_in_row(shard, row, attempt));
+}
+
+fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
+    row.attempts += 1;
+    row.first_byte_us = row.first_byte_us.into_iter().chain(attempt.first_byte_us).min();
+    row.last_attempt_us = row.last_attempt_us.max(Some(attempt.ended_us));
+    shard.count(|counters| {
+        counters.attempts += 1;
+        counters.retries += u64::from(row.attempts > 1);
+    });
+    match &attempt.classified.effect {
+        // Of two attempts at once, the first acknowledgement counts.
+        _ if row.state == SendState::Acknowledged => {}
+        Effect::Acknowledged { server_id, position } => {
+            row.state = SendState::Acknowledged;
+            row.acknowledged_us = Some(attempt.ended_us);
+            row.server_id = Some(server_id.clone());
+            row.position = *position;
+            shard.record_of_message(LatencyKind::Ack, row.intended_us, attempt.ended_us - row.intended_us);
+            if let Some(first_byte_us) = attempt.first_byte_us {
+                shard.record_of_message(LatencyKind::Service, row.intended_us, attempt.ended_us - first_byte_us);
+            }
+        }
+        Effect::Written => row.state = SendState::Written,
+        Effect::Indeterminate => {
+            row.indeterminate += 1;
+            row.state = SendState::Unknown;
+            shard.count(|counters| counters.indeterminate += 1);
+        }
+        Effect::None if row.indeterminate == 0 => row.state = SendState::Rejected,
+        Effect::None => {}
+    }
+}
+
+fn finish(shard: &Shard, row: usize) {
+    let Some(SendRow { state, .. }) = shard.sends.borrow().get(row) else { return };
+    shard.count(|counters| {
+        counters.pending -= 1;
+        match state {
+            SendState::Acknowledged => counters.acknowledged += 1,
+            SendState::Written => counters.written += 1,
+            SendState::Rejected => counters.rejected += 1,
+            SendState::Unknown => counters.unknown += 1,
+            SendState::Unattempted => counters.unattempted += 1,
+        }
+    });
+}

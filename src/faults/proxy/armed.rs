@@ -1,0 +1,105 @@
+//! One answer that is to be lost: decides what of it goes on, and when the
+//! connection is cut. Time comes in as an argument.
+
+use super::effect::CutAt;
+use super::registry::Arming;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// An arming on a connection, and how far it has come.
+#[derive(Debug)]
+pub(super) struct Armed {
+    pub arming: Arc<Arming>,
+    /// A byte to the target was forwarded since it was armed.
+    request_begun: bool,
+    written_at: Option<Instant>,
+    forwarded: u64,
+    discarded: u64,
+    /// All is decided; what the client wrote is still on its way.
+    fired: bool,
+}
+
+impl Armed {
+    pub fn new(arming: Arc<Arming>) -> Self {
+        Self { arming, request_begun: false, written_at: None, forwarded: 0, discarded: 0, fired: false }
+    }
+
+    pub fn request_forwarded(&mut self) {
+        self.request_begun = true;
+    }
+
+    pub fn written(&mut self, at: Option<Instant>) {
+        self.written_at = at;
+    }
+
+    /// So many bytes came back: how many of them, the first ones, go on.
+    pub fn filter(&mut self, bytes: usize) -> usize {
+        let goes_on = match self.arming.how.at {
+            CutAt::After(most) if !self.fired => {
+                usize::try_from(most - self.forwarded).map_or(bytes, |left| left.min(bytes))
+            }
+            _ => 0,
+        };
+        self.forwarded += goes_on as u64;
+        let discarded = bytes - goes_on;
+        if discarded == 0 {
+            return goes_on;
+        }
+        self.discarded += discarded as u64;
+        self.fired |= match self.arming.how.at {
+            CutAt::FirstByte => self.request_begun,
+            CutAt::After(_) => true,
+            CutAt::AfterWritten(_) => false,
+        };
+        if self.request_begun {
+            self.arming.mark.discarded(discarded);
+        }
+        goes_on
+    }
+
+    /// Whether the connection is to be cut now. `drained`: all that the client
+    /// has written is with the target. `target_ended`: no more comes back.
+    pub fn cuts(&mut self, drained: bool, target_ended: bool, now: Instant) -> bool {
+        if now >= self.give_up_at() {
+            self.ran_out();
+            return true;
+        }
+        if !self.fired && self.cut_at().is_some_and(|at| now >= at) {
+            self.fired = true;
+            self.ran_out();
+        }
+        self.fired |= target_ended && self.is_spent();
+        self.fired && drained
+    }
+
+    /// When [`Armed::cuts`] is to be asked again at the latest.
+    pub fn wake_at(&self) -> Instant {
+        let give_up_at = self.give_up_at();
+        if self.fired { give_up_at } else { self.cut_at().map_or(give_up_at, |at| at.min(give_up_at)) }
+    }
+
+    /// Its fault has ended, or its connection: whether something is already
+    /// missing, so that the connection cannot go on.
+    pub fn is_spent(&self) -> bool {
+        self.discarded > 0
+    }
+
+    fn cut_at(&self) -> Option<Instant> {
+        match self.arming.how.at {
+            CutAt::AfterWritten(time) => self.written_at.map(|at| at + time),
+            _ => None,
+        }
+    }
+
+    fn give_up_at(&self) -> Instant {
+        self.arming.since + self.arming.how.give_up
+    }
+
+    /// The time is over: the answer counts as lost where there was a request,
+    /// unless it has arrived at least in part.
+    fn ran_out(&self) {
+        if (self.request_begun || self.written_at.is_some()) && self.forwarded == 0 {
+            self.arming.mark.showed();
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Socket Mode's queue of one app: envelopes wait here, go to one of the app's
+//! connections each, and stay until they are acknowledged.
+//!
+//! One that is not acknowledged in time, or whose connection ends before, is
+//! sent again over whatever connection there is then, before all that still
+//! wait; each further try is given more time than the last. A connection that
+//! let one become overdue is asked only where there is no other, until it
+//! acknowledges again. Without a connection everything waits. Bounds: so many envelopes wait
+//! and so many are under way on one connection (clients lose some of a thousand
+//! that come at once); so often one is sent. What falls over a bound is logged.
+
+use super::super::socket::{Push, Socket};
+use super::super::sync::lock;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Connections of one app at most.
+pub(in super::super) const CONNECTIONS: usize = 10;
+/// Envelopes that may wait; further ones are dropped.
+const WAITING: usize = 10_000;
+/// Envelopes under way on one connection.
+const UNDER_WAY: usize = 100;
+/// How often an envelope is sent at most.
+const ATTEMPTS: u32 = 10;
+
+/// What an envelope is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Kind {
+    EventsApi,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::EventsApi => "events_api",
+        }
+    }
+}
+
+/// Something that an app is told.
+#[derive(Debug)]
+pub(in super::super) struct Envelope {
+    id: Uuid,
+    /// In the order in which they came.
+    serial: u64,
+    kind: Kind,
+    payload: String,
+    /// 0 at first.
+    attempt: u32,
+    reason: &'static str,
+}
+
+impl Envelope {
+    /// A new one; `payload` is JSON.
+    pub(in super::super) fn new(kind: Kind, payload: String) -> Self {
+        Self { id: Uuid::new_v4(), serial: 0, kind, payload, attempt: 0, reason: "" }
+    }
+
+    fn frame(&self) -> String {
+        let Self { id, kind, payload, attempt, reason, .. } = self;
+        let (kind, answers) = (kind.name(), *kind != Kind::EventsApi);
+        format!(
+            r#"{{"envelope_id":"{id}","type":"{kind}","payload":{payload},"accepts_response_payload":{answers},"retry_attempt":{attempt},"retry_reason":"{reason}"}}"#
+        )
+    }
+
+    /// The same for another try, where there is one.
+    fn again(mut self, reason: &'static str) -> Option<Self> {
+        (self.attempt, self.reason) = (self.attempt + 1, reason);
+        if self.attempt < ATTEMPTS {
+            return Some(self);
+        }
+        tracing::warn!(envelope = %self.id, "an app did not acknowledge an envelope in {ATTEMPTS} tries");
+        None
+    }
+}
+
+/// A connection of the app.
+#[derive(Debug)]
+struct Link {
+    socket: Arc<Socket>,
+    under_way: usize,
+    stage: Stage,
+    /// Whether an envelope became overdue on it since it last acknowledged one.
+    suspect: bool,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Its hello is on the way.
+    Coming,
+    Working,
+    /// It gets nothing more, and may still acknowledge.
+    Leaving,
+}
+
+/// An envelope that was sent.
+#[derive(Debug)]
+struct Sent {
+    envelope: Envelope,
+    socket: Arc<Socket>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Envelope>,
+    sent: HashMap<Uuid, Sent>,
+    /// When which try of an envelope is overdue.
+    overdue: BTreeSet<(Instant, Uuid, u32)>,
+    links: Vec<Link>,
+    /// Counts what was handed out, so that connections take turns.
+    turn: usize,
+    serial: u64,
+    dropped: u64,
+}
+
+/// The queue of one app.
+#[derive(Debug)]
+pub(in super::super) struct Relay {
+    /// How long an acknowledgement may take.
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+impl Relay {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, state: Mutex::default() }
+    }
+
+    /// Takes an envelope, and sends it where it can.
+    pub(super) fn offer(&self, mut envelope: Envelope) {
+        let mut state = lock(&self.state);
+        state.serial += 1;
+        envelope.serial = state.serial;
+        if state.waiting.len() >= WAITING {
+            state.dropped += 1;
+            if state.dropped.is_power_of_two() {
+                let dropped = state.dropped;
+                tracing::warn!(dropped, "an app takes its envelopes too slowly: {WAITING} wait, more are dropped");
+            }
+            return;
+        }
+        state.waiting.push_back(envelope);
+        state.hand_out(self.patience);
+    }
+
+    /// Adds a connection, and gives how many there are then; `None` where there
+    /// are enough.
+    pub(super) fn attach(&self, socket: &Arc<Socket>) -> Option<usize> {
+        let mut state = lock(&self.state);
+        let connections = state.connections() + 1;
+        if connections > CONNECTIONS {
+            return None;
+        }
+        state.links.push(Link { socket: socket.clone(), under_way: 0, stage: Stage::Coming, suspect: false });
+        Some(connections)
+    }
+
+    /// How many connections there are.
+    pub(in super::super) fn connections(&self) -> usize {
+        lock(&self.state).connections()
+    }
+
+    /// A connection gets envelopes from now on.
+    pub(super) fn employ(&self, socket: &Arc<Socket>) {
+        let mut state = lock(&self.state);
+        if let Some(link) = state.link(socket) {
+            link.stage = Stage::Working;
+        }
+        state.hand_out(self.patience);
+    }
+
+    /// A connection gets no more envelopes.
+    pub(super) fn retire(&self, socket: &Arc<Socket>) {
+        if let Some(link) = lock(&self.state).link(socket) {
+            link.stage = Stage::Leaving;
+        }
+    }
+
+    /// Removes a connection; what was under way on it goes to another one.
+    pub(super) fn detach(&self, socket: &Arc<Socket>) {
+        let mut state = lock(&self.state);
+        state.links.retain(|link| !Arc::ptr_eq(&link.socket, socket));
+        let lost = state.sent.extract_if(|_, sent| Arc::ptr_eq(&sent.socket, socket));
+        let mut lost: Vec<_> = lost.filter_map(|(_, sent)| sent.envelope.again("connection_closed")).collect();
+        state.requeue(&mut lost);
+        state.hand_out(self.patience);
+    }
+
+    /// An acknowledgement came, over whichever connection.
+    pub(super) fn acknowledge(&self, id: Uuid) -> bool {
+        let mut state = lock(&self.state);
+        let Some(sent) = state.sent.remove(&id) else {
+            // It may have been given up as overdue, and wait to be sent again.
+            let waiting = state.waiting.len();
+            state.waiting.retain(|envelope| envelope.id != id);
+            return state.waiting.len() < waiting;
+        };
+        if let Some(link) = state.link(&sent.socket) {
+            link.under_way -= 1;
+            link.suspect = false;
+        }
+        state.hand_out(self.patience);
+        true
+    }
+
+    /// Sends again what was not acknowledged in time.
+    pub(super) fn expire(&self) {
+        let mut state = lock(&self.state);
+        let now = Instant::now();
+        let mut late = Vec::new();
+        while state.overdue.first().is_some_and(|(when, ..)| *when <= now) {
+            let Some((_, id, attempt)) = state.overdue.pop_first() else { break };
+            if state.sent.get(&id).is_none_or(|sent| sent.envelope.attempt != attempt) {
+                continue;
+            }
+            let Some(sent) = state.sent.remove(&id) else { continue };
+            if let Some(link) = state.link(&sent.socket) {
+                link.under_way -= 1;
+                link.suspect = true;
+            }
+            late.extend(sent.envelope.again("timeout"));
+        }
+        state.requeue(&mut late);
+        state.hand_out(self.patience);
+    }
+
+    /// The connections.
+    pub(in super::super) fn sockets(&self) -> Vec<Arc<Socket>> {
+        lock(&self.state).links.iter().map(|link| link.socket.clone()).collect()
+    }
+}
+
+impl State {
+    fn link(&mut self, socket: &Arc<Socket>) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| Arc::ptr_eq(&link.socket, socket))
+    }
+
+    /// Puts envelopes before all that wait.
+    fn requeue(&mut self, envelopes: &mut Vec<Envelope>) {
+        envelopes.sort_by_key(|envelope| envelope.serial);
+        envelopes.drain(..).rev().for_each(|envelope| self.waiting.push_front(envelope));
+    }
+
+    fn connections(&self) -> usize {
+        self.links.iter().filter(|link| link.stage != Stage::Leaving).count()
+    }
+
+    /// The connection whose turn it is, of those that have room.
+    fn choose(&self) -> Option<usize> {
+        let count = self.links.len();
+        let has_room = |link: &Link| {
+            link.stage == Stage::Working
+                && link.under_way < UNDER_WAY
+                && link.socket.is_open()
+                && !link.socket.is_full()
+        };
+        let turns = (0..count).map(|step| (self.turn + step) % count).filter(|index| has_room(&self.links[*index]));
+        turns.min_by_key(|index| self.links[*index].suspect)
+    }
+
+    /// Sends what waits, as far as the connections have room.
+    fn hand_out(&mut self, patience: Duration) {
+        while !self.waiting.is_empty() {
+            let Some(chosen) = self.choose() else { return };
+            let Some(envelope) = self.waiting.pop_front() else { return };
+            self.turn = chosen + 1;
+            let link = &mut self.links[chosen];
+            link.under_way += 1;
+            link.socket.send(Push::Frame(envelope.frame().into()));
+            let overdue = Instant::now() + patience * (envelope.attempt + 1);
+            self.overdue.insert((overdue, envelope.id, envelope.attempt));
+            self.sent.insert(envelope.id, Sent { socket: link.socket.clone(), envelope });
+        }
+    }
+}
