@@ -106,7 +106,8 @@ async fn prepare<'a>(
     if job.always_proxy || plan.faults.iter().any(|fault| fault.kind.needs_proxy()) {
         means.proxy = Some(Arc::new(FaultProxy::start(resolved.clone())?));
     }
-    let texts = TextCodec::new(KeyCodec::new(job.run, plan.key_layout), plan.message_size_bytes);
+    let keys = KeyCodec::new(job.run, plan.key_layout).in_format(job.target.key_format);
+    let texts = TextCodec::new(keys, plan.message_size_bytes);
     let shared = Arc::new(Shared {
         plan,
         roster,

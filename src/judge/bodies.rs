@@ -185,17 +185,6 @@ fn is_shown(message: &Message) -> bool {
     message.is_stored() || message.in_pages || message.pushes > 0
 }
 
-/// Rows of the final reads whose text has the run's id and no key of the run.
-fn foreign_rows<'t>(input: &Input<'t>, truth: &'t Truth) -> impl Iterator<Item = (ChannelId, &'t str, Owner)> {
-    input.ledger.final_reads.iter().flat_map(move |read| {
-        let foreign = read.rows.iter().filter(|row| row.text == RowText::Foreign);
-        foreign.filter_map(move |row| {
-            let channel = truth.channels.get(read.channel.0 as usize)?;
-            Some((read.channel, &*row.server_id, channel.owner(read.channel, row)))
-        })
-    })
-}
-
 /// The texts of rows that the acknowledged id gives to a message.
 fn foreign_texts_of_messages<'t>(input: &Input<'t>, truth: &Truth) -> BTreeSet<&'t str> {
     let reads = input.ledger.final_reads.iter().filter_map(|read| {
@@ -210,10 +199,14 @@ fn foreign_texts_of_messages<'t>(input: &Input<'t>, truth: &Truth) -> BTreeSet<&
 /// id gives to their messages.
 fn beginnings_of_cut_texts(input: &Input, truth: &Truth) -> BTreeSet<String> {
     let codec = TextCodec::new(truth.keys.clone(), input.plan.message_size_bytes);
-    let beginning = |(id, _, owner): (ChannelId, &str, Owner)| {
-        let Owner::ById(index) = owner else { return None };
-        let send = truth.message(MessageRef { channel: id, index })?.send?;
-        Some(format!("{}:{} ", codec.prefix(), truth.key(send)))
-    };
-    foreign_rows(input, truth).filter_map(beginning).collect()
+    let mut beginnings = BTreeSet::new();
+    for read in &input.ledger.final_reads {
+        let Some(channel) = truth.channels.get(read.channel.0 as usize) else { continue };
+        for row in &read.rows {
+            let Owner::ById(index) = channel.owner(read.channel, row) else { continue };
+            let send = truth.message(MessageRef { channel: read.channel, index }).and_then(|message| message.send);
+            beginnings.extend(send.map(|send| format!("{}:{} ", codec.prefix(), truth.key(send))));
+        }
+    }
+    beginnings
 }

@@ -146,11 +146,6 @@ impl Deliveries {
             self.unresolved.add(instance.note("no catch-up of this subscriber reached it"));
         }
     }
-
-    /// Whether every entitled delivery ended in exactly one way.
-    pub(super) fn add_up(&self) -> bool {
-        self.entitled == self.live + self.healed.count() + self.unhealed.count() + self.unresolved.count()
-    }
 }
 
 impl Reader<'_> {

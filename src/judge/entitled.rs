@@ -116,12 +116,9 @@ impl Entitled {
     /// E(s) ∖ set, ascending.
     pub(super) fn missing<'e>(&'e self, user: UserId, set: &RunSet) -> impl Iterator<Item = u32> + use<'e> {
         let own = self.own_of(user);
-        let end = self.before.len() as u32 - 1;
-        set.holes(end)
-            .into_iter()
-            .filter(|hole| self.up_to(hole.end) > self.up_to(hole.start))
-            .flatten()
-            .filter(move |&index| self.up_to(index + 1) > self.up_to(index) && own.binary_search(&index).is_err())
+        // At the end, and past it, nothing is entitled.
+        let holes = set.holes(self.before.len() as u32).into_iter().flatten();
+        holes.filter(move |&index| self.up_to(index + 1) > self.up_to(index) && own.binary_search(&index).is_err())
     }
 
     /// |L(s)| in this channel.

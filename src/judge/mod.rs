@@ -88,7 +88,7 @@ pub fn judge(input: &Input) -> RunSummary {
     let (first_deliveries, measured_deliveries) = deliveries::first_deliveries(input, &truth);
     let counts = counts::count(input, &truth, &deliveries);
     let rates = counts::rates(input, &counts, first_deliveries);
-    let contradictions = counts::contradictions(input, &counts, &deliveries);
+    let contradictions = counts::contradictions(input, &counts);
     let measurement = measurement::judge(input, &truth, measured_deliveries);
     let samples = latency::Samples::new(input, &truth, &deliveries);
     let phantoms = phantom::find(input, &truth);

@@ -2,6 +2,7 @@
 
 mod absence;
 mod bodies;
+mod counts;
 mod deliveries;
 mod history;
 mod matrix;

@@ -7,10 +7,11 @@
 //! of real clients; sequential keys would flatter it.
 
 use super::ids::{ChannelId, MessageRef, RunId};
+use super::key_format::{KeyFormat, around, free_bits};
 use super::random::mix;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use uuid::Uuid;
+use uuid::{Uuid, Variant};
 
 /// The identity of one intended message, and its idempotency key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,13 +76,24 @@ pub struct KeyCodec {
     run: RunId,
     layout: KeyLayout,
     round_keys: [u64; ROUNDS as usize],
+    format: KeyFormat,
 }
 
 impl KeyCodec {
     /// The codec of a run. The same run and layout make the same keys.
     pub fn new(run: RunId, layout: KeyLayout) -> Self {
         let round_key = |round: usize| mix(run.0 ^ mix(0x6b65_7973 + round as u64));
-        Self { run, layout, round_keys: std::array::from_fn(round_key) }
+        Self { run, layout, round_keys: std::array::from_fn(round_key), format: KeyFormat::default() }
+    }
+
+    /// The same keys for a target that wants them in a format.
+    pub fn in_format(self, format: KeyFormat) -> Self {
+        Self { format, ..self }
+    }
+
+    /// How the target is told the keys.
+    pub fn format(&self) -> KeyFormat {
+        self.format
     }
 
     /// The run whose keys these are.
@@ -102,12 +114,15 @@ impl KeyCodec {
             | (u128::from(time) << (TAG_BITS + CHECK_BITS))
             | (u128::from(self.tag()) << CHECK_BITS)
             | u128::from(check);
-        MessageKey(spread(self.permute(bits)))
+        MessageKey(around(self.permute(bits)))
     }
 
     /// The message of a key and its intended time in µs modulo 2³⁶.
     pub fn decode(&self, key: MessageKey) -> Result<(MessageRef, u64), KeyError> {
-        let bits = self.restore(gather(key.0).ok_or(KeyError::Foreign)?);
+        if key.0.get_version_num() != 8 || key.0.get_variant() != Variant::RFC4122 {
+            return Err(KeyError::Foreign);
+        }
+        let bits = self.restore(free_bits(key.0));
         let check = (bits as u64) & ((1 << CHECK_BITS) - 1);
         let tag = ((bits >> CHECK_BITS) as u64) & ((1 << TAG_BITS) - 1);
         let time = ((bits >> (CHECK_BITS + TAG_BITS)) as u64) & ((1 << TIME_BITS) - 1);
@@ -167,23 +182,6 @@ fn halves(bits: u128) -> (u64, u64) {
 
 fn join(left: u64, right: u64) -> u128 {
     (u128::from(left) << HALF_BITS) | u128::from(right)
-}
-
-/// Puts 122 bits around the version and variant fields.
-fn spread(bits: u128) -> Uuid {
-    let high = bits >> 74;
-    let middle = (bits >> 62) & 0xfff;
-    let low = bits & ((1 << 62) - 1);
-    Uuid::from_u128((high << 80) | (8 << 76) | (middle << 64) | (2 << 62) | low)
-}
-
-/// The reverse of [`spread`]; `None` for a UUID of another version.
-fn gather(uuid: Uuid) -> Option<u128> {
-    let bits = uuid.as_u128();
-    if (bits >> 76) & 0xf != 8 || (bits >> 62) & 0x3 != 2 {
-        return None;
-    }
-    Some(((bits >> 80) << 74) | (((bits >> 64) & 0xfff) << 62) | (bits & ((1 << 62) - 1)))
 }
 
 #[cfg(test)]

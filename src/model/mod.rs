@@ -7,6 +7,7 @@
 
 mod ids;
 mod key;
+mod key_format;
 mod names;
 mod outcome;
 mod random;
@@ -14,6 +15,7 @@ mod text;
 
 pub use ids::{ChannelId, MessageRef, Position, RunId, UserId};
 pub use key::{KeyCodec, KeyError, KeyLayout, MessageKey, unwrap_intended_us};
+pub use key_format::KeyFormat;
 pub use names::{FindingKind, LatencyKind};
 pub use outcome::SendState;
 pub use random::Random;

@@ -122,7 +122,7 @@ impl TargetProfile {
             return self.refusal(refused, error == "ratelimited", answer);
         }
         let echoed = posted.message.and_then(|message| message.client_msg_id);
-        let echo_differs = echoed.is_some_and(|echo| MessageKey::parse(&echo) != Some(key));
+        let echo_differs = echoed.is_some_and(|echo| !self.key_format.names(&echo, key));
         acknowledged(posted.ts.filter(|_| !echo_differs))
     }
 
@@ -158,6 +158,7 @@ fn asked_wait(answer: Answer<'_>) -> Option<Retry> {
 mod tests {
     use super::super::built_in_targets;
     use super::*;
+    use crate::model::{ChannelId, KeyCodec, KeyFormat, KeyLayout, MessageRef, RunId};
 
     #[test]
     fn answers_over_the_socket() {
@@ -214,6 +215,23 @@ mod tests {
         ] {
             let classified = profile.classify(Answer { status, retry_after, body: body.as_bytes() }, key);
             assert_eq!(classified, Classified { effect, retry }, "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_echo_is_held_against_the_key_in_the_format_of_the_target() {
+        let keys = KeyCodec::new(RunId(7), KeyLayout { channel_bits: 20 });
+        let key = |index| keys.encode(MessageRef { channel: ChannelId(2), index }, 4);
+        for format in KeyFormat::ALL {
+            let profile = TargetProfile::parse(built_in_targets()[0].1, "reference").unwrap();
+            let profile = TargetProfile { key_format: format, ..profile };
+            for (echoed, acknowledged) in [(key(1), true), (key(2), false)] {
+                let echo = format.write(echoed);
+                let body = format!(r#"{{"ok":true,"ts":"1700000000.000100","message":{{"client_msg_id":"{echo}"}}}}"#);
+                let answer = Answer { status: 200, retry_after: None, body: body.as_bytes() };
+                let effect = profile.classify(answer, key(1)).effect;
+                assert_eq!(effect != Effect::Indeterminate, acknowledged, "{format:?}: {echo}");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Answers of the set-up and history calls, parsed.
 
 use super::slack::{expect_ok, parse_ts};
-use crate::model::{MessageKey, MessageRef, MessageText, Position, TextCodec};
+use crate::model::{MessageRef, MessageText, Position, TextCodec};
 use serde::Deserialize;
 
 /// One page of history.
@@ -74,7 +74,8 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn read(texts: &TextCodec, text: &str, echoed_key: Option<&str>) -> Self {
-        let echoed = echoed_key.and_then(MessageKey::parse).map(|key| (key, texts.keys().decode(key)));
+        let echoed =
+            echoed_key.and_then(|echo| texts.keys().format().read(echo)).map(|key| (key, texts.keys().decode(key)));
         let read = texts.read(text);
         if let Some((key, Ok((message, intended_wrapped_us)))) = echoed {
             let same = matches!(read, MessageText::Message { key: named, intact: true, .. } if named == key);
@@ -152,7 +153,7 @@ pub fn parse_done(status: u16, body: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ChannelId, KeyCodec, KeyLayout, RunId, SizeRange};
+    use crate::model::{ChannelId, KeyCodec, KeyFormat, KeyLayout, RunId, SizeRange};
 
     fn texts() -> TextCodec {
         let keys = KeyCodec::new(RunId(7), KeyLayout { channel_bits: 20 });
@@ -181,6 +182,26 @@ mod tests {
             let named = Named::read(&texts, text, echoed);
             let found = (named.message.map(|message| message.index), named.intact, named.foreign);
             assert_eq!(found, expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_echo_is_read_in_the_format_of_the_target() {
+        let message = |index| MessageRef { channel: ChannelId(2), index };
+        for format in KeyFormat::ALL {
+            let texts = TextCodec::new(texts().keys().clone().in_format(format), SizeRange { min: 90, max: 90 });
+            let key = |index| texts.keys().encode(message(index), 4);
+            let named = |text: &str, echo: &str| {
+                let named = Named::read(&texts, text, Some(echo));
+                (named.message.map(|message| message.index), named.intact)
+            };
+            let text = texts.render(key(1));
+            assert_eq!(named(&text, &format.write(key(1))), (Some(1), Some(true)), "{format:?}: as sent");
+            let one_way = format == KeyFormat::Hash;
+            let gone = if one_way { (None, None) } else { (Some(1), Some(false)) };
+            assert_eq!(named("gone", &format.write(key(1))), gone, "{format:?}: known by its echo alone");
+            let other = if one_way { (Some(1), Some(true)) } else { (Some(2), Some(false)) };
+            assert_eq!(named(&text, &format.write(key(2))), other, "{format:?}: a text of another message");
         }
     }
 

@@ -1,6 +1,7 @@
 //! A target profile: what a server promises and which answers prove that
 //! nothing happened.
 
+use crate::model::KeyFormat;
 use crate::plan::Capabilities;
 use serde::Deserialize;
 
@@ -22,6 +23,8 @@ pub struct TargetProfile {
     pub refused_statuses: Vec<u16>,
     /// Values of `error` in an answer that prove that nothing happened.
     pub refused_errors: Vec<String>,
+    /// How the target is told the key of a message.
+    pub key_format: KeyFormat,
 }
 
 /// A profile that cannot be used: where, and why.
@@ -55,6 +58,7 @@ impl TargetProfile {
             },
             refused_statuses: written.refusals.statuses,
             refused_errors: written.refusals.errors,
+            key_format: written.key.format,
         })
     }
 }
@@ -69,6 +73,8 @@ struct Written {
     #[serde(rename = "wire")]
     _wire: Wire,
     refusals: Refusals,
+    #[serde(default)]
+    key: Key,
     capabilities: Promised,
 }
 
@@ -86,6 +92,12 @@ struct Refusals {
     statuses: Vec<u16>,
     #[serde(default)]
     errors: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Key {
+    format: KeyFormat,
 }
 
 #[derive(Deserialize)]
@@ -134,11 +146,29 @@ mod tests {
     }
 
     #[test]
+    fn a_target_may_want_its_keys_in_another_format() {
+        let (_, good) = built_in_targets()[0];
+        for (written, format) in [
+            ("uuid8", KeyFormat::Uuid8),
+            ("uuid4-shaped", KeyFormat::Uuid4Shaped),
+            ("hex", KeyFormat::Hex),
+            ("base36", KeyFormat::Base36),
+            ("hash", KeyFormat::Hash),
+        ] {
+            let text = good.replace("\"uuid8\"", &format!("\"{written}\""));
+            assert_eq!(TargetProfile::parse(&text, "t").unwrap().key_format, format);
+        }
+        let without = good.split("[key]").next().unwrap();
+        assert_eq!(TargetProfile::parse(without, "t").unwrap().key_format, KeyFormat::Uuid8);
+    }
+
+    #[test]
     fn errors_name_the_place() {
         let (_, good) = built_in_targets()[0];
         for (bad, expected) in [
             (good.replace("dedup", "dedupe"), "t.toml:27:1: unknown field `dedupe`"),
             (good.replace("\"slack\"", "\"irc\""), "t.toml:6:8: unknown variant `irc`"),
+            (good.replace("\"uuid8\"", "\"uuid4\""), "t.toml:43:10: unknown variant `uuid4`"),
             (good.replace("\"1s\"", "\"soon\""), "t.toml: capabilities.lag: \"soon\" is no duration"),
         ] {
             let error = TargetProfile::parse(&bad, "t.toml").unwrap_err().to_string();

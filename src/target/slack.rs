@@ -2,7 +2,7 @@
 //! else a form, as the published SDKs do.
 
 use super::address::Address;
-use crate::model::{MessageKey, Position};
+use crate::model::Position;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded::Serializer;
@@ -51,10 +51,9 @@ impl Slack {
         Self { prefix: format!("{}/api/", address.prefix) }
     }
 
-    /// `chat.postMessage` with the key, if there is one, as `client_msg_id`.
-    pub fn post_message(&self, channel: &str, key: Option<MessageKey>, text: &str) -> Call {
-        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let client_msg_id = key.map(|key| &*key.0.as_hyphenated().encode_lower(&mut buffer));
+    /// `chat.postMessage` with the key, if there is one, as `client_msg_id`: in
+    /// the format in which the target is told it.
+    pub fn post_message(&self, channel: &str, client_msg_id: Option<&str>, text: &str) -> Call {
         let body = serde_json::to_vec(&Post { channel, text, client_msg_id }).expect("strings serialise");
         let path = format!("{}chat.postMessage", self.prefix);
         Call { path, content_type: "application/json; charset=utf-8", body }
@@ -62,9 +61,7 @@ impl Slack {
 
     /// A message as a frame of the socket. With an id, the target answers it;
     /// with a key, it recognises a repetition.
-    pub fn socket_message(&self, id: Option<u64>, channel: &str, key: Option<MessageKey>, text: &str) -> String {
-        let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
-        let client_msg_id = key.map(|key| &*key.0.as_hyphenated().encode_lower(&mut buffer));
+    pub fn socket_message(&self, id: Option<u64>, channel: &str, client_msg_id: Option<&str>, text: &str) -> String {
         let post = Post { channel, text, client_msg_id };
         serde_json::to_string(&SocketPost { id, kind: "message", post }).expect("strings serialise")
     }
@@ -177,7 +174,7 @@ mod tests {
         let call = slack.history("C&1", Some(Position(5)), 10, Some("a=b"));
         assert_eq!(call.path, "/base/api/conversations.history");
         assert_eq!(call.body, b"channel=C%261&oldest=0.000005&limit=10&cursor=a%3Db");
-        let key = MessageKey::parse("0190c1a2-0000-8000-8000-000000000001").unwrap();
+        let key = "0190c1a2-0000-8000-8000-000000000001";
         let body = slack.post_message("C1", Some(key), "a \"b\"").body;
         assert_eq!(
             String::from_utf8(body).unwrap(),

@@ -150,6 +150,33 @@ fn duplicates_need_a_retry_and_a_server_without_dedup() {
     control.only(&[]);
 }
 
+/// Lost acknowledgements are retried under the same key, dropped pushes heal by
+/// the echoed key or the text, and the server's own log shows what it was told.
+#[test]
+fn a_target_is_told_the_keys_in_the_format_of_its_profile() {
+    let folder = TempDir::new().unwrap();
+    let (_, reference, _) = posthaste(&["profiles", "reference"]);
+    let digits = |id: &str, length, radix| id.len() == length && id.chars().all(|digit| digit.is_digit(radix));
+    for (format, shaped) in [
+        ("uuid4-shaped", &(|id: &str| id.len() == 36 && &id[14..15] == "4") as &dyn Fn(&str) -> bool),
+        ("hex", &|id| digits(id, 32, 16)),
+        ("base36", &|id| digits(id, 24, 36)),
+        ("hash", &|id| id.parse::<i64>().is_ok_and(|number| number >= 0)),
+    ] {
+        let profile = folder.path().join(format!("{format}.toml"));
+        fs::write(&profile, reference.replace("format = \"uuid8\"", &format!("format = \"{format}\""))).unwrap();
+        let profile = profile.to_str().unwrap();
+        let run = Run::short(&["--target", profile, "--defect", "drop-live=50", "--lose-ack", "50"]);
+        assert_eq!(run.code, 0, "{format}: {}\n{:#}", run.stderr, run.summary);
+        run.only(&[]);
+        run.adds_up();
+        assert!(run.ledger("retries") > 0 && run.ledger("healed") > 0, "{format}: {}", run.summary["ledger"]);
+        let dropped = run.defects("drop-live");
+        let told = |line: &Value| shaped(line["client_msg_id"].as_str().unwrap());
+        assert!(!dropped.is_empty() && dropped.iter().all(told), "{format}: {dropped:?}");
+    }
+}
+
 #[test]
 fn a_cursor_that_skips_leaves_messages_unhealed() {
     let pages =

@@ -30,6 +30,9 @@ pub struct Attempt {
 /// A message as it is sent: what every attempt repeats.
 pub struct Parcel<'a> {
     pub key: MessageKey,
+    /// The key in the format in which the target is told it; `None` where the
+    /// design sends none.
+    pub told: Option<&'a str>,
     /// The target's id of the channel.
     pub channel: &'a str,
     pub text: &'a str,
@@ -182,10 +185,9 @@ async fn exchange_over_socket(
     if let Some((fault, local)) = unheard {
         shard.shared.path.drop_answer(fault, local, Purpose::Socket, Duration::from_micros(send.timeout_us));
     }
-    let key = design.carries_key().then_some(parcel.key);
     let answered = design.is_acknowledged().then(|| Expected::of(outbox));
     let id = answered.as_ref().map(|expected| expected.id);
-    let frame = shard.api.slack.socket_message(id, parcel.channel, key, parcel.text);
+    let frame = shard.api.slack.socket_message(id, parcel.channel, parcel.told, parcel.text);
     let (written, is_written) = oneshot::channel();
     outbox.submit(Outgoing { frame, first_byte: first_byte.clone(), written });
     is_written.await.ok()?;

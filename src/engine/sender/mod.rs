@@ -78,7 +78,9 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
     let Some(SendRow { message, user, intended_us, .. }) = shard.sends.borrow().get(row) else { return };
     let key = shard.shared.texts.keys().encode(message, intended_us - shard.load_start_us.get());
     let text = shard.shared.texts.render(key);
-    let parcel = Parcel { key, channel: shard.shared.directory.id(message.channel), text: &text };
+    let told = shard.plan().send.design.carries_key().then(|| shard.shared.target.key_format.write(key));
+    let parcel =
+        Parcel { key, told: told.as_deref(), channel: shard.shared.directory.id(message.channel), text: &text };
     let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
     let mut random = Random::new(shard.plan().seed, "back-off").split(place);
     let mut tries = Tries { shard, row, user, first: true, free_us };
@@ -149,8 +151,7 @@ impl Tries<'_> {
         let attempt = match transport {
             Transport::Socket(outbox) => attempt_over_socket(shard, outbox, parcel, unheard).await,
             Transport::Http(lines) => {
-                let key = shard.plan().send.design.carries_key().then_some(parcel.key);
-                let call = shard.api.slack.post_message(parcel.channel, key, parcel.text);
+                let call = shard.api.slack.post_message(parcel.channel, parcel.told, parcel.text);
                 match self.fault_by(hedged_by).filter(|_| first) {
                     Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
                     None => lines[0].attempt_unheard(shard, &call, parcel.key, self.user, unheard).await,

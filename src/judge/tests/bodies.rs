@@ -100,6 +100,49 @@ fn corrupt() {
 }
 
 #[test]
+fn a_text_that_was_cut_within_its_key() {
+    // Message 0 has rows that only its acknowledged id gives to it.
+    let cut = |reason: &str, expected: &[(&str, u64)], row_text: RowText, index: u32, pushed_bytes: usize| {
+        check(reason, expected, |h| {
+            h.send(1, 0, 1_000).acked(1_010, 1_000);
+            let keys = KeyCodec::new(RunId(7), h.plan.key_layout);
+            let texts = TextCodec::new(keys.clone(), h.plan.message_size_bytes);
+            let text = |index| texts.render(keys.encode(stray(0, index), 1_000_000));
+            h.foreign(&text(index)[..pushed_bytes]);
+            for number in [1, 2] {
+                match row_text {
+                    RowText::Foreign => h.foreign_row(number, 1_000, &text(0)[..45]),
+                    _ => h.row(number, 0, row(1_000, None, row_text)),
+                }
+            }
+        });
+    };
+    cut("pushed with less of it than the row has", &[("corrupt", 1)], RowText::Foreign, 0, 40);
+    cut("pushed with more of it", &[("corrupt", 1)], RowText::Foreign, 0, 60);
+    cut("the row is mangled altogether", &[("corrupt", 1)], RowText::Unrelated, 0, 40);
+    cut("a key that begins otherwise is none of its", &[("corrupt", 1), ("foreign", 1)], RowText::Foreign, 1, 45);
+}
+
+#[test]
+fn of_how_many_messages_bodies_are_judged() {
+    let mut h = History::new();
+    h.listening(50, &[0]);
+    h.said(1, 0, 1_000);
+    let read = h.send(1, 0, 2_000).acked(2_010, 2_000);
+    h.seen_in_page(50, read, 2_000);
+    let pushed = h.send(1, 0, 3_000).unknown(3_010);
+    h.pushed(50, pushed);
+    h.send(1, 0, 4_000).acked(4_010, 4_000);
+    h.send(1, 0, 5_000).acked(5_010, 5_000);
+    h.foreign("posthaste:0000000000000007:x");
+    h.leaked(51, pushed, Some(0));
+    let findings = h.judge().findings;
+    assert_eq!(findings["corrupt"].of, 3, "stored, read or pushed: two showed nowhere");
+    assert_eq!(findings["foreign"].of, 4, "the three, and a text");
+    assert_eq!(findings["leaked"].of, 2, "a frame to a member, and one to who is none");
+}
+
+#[test]
 fn leaked() {
     let leak = |h: &mut History| {
         h.listening(50, &[1]);
@@ -153,12 +196,14 @@ fn a_target_that_changes_every_text_is_like_that() {
         });
     });
     assert_eq!(pushes.exit_code, 97);
-    let mut h = History::new();
-    (1..20).for_each(|at_ms| {
-        let message = h.said(1, 0, at_ms * 100);
-        h.altered(message, at_ms as u32);
-    });
-    assert_eq!(h.judge().findings["corrupt"].count, 19, "too few to tell it from chance");
+    for (messages, expected, reason) in [(19, 19, "too few to tell it from chance"), (20, 0, "no chance any more")] {
+        let mut h = History::new();
+        for at_ms in 1..=messages {
+            let message = h.said(1, 0, at_ms * 100);
+            h.stored_altered(message);
+        }
+        assert_eq!(h.judge().findings["corrupt"].count, expected, "{reason}");
+    }
 }
 
 #[test]

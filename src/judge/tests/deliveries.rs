@@ -154,6 +154,7 @@ fn the_edges_of_a_live_interval() {
         (12_000, 19_000, 1, "a whole margin before the end"),
         (12_000, 19_001, 0, "what may sit in a kernel buffer at the close is no miss"),
         (9_000, 25_000, 0, "in flight all the time"),
+        (9_000, 19_000, 0, "in flight when it began, and acknowledged a whole margin before the end"),
         (25_000, 25_010, 0, "after it"),
         (1_000, 1_010, 0, "before it"),
     ] {

@@ -262,6 +262,11 @@ fn store_duplicates() {
         twice(2)(h);
     });
     assert_eq!(summary.exit_code, 0, "it promised nothing");
+    let summary = check("a design that sends no key", &[("store_duplicates", 1)], |h| {
+        h.plan.send.design = crate::plan::SendDesign::HttpNoKey;
+        twice(2)(h);
+    });
+    assert_eq!(summary.exit_code, 0, "nobody could tell that it was the same");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::found;
 use super::history::History;
-use crate::judge::{RunSummary, Verdict};
-use crate::ledger::{FaultRecord, WorkerFigures};
+use crate::judge::{GeneratorSummary, RunSummary, Verdict, WorkerSummary};
+use crate::ledger::{FaultRecord, GeneratorFigures, WorkerFigures};
 use crate::model::LatencyKind;
 use crate::plan::{Fault, FaultKind, FaultSettings};
 
@@ -167,6 +167,44 @@ fn when_latencies_are_withheld() {
         let correct = if summary.interrupted { Verdict::Inconclusive } else { Verdict::Pass };
         assert_eq!(summary.correctness.verdict, correct, "{reason}: the ledger is judged all the same");
     }
+}
+
+#[test]
+fn the_generators_own_figures_stand_in_the_summary() {
+    let worker = |cpu_us, canary_late| WorkerFigures {
+        cpu_us,
+        wall_us: 1_000,
+        canary_ticks: 200,
+        canary_late,
+        canary_worst_us: 9,
+        ..WorkerFigures::default()
+    };
+    let summary = judged(|h| {
+        h.latencies.record(LatencyKind::Lag, 500);
+        h.record.generator = GeneratorFigures {
+            workers: vec![worker(250, 1), worker(500, 0), WorkerFigures::default()],
+            cpu_us: 30_000_000,
+            rss_bytes: 4_096,
+            descriptors: 77,
+            exhausted: 3,
+            ..GeneratorFigures::default()
+        };
+    });
+    let worker = |cpu_fraction, canary_late_share, canary_worst_us| WorkerSummary {
+        cpu_fraction,
+        canary_late_share,
+        canary_worst_us,
+    };
+    let expected = GeneratorSummary {
+        cpu_fraction: 0.25,
+        rss_bytes: 4_096,
+        descriptors: 77,
+        lag_p99_us: Some(500),
+        exhausted: 3,
+        workers: vec![worker(0.25, 0.005, 9), worker(0.5, 0.0, 9), worker(0.0, 0.0, 0)],
+    };
+    assert_eq!(summary.generator, expected, "of 120 s of wall time; a worker that never ran used nothing");
+    assert_eq!(judged(|_| ()).generator.lag_p99_us, None, "nothing was late that never left");
 }
 
 #[test]
