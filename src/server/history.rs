@@ -98,6 +98,14 @@ pub(super) struct Row {
     pub(super) text: String,
 }
 
+impl Row {
+    /// As it stands in an answer.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        let (user, ts) = (ids::user_id(self.user), ids::ts_text(self.ts));
+        serde_json::json!(MessageRow::new(&user, &self.text, &ts, self.key.as_deref()))
+    }
+}
+
 /// A page as it was read.
 pub(super) struct Page {
     /// In walking order.
@@ -154,6 +162,12 @@ pub(super) fn select(
         Ok(Row { ts: row.get::<_, i64>(0)?.unsigned_abs(), user: row.get(1)?, key: row.get(2)?, text: row.get(3)? })
     })?;
     rows.collect()
+}
+
+/// The row at a position.
+pub(super) fn find(database: &Connection, channel: i64, ts: u64) -> rusqlite::Result<Option<Row>> {
+    let request = PageRequest { from_us: ts, to_us: ts, towards: Towards::Newest, limit: 1, continues: false };
+    Ok(select(database, channel, &request, 1)?.pop())
 }
 
 fn render(rows: &[Row], has_more: bool, next_cursor: &str) -> String {

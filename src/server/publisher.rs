@@ -78,8 +78,8 @@ impl Publisher {
             (Write::User { token, answer }, Ok(Effect::User(number))) => {
                 let _ = answer.send(Ok(self.directory.add_user(number, &token)));
             }
-            (Write::App { bot, answer }, Ok(Effect::App)) => {
-                let app = self.apps.enter(&bot);
+            (Write::App { bot, url, answer }, Ok(Effect::App)) => {
+                let app = self.apps.enter(&bot, url);
                 self.directory.lead_to(&app, &bot);
                 let _ = answer.send(Ok(app));
             }

@@ -1,6 +1,7 @@
 //! The database: what is in it, and how one row gets in and out.
 
-use super::apps::Apps;
+use super::apps::poster::near_url;
+use super::apps::{Apps, Event};
 use super::channel::Channel;
 use super::directory::Directory;
 use super::options::{Options, Synchronous};
@@ -24,7 +25,14 @@ CREATE TABLE IF NOT EXISTS members (
     user INTEGER NOT NULL,
     PRIMARY KEY (channel, user)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS apps (bot INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS apps (bot INTEGER PRIMARY KEY, url TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS untold (
+    number INTEGER PRIMARY KEY,
+    bot INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    frame TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS messages (
     channel INTEGER NOT NULL,
     ts INTEGER NOT NULL,
@@ -110,11 +118,12 @@ pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
             directory.join(channel, user);
         }
     }
-    let mut statement = database.prepare("SELECT bot FROM apps")?;
+    let mut statement = database.prepare("SELECT bot, url FROM apps")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if let Some(bot) = users.get(&row.get(0)?) {
-            directory.lead_to(&apps.enter(bot), bot);
+            let url = near_url(row.get_ref(1)?.as_str()?);
+            directory.lead_to(&apps.enter(bot, Some(url)), bot);
         }
     }
     Ok(directory)
@@ -150,10 +159,36 @@ pub(super) fn remove_member(database: &Connection, channel: i64, user: i64) -> R
     Ok(())
 }
 
-/// Enters an app by its bot; no change where it is known.
-pub(super) fn add_app(database: &Connection, bot: i64) -> Result<()> {
+/// Enters an app by its bot, and sets its URL where one is given ("": none).
+pub(super) fn add_app(database: &Connection, bot: i64, url: Option<&str>) -> Result<()> {
     database.prepare_cached("INSERT INTO apps (bot) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([bot])?;
+    if let Some(url) = url {
+        database.prepare_cached("UPDATE apps SET url = ?2 WHERE bot = ?1")?.execute(params![bot, url])?;
+    }
     Ok(())
+}
+
+/// Keeps events that apps were not told, each with the row of a bot.
+pub(super) fn keep_untold(path: &Path, untold: &[(i64, Event)]) -> Result<()> {
+    let mut database = Connection::open(path)?;
+    let transaction = database.transaction()?;
+    for (bot, Event { id, ts, frame }) in untold {
+        let insert = "INSERT INTO untold (bot, event, ts, frame) VALUES (?1, ?2, ?3, ?4)";
+        transaction.prepare_cached(insert)?.execute(params![bot, id, *ts as i64, frame.as_str()])?;
+    }
+    transaction.commit()
+}
+
+/// Takes them out again, in the order in which they were kept.
+pub(super) fn take_untold(database: &Connection) -> Result<Vec<(i64, Event)>> {
+    let mut statement = database.prepare("SELECT bot, event, ts, frame FROM untold ORDER BY number")?;
+    let rows = statement.query_map([], |row| {
+        let frame = row.get::<_, String>(3)?.into();
+        Ok((row.get(0)?, Event { id: row.get(1)?, ts: row.get::<_, i64>(2)?.unsigned_abs(), frame }))
+    })?;
+    let untold = rows.collect();
+    database.execute("DELETE FROM untold", [])?;
+    untold
 }
 
 /// What a row of a message is to hold.

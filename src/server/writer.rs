@@ -11,6 +11,7 @@ use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::socket::Socket;
 use super::store::{self, NewMessage};
+use reqwest::Url;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,6 +94,8 @@ pub(super) enum Write {
     },
     App {
         bot: Arc<User>,
+        /// To be set, where there is one (`Some(None)`: none).
+        url: Option<Option<Url>>,
         answer: oneshot::Sender<Result<Arc<App>, Failure>>,
     },
     Channel {
@@ -230,8 +233,9 @@ impl Writer {
                 Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
             },
             Write::User { token, .. } => Ok(Effect::User(store::add_user(database, token)?)),
-            Write::App { bot, .. } => {
-                store::add_app(database, bot.number)?;
+            Write::App { bot, url, .. } => {
+                let url = url.as_ref().map(|url| url.as_ref().map_or("", Url::as_str));
+                store::add_app(database, bot.number, url)?;
                 Ok(Effect::App)
             }
             Write::Channel { name, creator, .. } => {

@@ -3,8 +3,11 @@
 mod api;
 mod defects;
 mod designs;
+mod events_api;
 pub mod harness;
+mod hooks;
 mod process;
+mod questions;
 mod replay;
 mod socket_mode;
 mod sockets;
