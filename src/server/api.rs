@@ -1,6 +1,7 @@
 //! The methods of the Web API that a chat needs.
 
 use super::answer::{self, ApiError, Posted};
+use super::changes::What;
 use super::channel::Channel;
 use super::defects::{Defect, keys};
 use super::directory::User;
@@ -70,6 +71,11 @@ pub(super) async fn answer(
     let answered = match method {
         "chat.postMessage" => call.post_message().await,
         "conversations.history" => call.history().await,
+        "conversations.replies" => call.replies().await,
+        "chat.update" => call.update().await,
+        "chat.delete" => call.delete().await,
+        "reactions.add" => call.react(What::React).await,
+        "reactions.remove" => call.react(What::Unreact).await,
         "rtm.connect" => call.rtm_connect(headers),
         "chat.command" => call.command(headers).await,
         "posthaste.interact" => call.interact(headers).await,
@@ -98,7 +104,7 @@ impl Call {
     async fn post_message(mut self) -> Answered {
         let text = self.params.take("text").unwrap_or_default();
         let key = self.params.take("client_msg_id");
-        let post = Arc::new(check_post(&self.user, self.channel()?, text, key)?);
+        let post = Arc::new(check_post(&self.user, self.channel()?, text, key, self.params.get("thread_ts"))?);
         let stored = self.store(&post).await?;
         let ts = ids::ts_text(stored.ts);
         let mut response = answer::ok(&Posted::new(&post, &ts, stored.repeats.as_deref()));
@@ -249,20 +255,28 @@ pub(super) fn check_post(
     channel: Arc<Channel>,
     text: String,
     key: Option<String>,
+    thread: Option<&str>,
 ) -> Result<Post, ApiError> {
+    let thread = thread.map(|ts| ids::parse_ts(ts).ok_or(ApiError("thread_not_found"))).transpose()?;
     if !channel.has_member(user.number) {
         return Err(ApiError("not_in_channel"));
     }
+    check_text(&text)?;
+    if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
+        return Err(ApiError("invalid_arguments"));
+    }
+    Ok(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into(), thread, pushed_ts: None })
+}
+
+/// Whether a message may have a text.
+pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
     if text.is_empty() {
         return Err(ApiError("no_text"));
     }
     if text.len() > TEXT_CHARS && text.chars().count() > TEXT_CHARS {
         return Err(ApiError("msg_too_long"));
     }
-    if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
-        return Err(ApiError("invalid_arguments"));
-    }
-    Ok(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into(), pushed_ts: None })
+    Ok(())
 }
 
 pub(super) fn host(headers: &HeaderMap) -> &str {

@@ -20,9 +20,9 @@ use super::apps::questions::{self, Asker, QuestionKind, Reply};
 use super::apps::relay::CONNECTIONS;
 use super::apps::{App, poster};
 use super::channel::Channel;
-use super::history;
 use super::ids::{self, TEAM_ID};
 use super::params::Params;
+use super::rows;
 use super::shared::{Bearer, Shared};
 use super::writer::{Answer, Write, next_ts};
 use axum::body::Body;
@@ -87,8 +87,7 @@ impl Call {
         let channel = self.channel()?;
         let ts = self.params.get("ts").and_then(ids::parse_ts).ok_or(MISSING)?;
         let number = channel.number;
-        let row =
-            self.server.readers.read(move |database| history::find(database, number, ts)).await?.ok_or(MISSING)?;
+        let row = self.server.readers.read(move |database| rows::find(database, number, ts)).await?.ok_or(MISSING)?;
         let (asker, app) = self.asker(Some(row.user))?;
         let action = self.params.take("action_id").ok_or(ApiError("invalid_arguments"))?;
         let value = self.params.take("value").unwrap_or_default();
@@ -137,7 +136,7 @@ fn app_in(channel: &Channel, named: Option<&str>, writer: Option<i64>) -> Option
 async fn deliver(server: &Arc<Shared>, asker: &Asker, app: &App, reply: Reply) -> Result<(), ApiError> {
     if reply.in_channel {
         let bot = server.directory.user_by_id(&app.identity.bot).ok_or(ApiError("user_not_found"))?;
-        let post = Arc::new(check_post(&bot, asker.channel.clone(), reply.text, None)?);
+        let post = Arc::new(check_post(&bot, asker.channel.clone(), reply.text, None, None)?);
         server.write(|answer| Write::Post(post, Answer::Call(answer))).await?;
         return Ok(());
     }

@@ -16,15 +16,20 @@
 //! What holds otherwise, and is tested: an answer leaves only after the commit that
 //! holds the message; the unique index over (channel, user, client_msg_id) is
 //! the idempotency rule; pushes follow the commit, in its order; `ts` is
-//! unique in a channel and ordered as the commits are.
+//! unique in a channel and ordered as the commits are; a change of a message
+//! (`changes`) has a position of its own among them, and a deleted message keeps
+//! its row and so its key.
 
 mod answer;
 mod api;
 mod app_api;
 mod apps;
+mod change_api;
+mod changes;
 mod channel;
 mod defects;
 mod directory;
+mod hints;
 mod history;
 mod http;
 mod ids;
@@ -33,6 +38,7 @@ mod params;
 mod publisher;
 mod readers;
 mod replay;
+mod rows;
 mod rtm;
 mod shared;
 mod socket;

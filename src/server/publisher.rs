@@ -97,6 +97,14 @@ impl Publisher {
                 self.directory.leave(&channel, &user, goes_on);
                 let _ = answer.send(Ok(()));
             }
+            (Write::Change(change, answer), Ok(Effect::Changed(changed))) => {
+                let _ = answer.send(Ok(()));
+                let mut outlet = change.channel.outlet();
+                if !outlet.is_idle(&self.replay) {
+                    outlet.push(changed.event, &changed.frame.into(), &self.replay);
+                }
+            }
+            (Write::Change(_, answer), effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Leave { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::App { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),

@@ -5,6 +5,7 @@ use super::apps::questions::Responses;
 use super::apps::{self, App, Apps};
 use super::defects::Defects;
 use super::directory::{Directory, User};
+use super::hints::Watchers;
 use super::options::{Options, ReplayWindow};
 use super::readers::Readers;
 use super::socket::Push;
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) directory: Arc<Directory>,
     pub(super) apps: Arc<Apps>,
     pub(super) responses: Responses,
+    pub(super) watchers: Watchers,
     pub(super) readers: Arc<Readers>,
     pub(super) defects: Arc<Defects>,
     /// Whether what comes over a socket is pushed before it is stored.
@@ -59,6 +61,7 @@ impl Shared {
             directory,
             apps,
             responses: Responses::default(),
+            watchers: Watchers::default(),
             readers: Arc::new(Readers::new(options.db.clone())),
             fanout_first: options.fanout_first,
             replay: options.replay,

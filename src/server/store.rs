@@ -39,9 +39,23 @@ CREATE TABLE IF NOT EXISTS messages (
     user INTEGER NOT NULL,
     client_msg_id TEXT,
     text TEXT NOT NULL,
+    thread INTEGER,
+    edited INTEGER,
+    deleted INTEGER,
     PRIMARY KEY (channel, ts)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reactions (
+    channel INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    user INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (channel, ts, name, user)
+) WITHOUT ROWID;
 ";
+
+/// Costs nothing but where there are replies.
+const THREADS: &str = "CREATE INDEX IF NOT EXISTS threads ON messages (channel, thread, ts) WHERE thread IS NOT NULL";
 
 /// The idempotency rule itself.
 const UNIQUE_KEYS: &str = "
@@ -74,8 +88,20 @@ pub(super) fn open_writer(options: &Options, unique_keys: bool) -> Result<Connec
     database.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     database.pragma_update(None, "cache_size", -CACHE_KIB)?;
     database.execute_batch(SCHEMA)?;
+    add_columns(&database)?;
+    database.execute_batch(THREADS)?;
     database.execute_batch(if unique_keys { UNIQUE_KEYS } else { REPEATED_KEYS })?;
     Ok(database)
+}
+
+/// Adds what messages have that those of older databases had not.
+fn add_columns(database: &Connection) -> Result<()> {
+    for column in ["thread", "edited", "deleted"] {
+        if !database.column_exists(None, "messages", column)? {
+            database.execute_batch(&format!("ALTER TABLE messages ADD COLUMN {column} INTEGER"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the database for reads alone.
@@ -198,15 +224,18 @@ pub(super) struct NewMessage<'a> {
     pub(super) user: i64,
     pub(super) key: Option<&'a str>,
     pub(super) text: &'a str,
+    /// The message that it replies to, where it does.
+    pub(super) thread: Option<u64>,
 }
 
 /// Stores a message; `false` where its key is stored already.
 pub(super) fn add_message(database: &Connection, message: &NewMessage<'_>) -> Result<bool> {
-    const INSERT: &str = "INSERT INTO messages (channel, ts, user, client_msg_id, text)
-        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    const INSERT: &str = "INSERT INTO messages (channel, ts, user, client_msg_id, text, thread)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
     let mut insert = database.prepare_cached(INSERT)?;
-    let NewMessage { channel, ts, user, key, text } = message;
-    Ok(insert.execute(params![channel, *ts as i64, user, key, text])? == 1)
+    let NewMessage { channel, ts, user, key, text, thread } = message;
+    let thread = thread.map(|thread| thread as i64);
+    Ok(insert.execute(params![channel, *ts as i64, user, key, text, thread])? == 1)
 }
 
 /// Removes a message; `false` where there is none. Only a defect does.

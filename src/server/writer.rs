@@ -3,6 +3,7 @@
 //! one commit waits for the disk, the next batch gathers.
 
 use super::apps::App;
+use super::changes::{self, Change, Changed};
 use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
@@ -32,8 +33,8 @@ pub(super) enum Failure {
     Overloaded,
     /// The store failed; whether something is stored is open.
     Internal,
-    /// A channel of that name exists.
-    NameTaken,
+    /// It cannot be, for this reason of Slack's; nothing is stored.
+    Refused(&'static str),
 }
 
 /// A message as it was posted.
@@ -44,6 +45,8 @@ pub(super) struct Post {
     /// `client_msg_id`
     pub(super) key: Option<Box<str>>,
     pub(super) text: Box<str>,
+    /// The position of the message that it replies to, in µs, where it does.
+    pub(super) thread: Option<u64>,
     /// The position at which it was pushed already, in µs: `fanout_first`.
     pub(super) pushed_ts: Option<u64>,
 }
@@ -114,6 +117,7 @@ pub(super) enum Write {
         answer: oneshot::Sender<Result<(), Failure>>,
     },
     Post(Arc<Post>, Answer),
+    Change(Box<Change>, oneshot::Sender<Result<(), Failure>>),
     /// The last one.
     End,
 }
@@ -127,6 +131,7 @@ pub(super) enum Effect {
     Joined,
     Left,
     Post(Stored),
+    Changed(Changed),
 }
 
 /// A write and its effect, or why it has none.
@@ -150,7 +155,7 @@ impl Writer {
         publisher: mpsc::Sender<Notice>,
         defects: &Arc<Defects>,
     ) -> Self {
-        database.set_prepared_statement_cache_capacity(32);
+        database.set_prepared_statement_cache_capacity(64);
         let batch_writes = match options.commit {
             Commit::Group => BATCH_WRITES,
             Commit::Each => 1,
@@ -210,6 +215,7 @@ impl Writer {
         for write in batch {
             effects.push(match write {
                 Write::Post(post, _) if refuses => self.refuse(post)?,
+                Write::Change(..) if refuses => Err(Failure::Internal),
                 _ => self.apply(write)?,
             });
         }
@@ -228,6 +234,8 @@ impl Writer {
     fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
         let database = &self.database;
         Ok(match write {
+            Write::Post(post, _) if !may_be_stored(database, post)? => Err(Failure::Refused("thread_not_found")),
+            Write::Change(change, _) => changes::apply(database, change, true)?.map(Effect::Changed),
             Write::Post(post, answer) => match &mut self.faulty {
                 None => Ok(Effect::Post(store_post(database, post)?)),
                 Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
@@ -241,7 +249,7 @@ impl Writer {
             Write::Channel { name, creator, .. } => {
                 let created_s = (now_us() / 1_000_000) as i64;
                 match store::add_channel(database, name, creator.number, created_s)? {
-                    None => Err(Failure::NameTaken),
+                    None => Err(Failure::Refused("name_taken")),
                     Some(number) => {
                         store::add_member(database, number, creator.number)?;
                         Ok(Effect::Channel(Arc::new(Channel::new(number, name, creator.number, created_s, 0))))
@@ -263,6 +271,17 @@ impl Writer {
     }
 }
 
+/// Whether what a post replies to takes replies; the repetition of one that was
+/// stored is no new reply.
+fn may_be_stored(database: &Connection, post: &Post) -> rusqlite::Result<bool> {
+    let (channel, user) = (post.channel.number, post.user.number);
+    Ok(match (post.thread, post.key.as_deref()) {
+        (None, _) => true,
+        (Some(_), Some(key)) if store::find_message(database, channel, user, key)?.is_some() => true,
+        (Some(thread), _) => changes::takes_replies(database, channel, thread)?,
+    })
+}
+
 /// Stores a post as a correct server does: the unique index decides whether it
 /// is new.
 fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
@@ -278,7 +297,14 @@ fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
 
 /// The row of a post at a position.
 pub(super) fn row(post: &Post, ts: u64) -> NewMessage<'_> {
-    NewMessage { channel: post.channel.number, ts, user: post.user.number, key: post.key.as_deref(), text: &post.text }
+    NewMessage {
+        channel: post.channel.number,
+        ts,
+        user: post.user.number,
+        key: post.key.as_deref(),
+        text: &post.text,
+        thread: post.thread,
+    }
 }
 
 /// The next position of a channel: now, or just behind the last one.
