@@ -93,7 +93,7 @@ impl Server {
         };
         let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
         let database = store::open_writer(options, !defects.repeat_keys()).map_err(wrong)?;
-        let apps = Arc::new(Apps::new(&options.apps));
+        let apps = Arc::new(Apps::new(&options.apps, defects.clone()));
         let directory = Arc::new(store::load(&database, &apps).map_err(wrong)?);
         let untold = store::take_untold(&database).map_err(wrong)?;
         let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);

@@ -110,7 +110,7 @@ impl Publisher {
             (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Channel { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Join { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
-            (Write::End, _) => {}
+            (Write::End | Write::Resurrect { .. }, _) => {}
             (Write::Post(post, answer), Ok(_)) => reply(&post, answer, Err(Failure::Internal)),
         }
     }

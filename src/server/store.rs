@@ -244,6 +244,14 @@ pub(super) fn remove_message(database: &Connection, channel: i64, ts: u64) -> Re
     Ok(database.prepare_cached(REMOVE)?.execute([channel, ts as i64])? == 1)
 }
 
+/// Undoes the deletion of a message; `false` where it is none. Only a defect
+/// does.
+pub(super) fn restore_message(database: &Connection, channel: i64, ts: u64) -> Result<bool> {
+    const RESTORE: &str = "UPDATE messages SET deleted = NULL
+        WHERE channel = ?1 AND ts = ?2 AND deleted IS NOT NULL";
+    Ok(database.prepare_cached(RESTORE)?.execute([channel, ts as i64])? == 1)
+}
+
 /// Position and text of the first row with a key.
 pub(super) fn find_message(database: &Connection, channel: i64, user: i64, key: &str) -> Result<Option<(u64, String)>> {
     const FIND: &str = "SELECT ts, text FROM messages

@@ -118,6 +118,11 @@ pub(super) enum Write {
     },
     Post(Arc<Post>, Answer),
     Change(Box<Change>, oneshot::Sender<Result<(), Failure>>),
+    /// Undoes a deletion: a defect.
+    Resurrect {
+        channel: i64,
+        ts: u64,
+    },
     /// The last one.
     End,
 }
@@ -132,6 +137,8 @@ pub(super) enum Effect {
     Left,
     Post(Stored),
     Changed(Changed),
+    /// Nothing that anybody is told.
+    Nothing,
 }
 
 /// A write and its effect, or why it has none.
@@ -235,7 +242,10 @@ impl Writer {
         let database = &self.database;
         Ok(match write {
             Write::Post(post, _) if !may_be_stored(database, post)? => Err(Failure::Refused("thread_not_found")),
-            Write::Change(change, _) => changes::apply(database, change, true)?.map(Effect::Changed),
+            Write::Change(change, _) => match &mut self.faulty {
+                None => changes::apply(database, change, true)?.map(Effect::Changed),
+                Some(faulty) => faulty.change(database, change)?.map(Effect::Changed),
+            },
             Write::Post(post, answer) => match &mut self.faulty {
                 None => Ok(Effect::Post(store_post(database, post)?)),
                 Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
@@ -266,7 +276,13 @@ impl Writer {
                 store::remove_member(database, channel.number, user.number)?;
                 Ok(Effect::Left)
             }
-            Write::End => Err(Failure::Internal),
+            Write::Resurrect { channel, ts } => {
+                if let Some(faulty) = &mut self.faulty {
+                    faulty.resurrect(database, *channel, *ts)?;
+                }
+                Ok(Effect::Nothing)
+            }
+            Write::End => Ok(Effect::Nothing),
         })
     }
 }

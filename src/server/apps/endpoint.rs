@@ -81,9 +81,16 @@ impl Endpoint {
 
     /// Posts an event until that succeeds or is given up; `false` where the
     /// server ends before.
-    async fn deliver(&self, event: Event) -> bool {
+    async fn deliver(&self, mut event: Event) -> bool {
+        let defects = &self.poster.defects;
         let mut failed = None;
         for (attempt, wait) in (0..).zip(WAITS) {
+            if attempt == 1 && defects.gives_up(&self.identity, &event) {
+                break;
+            }
+            if attempt > 0 && defects.renames(&self.identity, &event) {
+                event.id = Event::new_id();
+            }
             tokio::time::sleep(wait.mul_f64(self.poster.retry_scale)).await;
             let Ok(_slot) = self.slots.acquire().await else { return false };
             if self.closing.load(Ordering::Relaxed) {

@@ -16,6 +16,7 @@ pub(super) mod questions;
 pub(super) mod relay;
 pub(super) mod socket;
 
+use super::defects::Defects;
 use super::directory::User;
 use super::ids::{self, TEAM_ID};
 use super::options::AppOptions;
@@ -120,8 +121,8 @@ pub(super) struct Apps {
 }
 
 impl Apps {
-    pub(super) fn new(options: &AppOptions) -> Self {
-        Self { options: options.clone(), poster: Arc::new(Poster::new(options)), known: Mutex::default() }
+    pub(super) fn new(options: &AppOptions, defects: Arc<Defects>) -> Self {
+        Self { options: options.clone(), poster: Arc::new(Poster::new(options, defects)), known: Mutex::default() }
     }
 
     pub(super) fn options(&self) -> &AppOptions {

@@ -5,6 +5,7 @@
 //! timestamp (in seconds) is in `X-Slack-Request-Timestamp`.
 
 use super::super::answer::ApiError;
+use super::super::defects::Defects;
 use super::super::options::AppOptions;
 use super::VERIFICATION_TOKEN;
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,7 +13,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url, redirect, retry};
 use sha2::Sha256;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Bytes of an answer that are read.
@@ -48,15 +49,16 @@ impl PostError {
 pub(in super::super) struct Poster {
     pub(super) answer_within: Duration,
     pub(super) retry_scale: f64,
+    pub(super) defects: Arc<Defects>,
     secret: String,
     client: OnceLock<Client>,
 }
 
 impl Poster {
-    pub(super) fn new(options: &AppOptions) -> Self {
+    pub(super) fn new(options: &AppOptions, defects: Arc<Defects>) -> Self {
         let AppOptions { answer_within, retry_scale, signing_secret: secret, .. } = options.clone();
         let retry_scale = if retry_scale.is_nan() { 1.0 } else { retry_scale.clamp(0.0, RETRY_SCALE_MAX) };
-        Self { answer_within, retry_scale, secret, client: OnceLock::new() }
+        Self { answer_within, retry_scale, defects, secret, client: OnceLock::new() }
     }
 
     /// Posts JSON.

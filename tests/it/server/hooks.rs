@@ -120,14 +120,16 @@ async fn take(
 ) -> Response {
     let hook = Hook { headers, body: String::from_utf8(body.to_vec()).unwrap(), at: Instant::now() };
     let challenge = serde_json::from_str::<Value>(&hook.body).ok().and_then(|body| body.get("challenge").cloned());
-    let _ = got.send(hook);
     if let Some(challenge) = challenge {
+        let _ = got.send(hook);
         return axum::Json(serde_json::json!({ "challenge": challenge })).into_response();
     }
+    // Before the test sees the POST, and plans for the next one.
     let does = {
         let mut plan = plan.lock().unwrap();
         if plan.is_empty() { Does::Says("") } else { plan.remove(0) }
     };
+    let _ = got.send(hook);
     match does {
         Does::Says(body) => body.into_response(),
         Does::Fails(status) => StatusCode::from_u16(status).unwrap().into_response(),
