@@ -8,5 +8,6 @@ mod history;
 mod independent;
 mod report;
 mod run;
+mod sdk;
 mod server;
 mod tidy;
