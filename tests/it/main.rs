@@ -9,5 +9,6 @@ mod independent;
 mod proxy;
 mod report;
 mod run;
+mod sdk;
 mod server;
 mod tidy;
