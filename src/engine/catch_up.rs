@@ -212,6 +212,11 @@ impl Reader {
     /// A message obtained for the first time, and from history.
     fn note_healed(&self, row: &Row, now_us: u64) {
         self.shard.count(|counters| counters.healed += 1);
+        // A design that never reads history does not heal: what the drain shows
+        // comes too late by its definition.
+        if self.kind == CatchUpKind::Drain && !self.shard.plan().receive.design.catches_up() {
+            return;
+        }
         let load_start_us = self.shard.load_start_us.get();
         let since_load_us = now_us.saturating_sub(load_start_us);
         let intended_us = load_start_us + crate::model::unwrap_intended_us(row.intended_wrapped_us, since_load_us);

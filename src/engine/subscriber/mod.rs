@@ -4,11 +4,12 @@
 
 mod errands;
 mod frames;
+mod healing;
 mod held;
 mod membership;
 mod wishes;
 
-use super::catch_up::{CatchUpTask, missing_channels};
+use super::catch_up::CatchUpTask;
 use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::{self, Socket};
@@ -325,59 +326,7 @@ impl Subscriber {
             counters.connected += 1;
             counters.ever_connected += u64::from(first);
         });
-        if let Some((kind, since_us)) = self.owed.take() {
-            let channels = match &*self.phase.borrow() {
-                Phase::Drain(stored) if kind == CatchUpKind::Drain => missing_channels(&self.log.borrow(), stored),
-                _ => self.log.borrow().channels().collect(),
-            };
-            held.healing_since_us = since_us;
-            held.catch_up = Some(CatchUpTask::spawn(&self.shard, self.user, &self.log, channels, kind));
-        }
-    }
-
-    fn caught_up(&mut self, held: &mut Held, reached: bool) {
-        let Some(task) = held.catch_up.take() else { return };
-        let now_us = self.shard.now_us();
-        if !reached {
-            self.shard.count(|counters| counters.failed_catch_ups += 1);
-        } else if task.kind == CatchUpKind::Policy {
-            self.shard.record(LatencyKind::Heal, now_us.saturating_sub(held.healing_since_us));
-        }
-        if task.kind == CatchUpKind::Drain {
-            self.finish_drain();
-        }
-    }
-
-    /// In the drain, once no catch-up is under way: a subscriber that still
-    /// misses something reconnects and catches up.
-    fn continue_drain(&mut self, held: &Held) -> Option<Parted> {
-        if self.drained || !held.armed || held.catch_up.is_some() || !self.absences.are_over() {
-            return None;
-        }
-        let missing = match &*self.phase.borrow() {
-            Phase::Drain(stored) => !missing_channels(&self.log.borrow(), stored).is_empty(),
-            _ => return None,
-        };
-        if missing {
-            return Some(Parted {
-                half_open_us: 0,
-                end: ConnectionEnd::ChosenClose,
-                away_us: 0,
-                owed: CatchUpKind::Drain,
-            });
-        }
-        self.finish_drain();
-        None
-    }
-
-    fn finish_drain(&mut self) {
-        if !std::mem::replace(&mut self.drained, true) {
-            self.shard.count(|counters| counters.drained += 1);
-        }
-    }
-
-    fn draining(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
+        self.begin_owed(held);
     }
 }
 

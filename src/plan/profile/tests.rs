@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::tests::capabilities;
-use crate::plan::{ArrivalProcess, PhaseKind, Range, UserChoice, disconnects, expected_messages};
+use crate::plan::{ArrivalProcess, PhaseKind, Range, ReceiveDesign, UserChoice, disconnects, expected_messages};
 use proptest::prelude::*;
 
 /// The least that a profile must say.
@@ -461,6 +461,11 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "churn.reset_share", format!("{share:?}"))),
         "[a-z\"#\\\\\n é]{0,9}".prop_map(|name| Override::flag("--set", "name", toml_edit::Value::from(name))),
         Just(Override::flag("--set", "arrival.process", "constant")),
+        (0..ReceiveDesign::ALL.len()).prop_map(|rank| Override::flag(
+            "--set",
+            "receive.design",
+            ReceiveDesign::ALL[rank].name()
+        )),
         Just(Override::flag("--set", "thresholds", "['ack.p99 < 5s', 'ledger.retries < 9']")),
         Just(Override::flag("--set", "message.size", "{min=65,max=66}")),
     ];
