@@ -22,6 +22,9 @@ pub enum ReceiveDesign {
     Ws,
     /// The same socket, believed to be the truth: history is never read.
     WsTrusting,
+    /// The same socket, of which a frame says only that a channel has changed:
+    /// the channel is fetched from history, and after a reconnect all are.
+    WsHint,
 }
 
 impl Default for Receive {
@@ -32,18 +35,19 @@ impl Default for Receive {
 
 impl ReceiveDesign {
     /// All designs, in the order of the reports.
-    pub const ALL: [ReceiveDesign; 2] = [ReceiveDesign::Ws, ReceiveDesign::WsTrusting];
+    pub const ALL: [ReceiveDesign; 3] = [ReceiveDesign::Ws, ReceiveDesign::WsTrusting, ReceiveDesign::WsHint];
 
     /// The name in profiles and results.
     pub fn name(self) -> &'static str {
         match self {
             ReceiveDesign::Ws => "ws",
             ReceiveDesign::WsTrusting => "ws-trusting",
+            ReceiveDesign::WsHint => "ws-hint",
         }
     }
 
-    /// Whether a reconnect reads history from the cursor on.
-    pub fn catches_up(self) -> bool {
-        self == ReceiveDesign::Ws
+    /// Whether all messages come from history, and none by a push.
+    pub fn fetches(self) -> bool {
+        self == ReceiveDesign::WsHint
     }
 }

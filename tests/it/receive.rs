@@ -8,7 +8,9 @@ const DISCONNECT: &str = r#"faults=[{kind="disconnect",at="700ms",for="600ms"}]"
 
 fn with(design: &str, more: &[&str]) -> Run {
     let design = format!("receive.design={design}");
-    let sets = ["churn.share_per_minute=0", &design].into_iter().chain(more.iter().copied());
+    // Where no push is owed, a threshold on missed ones has no data.
+    let usual = ["churn.share_per_minute=0", "arrival.rate=100", "thresholds=['errors.share < 1%']", &design];
+    let sets = usual.into_iter().chain(more.iter().copied());
     let run = Run::short(&sets.flat_map(|set| ["--set", set]).collect::<Vec<_>>());
     assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
     run.only(&[]);
@@ -50,4 +52,22 @@ fn a_socket_that_is_trusted_never_learns_what_it_missed() {
     assert_eq!(by_policy, 0, "it never reads history");
     assert_eq!(run.summary["latency_us"]["heal"]["count"], 0, "{:#}", run.summary["latency_us"]);
     assert!(run.ledger("connections") >= run.ledger("subscribers") + touched(&run), "it reconnected");
+}
+
+#[test]
+fn hints_fetch_everything_from_history() {
+    for faults in [None, Some(DISCONNECT)] {
+        let run = with("ws-hint", faults.as_slice());
+        let (by_policy, by_drain) = healed(&run);
+        let latency = &run.summary["latency_us"];
+        assert_eq!((by_policy, by_drain), (run.ledger("entitled_deliveries"), 0), "{:#}", run.summary["ledger"]);
+        assert_eq!((run.ledger("live_deliveries"), run.finding("live_missed")), (0, 0), "no push is owed");
+        assert!(latency["delivery"]["count"].as_u64().unwrap() > by_policy / 2, "without the warm-up: {latency:#}");
+        let measured = run.summary["measurement"]["reasons"].to_string();
+        assert!(!measured.contains("samples"), "each delivery has one: {measured}");
+        // Each subscriber fetched for its hints, and not after each one alone.
+        assert!(run.ledger("catch_up_pages") > 5 * run.ledger("subscribers"), "{:#}", run.summary["ledger"]);
+        let heals = latency["heal"]["count"].as_u64().unwrap();
+        assert_eq!(heals > 10, faults.is_some(), "{heals}");
+    }
 }

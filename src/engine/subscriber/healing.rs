@@ -7,12 +7,16 @@ use crate::engine::catch_up::{CatchUpTask, missing_channels};
 use crate::engine::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd};
 use crate::model::LatencyKind;
+use crate::plan::ReceiveDesign;
 
 impl Subscriber {
     /// Begins what the connection owes that was just confirmed.
     pub(super) fn begin_owed(&mut self, held: &mut Held) {
         let Some((kind, since_us)) = self.owed.take() else { return };
-        if !self.shard.plan().receive.design.catches_up() {
+        if let Some(fetches) = &mut self.fetches {
+            return fetches.heal(since_us);
+        }
+        if self.shard.plan().receive.design != ReceiveDesign::Ws {
             return;
         }
         let channels = match &*self.phase.borrow() {
@@ -37,11 +41,11 @@ impl Subscriber {
     }
 
     /// In the drain, once no catch-up is under way: a subscriber that still
-    /// misses something catches up. A client that reads history after a
-    /// reconnect reconnects for it; any other's connection stays, so that
-    /// nothing is sent to it again.
+    /// misses something catches up. The default design reconnects for it; the
+    /// connection of any other stays, so that nothing is sent to it again.
     pub(super) fn continue_drain(&mut self, held: &mut Held) -> Option<Parted> {
-        if self.drained || !held.armed || held.catch_up.is_some() || !self.absences.are_over() {
+        let fetching = self.fetches.as_ref().is_some_and(|fetches| !fetches.is_idle());
+        if self.drained || !held.armed || fetching || held.catch_up.is_some() || !self.absences.are_over() {
             return None;
         }
         let missing = match &*self.phase.borrow() {
@@ -52,7 +56,7 @@ impl Subscriber {
             self.finish_drain();
             return None;
         }
-        if self.shard.plan().receive.design.catches_up() {
+        if self.shard.plan().receive.design == ReceiveDesign::Ws {
             let (end, owed) = (ConnectionEnd::ChosenClose, CatchUpKind::Drain);
             return Some(Parted { end, away_us: 0, owed, half_open_us: 0 });
         }

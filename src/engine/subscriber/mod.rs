@@ -10,6 +10,7 @@ mod membership;
 mod wishes;
 
 use super::catch_up::CatchUpTask;
+use super::fetches::{self, Fetches};
 use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::{self, Socket};
@@ -44,6 +45,8 @@ pub struct Subscriber {
     /// owed.
     owed: Option<(CatchUpKind, u64)>,
     absences: Rc<Absences>,
+    /// Its reads of history, where all messages come from there.
+    fetches: Option<Fetches>,
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
@@ -67,6 +70,7 @@ impl Subscriber {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
         let outbox = shard.outbox(user);
+        let fetches = shard.plan().receive.design.fetches().then(|| Fetches::new(&shard, user, &log));
         Self {
             shard,
             user,
@@ -76,6 +80,7 @@ impl Subscriber {
             random,
             owed: None,
             absences: Rc::default(),
+            fetches,
             outbox,
             connected_before: false,
             drained: false,
@@ -193,6 +198,11 @@ impl Subscriber {
                     reached = CatchUpTask::joined(&mut held.catch_up), if healing => {
                         self.caught_up(held, reached);
                         break;
+                    }
+                    () = fetches::one_over(&mut self.fetches) => {
+                        if self.draining() {
+                            break;
+                        }
                     }
                     () = self.absences.one_over() => break,
                     errand = errands::next(&self.outbox), if held.armed => {
@@ -317,7 +327,10 @@ impl Subscriber {
     fn arm(&mut self, held: &mut Held, now_us: u64) {
         held.armed = true;
         held.schedule_changed = true;
-        self.log.borrow_mut().connected(now_us);
+        // A push that only hints at a message is none that could be missed.
+        if self.fetches.is_none() {
+            self.log.borrow_mut().connected(now_us);
+        }
         if let Some(outbox) = &self.outbox {
             outbox.open(held.local);
         }
