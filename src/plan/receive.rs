@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Receive {
     /// By which means.
     pub design: ReceiveDesign,
+    /// From one poll to the next, in µs.
+    pub interval_us: u64,
 }
 
 /// A way to receive messages, as seen from the client. The drain's read of
@@ -25,17 +27,32 @@ pub enum ReceiveDesign {
     /// The same socket, of which a frame says only that a channel has changed:
     /// the channel is fetched from history, and after a reconnect all are.
     WsHint,
+    /// No socket: every channel is asked for at intervals.
+    Poll,
 }
 
 impl Default for Receive {
     fn default() -> Self {
-        Self { design: ReceiveDesign::Ws }
+        Self { design: ReceiveDesign::Ws, interval_us: 1_000_000 }
+    }
+}
+
+impl Receive {
+    /// How long after a message is pushed and visible the design may still take
+    /// to come to it, in µs, where nothing fails.
+    pub fn settle_us(&self) -> u64 {
+        match self.design {
+            // One request that is under way, and the next one.
+            ReceiveDesign::Poll => 2 * self.interval_us,
+            _ => 0,
+        }
     }
 }
 
 impl ReceiveDesign {
     /// All designs, in the order of the reports.
-    pub const ALL: [ReceiveDesign; 3] = [ReceiveDesign::Ws, ReceiveDesign::WsTrusting, ReceiveDesign::WsHint];
+    pub const ALL: [ReceiveDesign; 4] =
+        [ReceiveDesign::Ws, ReceiveDesign::WsTrusting, ReceiveDesign::WsHint, ReceiveDesign::Poll];
 
     /// The name in profiles and results.
     pub fn name(self) -> &'static str {
@@ -43,11 +60,17 @@ impl ReceiveDesign {
             ReceiveDesign::Ws => "ws",
             ReceiveDesign::WsTrusting => "ws-trusting",
             ReceiveDesign::WsHint => "ws-hint",
+            ReceiveDesign::Poll => "poll",
         }
     }
 
     /// Whether all messages come from history, and none by a push.
     pub fn fetches(self) -> bool {
-        self == ReceiveDesign::WsHint
+        matches!(self, ReceiveDesign::WsHint | ReceiveDesign::Poll)
+    }
+
+    /// Whether the subscriber holds a socket, which it can lose.
+    pub fn holds_socket(self) -> bool {
+        self != ReceiveDesign::Poll
     }
 }

@@ -71,3 +71,19 @@ fn hints_fetch_everything_from_history() {
         assert_eq!(heals > 10, faults.is_some(), "{heals}");
     }
 }
+
+#[test]
+fn polls_come_to_everything_at_the_cost_of_requests_and_time() {
+    let run = with("poll", &["receive.interval=500ms"]);
+    let latency = &run.summary["latency_us"]["delivery"];
+    assert_eq!(healed(&run), (run.ledger("entitled_deliveries"), 0), "{:#}", run.summary["ledger"]);
+    assert_eq!((run.ledger("connections"), run.ledger("live_deliveries")), (0, 0), "there is no socket");
+    assert!(latency["p50"].as_u64().unwrap() > 100_000, "about half an interval: {latency:#}");
+    // Over the load and the quiet after it, whether there is news or not.
+    let (pages, subscribers) = (run.ledger("catch_up_pages"), run.ledger("subscribers"));
+    assert!(pages > 10 * subscribers, "{pages} pages of {subscribers} subscribers");
+    let seldom = with("poll", &["receive.interval=2s"]);
+    assert_eq!(healed(&seldom), (seldom.ledger("entitled_deliveries"), 0), "{:#}", seldom.summary["ledger"]);
+    assert!(2 * seldom.ledger("catch_up_pages") < pages, "{:#}", seldom.summary["ledger"]);
+    assert!(seldom.summary["latency_us"]["delivery"]["p50"].as_u64() > latency["p50"].as_u64());
+}

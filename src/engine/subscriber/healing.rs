@@ -6,7 +6,7 @@ use super::{Parted, Subscriber};
 use crate::engine::catch_up::{CatchUpTask, missing_channels};
 use crate::engine::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd};
-use crate::model::LatencyKind;
+use crate::model::{ChannelId, LatencyKind};
 use crate::plan::ReceiveDesign;
 
 impl Subscriber {
@@ -44,8 +44,24 @@ impl Subscriber {
     /// misses something catches up. The default design reconnects for it; the
     /// connection of any other stays, so that nothing is sent to it again.
     pub(super) fn continue_drain(&mut self, held: &mut Held) -> Option<Parted> {
+        if !held.armed || held.catch_up.is_some() {
+            return None;
+        }
+        let missing = self.missing_in_drain()?;
+        if self.shard.plan().receive.design == ReceiveDesign::Ws {
+            let (end, owed) = (ConnectionEnd::ChosenClose, CatchUpKind::Drain);
+            return Some(Parted { end, away_us: 0, owed, half_open_us: 0 });
+        }
+        held.catch_up = Some(self.read_in_drain(missing));
+        None
+    }
+
+    /// In the drain, once the design's own reads are over, the channels of which
+    /// something is still missing; a subscriber that misses nothing has finished
+    /// it.
+    pub(super) fn missing_in_drain(&mut self) -> Option<Vec<ChannelId>> {
         let fetching = self.fetches.as_ref().is_some_and(|fetches| !fetches.is_idle());
-        if self.drained || !held.armed || fetching || held.catch_up.is_some() || !self.absences.are_over() {
+        if self.drained || fetching || !self.absences.are_over() {
             return None;
         }
         let missing = match &*self.phase.borrow() {
@@ -56,12 +72,11 @@ impl Subscriber {
             self.finish_drain();
             return None;
         }
-        if self.shard.plan().receive.design == ReceiveDesign::Ws {
-            let (end, owed) = (ConnectionEnd::ChosenClose, CatchUpKind::Drain);
-            return Some(Parted { end, away_us: 0, owed, half_open_us: 0 });
-        }
-        held.catch_up = Some(CatchUpTask::spawn(&self.shard, self.user, &self.log, missing, CatchUpKind::Drain));
-        None
+        Some(missing)
+    }
+
+    pub(super) fn read_in_drain(&self, channels: Vec<ChannelId>) -> CatchUpTask {
+        CatchUpTask::spawn(&self.shard, self.user, &self.log, channels, CatchUpKind::Drain)
     }
 
     pub(super) fn finish_drain(&mut self) {

@@ -7,6 +7,7 @@ mod frames;
 mod healing;
 mod held;
 mod membership;
+mod poll;
 mod wishes;
 
 use super::catch_up::CatchUpTask;
@@ -89,6 +90,9 @@ impl Subscriber {
 
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
+        if !self.shard.plan().receive.design.holds_socket() {
+            return self.poll(connect_at_us).await;
+        }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
         while let Some(socket) = self.connect().await {

@@ -125,6 +125,7 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
 fn receiving(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("receive");
     text.string("design", plan.receive.design.name());
+    text.time("interval", plan.receive.interval_us);
 }
 
 /// The keys that only some kinds of fault have.

@@ -148,9 +148,12 @@ fn send(root: &Keys<'_>) -> Result<Send, ProfileError> {
 }
 
 fn receive(root: &Keys<'_>) -> Result<Receive, ProfileError> {
-    let keys = root.table("receive", &["design"])?;
+    let keys = root.table("receive", &["design", "interval"])?;
     let designs = ReceiveDesign::ALL.map(|design| (design.name(), design));
-    Ok(Receive { design: keys.word("design", &designs, Some(ReceiveDesign::Ws))? })
+    Ok(Receive {
+        design: keys.word("design", &designs, Some(ReceiveDesign::Ws))?,
+        interval_us: keys.time("interval", "1ms"..="1h", Some("1s"))?,
+    })
 }
 
 fn backoff(section: &Keys<'_>, base: &str, max: &str) -> Result<Backoff, ProfileError> {

@@ -175,6 +175,18 @@ fn wrong_profiles_say_where_and_what() {
             "6:8: the fault hedge posts twice over HTTP, and send.design = \"ws-ack\" posts nothing",
         ),
         (
+            LEAST.to_owned() + "[send]\ndesign = \"ws\"\n[receive]\ndesign = \"poll\"\n",
+            "9:10: receive.design: poll holds no socket, and send.design = \"ws\" sends over one; set send.design to \"http\"",
+        ),
+        (
+            LEAST.to_owned() + "[receive]\ndesign = \"poll\"\n[churn]\nshare_per_minute = 1\n",
+            "9:20: churn.share_per_minute: subscribers lose their sockets, and receive.design = \"poll\" holds none; set it to 0",
+        ),
+        (
+            LEAST.to_owned() + "[receive]\ndesign = \"poll\"\n[[faults]]\nkind = \"herd\"\nat = \"1s\"\n",
+            "9:8: the fault herd is one of sockets, and receive.design = \"poll\" holds none",
+        ),
+        (
             LEAST.replace("users = 100", "users = 10_000\nchannels = 100_000\nmembers = 10_000"),
             "3:12: population.channels: 100000 channels of up to 10000 members are 1000000000 memberships, more than \
              500000000",
