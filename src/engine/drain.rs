@@ -94,7 +94,8 @@ async fn quiet(leader: &mut Orchestrator<'_>) -> Result<(), EngineError> {
     let plan = leader.shared.plan.clone();
     let total = leader.telemetry.total();
     let appear_us = if total.indeterminate > 0 { plan.settle_us() } else { plan.capabilities.lag_us };
-    let quiet_us = plan.drain.quiet_us.max(appear_us).max(plan.live_margin_us());
+    // And a design that takes its time to come to it, has the time.
+    let quiet_us = plan.drain.quiet_us.max(appear_us).max(plan.live_margin_us() + plan.receive.settle_us());
     leader.enter("quiet", Some(quiet_us));
     let until_us = leader.now_us() + quiet_us;
     leader.wait(until_us, false, |_| false).await?;

@@ -12,6 +12,7 @@ mod api;
 mod catch_up;
 mod clock;
 mod drain;
+mod fetches;
 mod final_read;
 mod http;
 mod machine;

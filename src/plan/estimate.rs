@@ -35,8 +35,9 @@ const CHANNEL_BYTES: u64 = 32;
 /// HTTP connection that senders can hold at once, for sockets that faults leave
 /// half-open, and 64.
 pub fn descriptors_needed(plan: &RunPlan) -> u64 {
+    let sockets = if plan.receive.design.holds_socket() { plan.population.subscribers } else { 0 };
     let half_open = if has(plan, FaultKind::Handoff) { plan.population.subscribers } else { 0 };
-    u64::from(plan.population.subscribers) + u64::from(half_open) + sender_connections(plan) + MARGIN_DESCRIPTORS
+    u64::from(sockets) + u64::from(half_open) + sender_connections(plan) + MARGIN_DESCRIPTORS
 }
 
 /// Resident memory in bytes that the generator needs, roughly: meant to warn

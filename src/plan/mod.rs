@@ -12,6 +12,7 @@ mod fault;
 mod membership;
 pub mod near;
 pub mod profile;
+mod receive;
 mod retry;
 mod roster;
 mod run_plan;
@@ -26,6 +27,7 @@ pub use fault::{
     touches_subscriber, touches_user, wishes,
 };
 pub use membership::{Leave, Members, leaves};
+pub use receive::{Receive, ReceiveDesign};
 pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{

@@ -15,5 +15,5 @@ pub use address::{Address, AddressError};
 pub use classify::{Answer, Classified, Effect, Retry};
 pub use history::{HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_socket_url};
 pub use profile::{TargetError, TargetProfile, built_in_targets};
-pub use push::{Frame, Push};
+pub use push::{Frame, Push, changed_channel};
 pub use slack::{Call, Slack};

@@ -59,6 +59,20 @@ struct Event<'a> {
     reply_to: Option<u64>,
 }
 
+/// The target's id of the channel of which a frame says that it has changed;
+/// `None` where it says nothing of the kind. What else it says is not looked at.
+pub fn changed_channel(frame: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Change<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        channel: Cow<'a, str>,
+    }
+    let change = serde_json::from_str::<Change<'_>>(frame).ok()?;
+    (change.kind == "message").then_some(change.channel)
+}
+
 impl<'a> Frame<'a> {
     /// Reads one text frame.
     pub fn parse(text: &'a str, texts: &TextCodec) -> Self {
@@ -100,6 +114,20 @@ impl<'a> Frame<'a> {
 mod tests {
     use super::*;
     use crate::model::{ChannelId, KeyCodec, KeyLayout, RunId, SizeRange};
+
+    #[test]
+    fn a_change_is_that_of_a_channel() {
+        for (frame, channel) in [
+            (r#"{"type":"message","channel":"C9","text":"anything"}"#, Some("C9")),
+            (r#"{"type":"message","subtype":"message_changed","channel":"C9"}"#, Some("C9")),
+            (r#"{"type":"user_typing","channel":"C9"}"#, None),
+            (r#"{"type":"message"}"#, None),
+            (r#"{"type":"hello"}"#, None),
+            ("hello", None),
+        ] {
+            assert_eq!(changed_channel(frame).as_deref(), channel, "{frame}");
+        }
+    }
 
     #[test]
     fn frames_are_told_apart() {

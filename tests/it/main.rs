@@ -7,6 +7,7 @@ mod faults;
 mod history;
 mod independent;
 mod proxy;
+mod receive;
 mod report;
 mod run;
 mod sdk;

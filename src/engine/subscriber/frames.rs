@@ -4,10 +4,18 @@ use super::Subscriber;
 use crate::ledger::{FirstSeen, Leak, Reordered};
 use crate::model::{LatencyKind, unwrap_intended_us};
 use crate::plan::CatchUpCursor;
-use crate::target::{Frame, Push};
+use crate::target::{Frame, Push, changed_channel};
 
 impl Subscriber {
-    pub(super) fn take_text(&self, text: &str, now_us: u64) {
+    pub(super) fn take_text(&mut self, text: &str, now_us: u64) {
+        if let Some(fetches) = &mut self.fetches
+            && let Some(channel) = changed_channel(text)
+        {
+            if let Some(channel) = self.shard.shared.directory.channel(&channel) {
+                fetches.want(channel);
+            }
+            return;
+        }
         match Frame::parse(text, &self.shard.shared.texts) {
             Frame::Push(push) => self.take_push(&push, now_us),
             Frame::Foreign(text) => {

@@ -4,11 +4,14 @@
 
 mod errands;
 mod frames;
+mod healing;
 mod held;
 mod membership;
+mod poll;
 mod wishes;
 
-use super::catch_up::{CatchUpTask, missing_channels};
+use super::catch_up::CatchUpTask;
+use super::fetches::{self, Fetches};
 use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::{self, Socket};
@@ -43,6 +46,8 @@ pub struct Subscriber {
     /// owed.
     owed: Option<(CatchUpKind, u64)>,
     absences: Rc<Absences>,
+    /// Its reads of history, where all messages come from there.
+    fetches: Option<Fetches>,
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
@@ -66,6 +71,7 @@ impl Subscriber {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
         let outbox = shard.outbox(user);
+        let fetches = shard.plan().receive.design.fetches().then(|| Fetches::new(&shard, user, &log));
         Self {
             shard,
             user,
@@ -75,6 +81,7 @@ impl Subscriber {
             random,
             owed: None,
             absences: Rc::default(),
+            fetches,
             outbox,
             connected_before: false,
             drained: false,
@@ -83,6 +90,9 @@ impl Subscriber {
 
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
+        if !self.shard.plan().receive.design.holds_socket() {
+            return self.poll(connect_at_us).await;
+        }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
         while let Some(socket) = self.connect().await {
@@ -192,6 +202,11 @@ impl Subscriber {
                     reached = CatchUpTask::joined(&mut held.catch_up), if healing => {
                         self.caught_up(held, reached);
                         break;
+                    }
+                    () = fetches::one_over(&mut self.fetches) => {
+                        if self.draining() {
+                            break;
+                        }
                     }
                     () = self.absences.one_over() => break,
                     errand = errands::next(&self.outbox), if held.armed => {
@@ -316,7 +331,10 @@ impl Subscriber {
     fn arm(&mut self, held: &mut Held, now_us: u64) {
         held.armed = true;
         held.schedule_changed = true;
-        self.log.borrow_mut().connected(now_us);
+        // A push that only hints at a message is none that could be missed.
+        if self.fetches.is_none() {
+            self.log.borrow_mut().connected(now_us);
+        }
         if let Some(outbox) = &self.outbox {
             outbox.open(held.local);
         }
@@ -325,59 +343,7 @@ impl Subscriber {
             counters.connected += 1;
             counters.ever_connected += u64::from(first);
         });
-        if let Some((kind, since_us)) = self.owed.take() {
-            let channels = match &*self.phase.borrow() {
-                Phase::Drain(stored) if kind == CatchUpKind::Drain => missing_channels(&self.log.borrow(), stored),
-                _ => self.log.borrow().channels().collect(),
-            };
-            held.healing_since_us = since_us;
-            held.catch_up = Some(CatchUpTask::spawn(&self.shard, self.user, &self.log, channels, kind));
-        }
-    }
-
-    fn caught_up(&mut self, held: &mut Held, reached: bool) {
-        let Some(task) = held.catch_up.take() else { return };
-        let now_us = self.shard.now_us();
-        if !reached {
-            self.shard.count(|counters| counters.failed_catch_ups += 1);
-        } else if task.kind == CatchUpKind::Policy {
-            self.shard.record(LatencyKind::Heal, now_us.saturating_sub(held.healing_since_us));
-        }
-        if task.kind == CatchUpKind::Drain {
-            self.finish_drain();
-        }
-    }
-
-    /// In the drain, once no catch-up is under way: a subscriber that still
-    /// misses something reconnects and catches up.
-    fn continue_drain(&mut self, held: &Held) -> Option<Parted> {
-        if self.drained || !held.armed || held.catch_up.is_some() || !self.absences.are_over() {
-            return None;
-        }
-        let missing = match &*self.phase.borrow() {
-            Phase::Drain(stored) => !missing_channels(&self.log.borrow(), stored).is_empty(),
-            _ => return None,
-        };
-        if missing {
-            return Some(Parted {
-                half_open_us: 0,
-                end: ConnectionEnd::ChosenClose,
-                away_us: 0,
-                owed: CatchUpKind::Drain,
-            });
-        }
-        self.finish_drain();
-        None
-    }
-
-    fn finish_drain(&mut self) {
-        if !std::mem::replace(&mut self.drained, true) {
-            self.shard.count(|counters| counters.drained += 1);
-        }
-    }
-
-    fn draining(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
+        self.begin_owed(held);
     }
 }
 

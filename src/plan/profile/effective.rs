@@ -99,6 +99,7 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("send.taps");
     text.number("share", plan.send.taps.share);
     text.range("after", plan.send.taps.after_us, |time| quoted(&format_duration(time)));
+    receiving(text, plan);
     text.table("connect");
     text.number("rate", plan.connect.rate_per_s);
     text.time("timeout", plan.connect.timeout_us);
@@ -119,6 +120,12 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
         text.number("share", fault.share);
         fault_settings(text, fault);
     }
+}
+
+fn receiving(text: &mut Text<'_>, plan: &RunPlan) {
+    text.table("receive");
+    text.string("design", plan.receive.design.name());
+    text.time("interval", plan.receive.interval_us);
 }
 
 /// The keys that only some kinds of fault have.

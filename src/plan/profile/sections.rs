@@ -7,7 +7,7 @@ use super::{Origin, arrival, faults};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
-    Population, Range, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
+    Population, Range, Receive, ReceiveDesign, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -19,6 +19,7 @@ const SECTIONS: &[&str] = &[
     "arrival",
     "message",
     "send",
+    "receive",
     "connect",
     "churn",
     "members",
@@ -53,6 +54,7 @@ pub(super) fn read(
         arrival: arrival::read(reading, &root)?,
         message_size_bytes: message_size(&root)?,
         send: send(&root)?,
+        receive: receive(&root)?,
         connect: connect(&root)?,
         churn: churn(&root)?,
         members: members(&root)?,
@@ -142,6 +144,15 @@ fn send(root: &Keys<'_>) -> Result<Send, ProfileError> {
             share: taps.share("share", 0.0..=1.0, Taps::NONE.share)?,
             after_us: taps.times("after", "0s"..="1h", Taps::NONE.after_us)?,
         },
+    })
+}
+
+fn receive(root: &Keys<'_>) -> Result<Receive, ProfileError> {
+    let keys = root.table("receive", &["design", "interval"])?;
+    let designs = ReceiveDesign::ALL.map(|design| (design.name(), design));
+    Ok(Receive {
+        design: keys.word("design", &designs, Some(ReceiveDesign::Ws))?,
+        interval_us: keys.time("interval", "1ms"..="1h", Some("1s"))?,
     })
 }
 

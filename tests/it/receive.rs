@@ -1,0 +1,89 @@
+//! Whole runs of the receive designs: what each comes to by its own means, and
+//! what only the drain's read of history shows.
+
+use crate::run::Run;
+
+/// Half of the subscribers are away for a while in the middle of the load.
+const DISCONNECT: &str = r#"faults=[{kind="disconnect",at="700ms",for="600ms"}]"#;
+
+fn with(design: &str, more: &[&str]) -> Run {
+    let design = format!("receive.design={design}");
+    // Where no push is owed, a threshold on missed ones has no data.
+    let usual = ["churn.share_per_minute=0", "arrival.rate=100", "thresholds=['errors.share < 1%']", &design];
+    let sets = usual.into_iter().chain(more.iter().copied());
+    let run = Run::short(&sets.flat_map(|set| ["--set", set]).collect::<Vec<_>>());
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
+    run.only(&[]);
+    run.adds_up();
+    assert_eq!((run.ledger("unhealed"), run.ledger("unresolved")), (0, 0), "the drain reaches everything");
+    run
+}
+
+/// How many deliveries came from history, by the design's own policy and by the
+/// drain alone.
+fn healed(run: &Run) -> (u64, u64) {
+    let split = &run.summary["findings"]["healed"]["split"];
+    let part = |name: &str| split[name].as_u64().unwrap_or_else(|| panic!("no {name} in {split}"));
+    (part("by_policy"), part("by_drain_only"))
+}
+
+/// How often a subscriber lost its connection by the fault.
+fn touched(run: &Run) -> u64 {
+    run.summary["faults"][0]["touched"].as_u64().unwrap()
+}
+
+#[test]
+fn a_socket_that_reads_history_after_a_reconnect_misses_nothing() {
+    let run = with("ws", &[DISCONNECT]);
+    let (by_policy, by_drain) = healed(&run);
+    assert!(touched(&run) > 10 && by_policy > 100, "{by_policy}: {:#}", run.summary["faults"]);
+    assert_eq!(by_drain, 0, "{:#}", run.summary["ledger"]);
+}
+
+#[test]
+fn a_socket_that_is_trusted_never_learns_what_it_missed() {
+    let clean = with("ws-trusting", &[]);
+    assert_eq!(healed(&clean), (0, 0), "{:#}", clean.summary["ledger"]);
+    assert_eq!(clean.ledger("catch_up_pages"), 0);
+
+    let run = with("ws-trusting", &[DISCONNECT]);
+    let (by_policy, by_drain) = healed(&run);
+    assert!(touched(&run) > 10 && by_drain > 100, "{by_drain}: {:#}", run.summary["faults"]);
+    assert_eq!(by_policy, 0, "it never reads history");
+    assert_eq!(run.summary["latency_us"]["heal"]["count"], 0, "{:#}", run.summary["latency_us"]);
+    assert!(run.ledger("connections") >= run.ledger("subscribers") + touched(&run), "it reconnected");
+}
+
+#[test]
+fn hints_fetch_everything_from_history() {
+    for faults in [None, Some(DISCONNECT)] {
+        let run = with("ws-hint", faults.as_slice());
+        let (by_policy, by_drain) = healed(&run);
+        let latency = &run.summary["latency_us"];
+        assert_eq!((by_policy, by_drain), (run.ledger("entitled_deliveries"), 0), "{:#}", run.summary["ledger"]);
+        assert_eq!((run.ledger("live_deliveries"), run.finding("live_missed")), (0, 0), "no push is owed");
+        assert!(latency["delivery"]["count"].as_u64().unwrap() > by_policy / 2, "without the warm-up: {latency:#}");
+        let measured = run.summary["measurement"]["reasons"].to_string();
+        assert!(!measured.contains("samples"), "each delivery has one: {measured}");
+        // Each subscriber fetched for its hints, and not after each one alone.
+        assert!(run.ledger("catch_up_pages") > 5 * run.ledger("subscribers"), "{:#}", run.summary["ledger"]);
+        let heals = latency["heal"]["count"].as_u64().unwrap();
+        assert_eq!(heals > 10, faults.is_some(), "{heals}");
+    }
+}
+
+#[test]
+fn polls_come_to_everything_at_the_cost_of_requests_and_time() {
+    let run = with("poll", &["receive.interval=500ms"]);
+    let latency = &run.summary["latency_us"]["delivery"];
+    assert_eq!(healed(&run), (run.ledger("entitled_deliveries"), 0), "{:#}", run.summary["ledger"]);
+    assert_eq!((run.ledger("connections"), run.ledger("live_deliveries")), (0, 0), "there is no socket");
+    assert!(latency["p50"].as_u64().unwrap() > 100_000, "about half an interval: {latency:#}");
+    // Over the load and the quiet after it, whether there is news or not.
+    let (pages, subscribers) = (run.ledger("catch_up_pages"), run.ledger("subscribers"));
+    assert!(pages > 10 * subscribers, "{pages} pages of {subscribers} subscribers");
+    let seldom = with("poll", &["receive.interval=2s"]);
+    assert_eq!(healed(&seldom), (seldom.ledger("entitled_deliveries"), 0), "{:#}", seldom.summary["ledger"]);
+    assert!(2 * seldom.ledger("catch_up_pages") < pages, "{:#}", seldom.summary["ledger"]);
+    assert!(seldom.summary["latency_us"]["delivery"]["p50"].as_u64() > latency["p50"].as_u64());
+}
