@@ -193,12 +193,19 @@ pub struct ServeArgs {
     /// How long an event stays in that window.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub replay_age: Duration,
-    /// How long an app may take to acknowledge an envelope.
+    /// How long an app may take to acknowledge or to answer.
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
     pub app_timeout: Duration,
     /// Has apps replace their Socket Mode connections after so long.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub socket_refresh: Option<Duration>,
+    /// Multiplies the minute and the five minutes that an event waits before it
+    /// is posted to an app again.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub retry_scale: f64,
+    /// Signs what is posted to apps.
+    #[arg(long, value_name = "TEXT", default_value = "posthaste")]
+    pub signing_secret: String,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]

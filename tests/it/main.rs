@@ -10,5 +10,6 @@ mod proxy;
 mod receive;
 mod report;
 mod run;
+mod sdk;
 mod server;
 mod tidy;
