@@ -2,7 +2,7 @@
 
 use super::path::Purpose;
 use super::shard::Shard;
-use crate::model::UserId;
+use crate::model::{Position, UserId};
 use crate::plan::{Fault, FaultKind, touches_subscriber};
 use crate::target::parse_socket_url;
 use std::net::{IpAddr, SocketAddr};
@@ -23,11 +23,12 @@ const SLOW_BUFFER_BYTES: u32 = 2304;
 /// No chat event is larger; a larger frame ends the connection.
 const MAX_FRAME_BYTES: usize = 1024 * 1024;
 
-/// Opens a socket for a user within the plan's time-out. An error is in words.
-pub async fn open(shard: &Shard, user: UserId) -> Result<Socket, String> {
+/// Opens a socket for a user within the plan's time-out; `last_event` is what
+/// the target is told that the client saw last. An error is in words.
+pub async fn open(shard: &Shard, user: UserId, last_event: Option<Position>) -> Result<Socket, String> {
     let timeout = Duration::from_micros(shard.plan().connect.timeout_us);
     let opening = async {
-        let answer = shard.api.call(user, shard.api.slack.rtm_connect(), timeout).await?;
+        let answer = shard.api.call(user, shard.api.slack.rtm_connect(last_event), timeout).await?;
         let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("rtm.connect: {said}"))?;
         let address = address_of(shard, user, &url)?;
         let stream = connect(shard, user, shard.shared.path.towards(address)).await;

@@ -11,6 +11,9 @@ pub struct Receive {
     pub design: ReceiveDesign,
     /// From one poll to the next, in µs.
     pub interval_us: u64,
+    /// Events of each channel that the built-in server replays to a socket that
+    /// comes back, at most; 0 is no replay.
+    pub replay_window: u32,
 }
 
 /// A way to receive messages, as seen from the client. The drain's read of
@@ -29,11 +32,14 @@ pub enum ReceiveDesign {
     WsHint,
     /// No socket: every channel is asked for at intervals.
     Poll,
+    /// A bot over RTM: as [`ReceiveDesign::WsTrusting`], but it names the last
+    /// event that it saw when it comes back, and the target replays what it can.
+    Rtm,
 }
 
 impl Default for Receive {
     fn default() -> Self {
-        Self { design: ReceiveDesign::Ws, interval_us: 1_000_000 }
+        Self { design: ReceiveDesign::Ws, interval_us: 1_000_000, replay_window: 0 }
     }
 }
 
@@ -51,8 +57,8 @@ impl Receive {
 
 impl ReceiveDesign {
     /// All designs, in the order of the reports.
-    pub const ALL: [ReceiveDesign; 4] =
-        [ReceiveDesign::Ws, ReceiveDesign::WsTrusting, ReceiveDesign::WsHint, ReceiveDesign::Poll];
+    pub const ALL: [ReceiveDesign; 5] =
+        [ReceiveDesign::Ws, ReceiveDesign::WsTrusting, ReceiveDesign::WsHint, ReceiveDesign::Poll, ReceiveDesign::Rtm];
 
     /// The name in profiles and results.
     pub fn name(self) -> &'static str {
@@ -61,12 +67,18 @@ impl ReceiveDesign {
             ReceiveDesign::WsTrusting => "ws-trusting",
             ReceiveDesign::WsHint => "ws-hint",
             ReceiveDesign::Poll => "poll",
+            ReceiveDesign::Rtm => "rtm",
         }
     }
 
     /// Whether all messages come from history, and none by a push.
     pub fn fetches(self) -> bool {
         matches!(self, ReceiveDesign::WsHint | ReceiveDesign::Poll)
+    }
+
+    /// Whether the target sends again over a new connection what was missed.
+    pub fn is_sent_again(self) -> bool {
+        self == ReceiveDesign::Rtm
     }
 
     /// Whether the subscriber holds a socket, which it can lose.

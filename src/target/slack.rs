@@ -86,9 +86,13 @@ impl Slack {
         self.form("conversations.leave", &[("channel", channel)])
     }
 
-    /// `rtm.connect`: a single-use socket URL.
-    pub fn rtm_connect(&self) -> Call {
-        self.form("rtm.connect", &[])
+    /// `rtm.connect`: a single-use socket URL. With the position of the last
+    /// event that the client saw, events behind it are replayed where the target
+    /// does that.
+    pub fn rtm_connect(&self, last_event: Option<Position>) -> Call {
+        let last_event = last_event.map(format_ts);
+        let fields: Vec<_> = last_event.iter().map(|ts| ("last_event", ts.as_str())).collect();
+        self.form("rtm.connect", &fields)
     }
 
     /// `conversations.history` of everything past a position (exclusive; from
@@ -174,6 +178,8 @@ mod tests {
         let call = slack.history("C&1", Some(Position(5)), 10, Some("a=b"));
         assert_eq!(call.path, "/base/api/conversations.history");
         assert_eq!(call.body, b"channel=C%261&oldest=0.000005&limit=10&cursor=a%3Db");
+        assert_eq!(slack.rtm_connect(None).body, b"");
+        assert_eq!(slack.rtm_connect(Some(Position(7_000_002))).body, b"last_event=7.000002");
         let key = "0190c1a2-0000-8000-8000-000000000001";
         let body = slack.post_message("C1", Some(key), "a \"b\"").body;
         assert_eq!(

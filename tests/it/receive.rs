@@ -87,3 +87,18 @@ fn polls_come_to_everything_at_the_cost_of_requests_and_time() {
     assert!(2 * seldom.ledger("catch_up_pages") < pages, "{:#}", seldom.summary["ledger"]);
     assert!(seldom.summary["latency_us"]["delivery"]["p50"].as_u64() > latency["p50"].as_u64());
 }
+
+#[test]
+fn rtm_loses_what_lies_past_the_replay_window_and_nothing_else() {
+    let lost = |window: u32| {
+        let run = with("rtm", &[DISCONNECT, &format!("receive.replay_window={window}")]);
+        let (by_policy, by_drain) = healed(&run);
+        assert!(touched(&run) > 10, "{:#}", run.summary["faults"]);
+        assert_eq!((by_policy, run.ledger("catch_up_pages") > 0), (0, by_drain > 0), "it never reads history");
+        assert_eq!(run.finding("live_duplicates"), 0, "it names the last event that it saw");
+        by_drain
+    };
+    assert_eq!(lost(1_000), 0);
+    let (without, with_two) = (lost(0), lost(2));
+    assert!(0 < with_two && with_two + 20 < without, "{with_two} of {without}");
+}

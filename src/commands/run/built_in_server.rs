@@ -42,6 +42,9 @@ impl BuiltInServer {
         if let Some(path) = &args.defect_log {
             add("--defect-log", path.display().to_string());
         }
+        if plan.receive.replay_window > 0 {
+            add("--replay-window", plan.receive.replay_window.to_string());
+        }
         if !plan.send.design.stores_first() {
             flags.push("--fanout-first".to_owned());
         }

@@ -32,7 +32,8 @@ impl Subscriber {
         }
     }
 
-    fn take_push(&self, push: &Push<'_>, now_us: u64) {
+    fn take_push(&mut self, push: &Push<'_>, now_us: u64) {
+        self.last_event = self.last_event.max(push.position);
         let shard = &self.shard;
         let message = push.message;
         if !push.intact {

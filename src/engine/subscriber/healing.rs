@@ -6,10 +6,18 @@ use super::{Parted, Subscriber};
 use crate::engine::catch_up::{CatchUpTask, missing_channels};
 use crate::engine::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd};
-use crate::model::{ChannelId, LatencyKind};
+use crate::model::{ChannelId, LatencyKind, Position};
 use crate::plan::ReceiveDesign;
 
 impl Subscriber {
+    /// What a connection names as the last event that its client saw, where the
+    /// target is to replay the later ones: one that saw none yet names the
+    /// beginning.
+    pub(super) fn last_event_to_name(&self) -> Option<Position> {
+        let names = self.shard.plan().receive.design == ReceiveDesign::Rtm && self.connected_before;
+        names.then(|| self.last_event.unwrap_or(Position(0)))
+    }
+
     /// Begins what the connection owes that was just confirmed.
     pub(super) fn begin_owed(&mut self, held: &mut Held) {
         let Some((kind, since_us)) = self.owed.take() else { return };
@@ -44,7 +52,7 @@ impl Subscriber {
     /// misses something catches up. The default design reconnects for it; the
     /// connection of any other stays, so that nothing is sent to it again.
     pub(super) fn continue_drain(&mut self, held: &mut Held) -> Option<Parted> {
-        if !held.armed || held.catch_up.is_some() {
+        if !held.armed || !held.is_settled() || held.catch_up.is_some() {
             return None;
         }
         let missing = self.missing_in_drain()?;

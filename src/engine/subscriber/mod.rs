@@ -17,7 +17,7 @@ use super::shard::Shard;
 use super::socket::{self, Socket};
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
-use crate::model::{LatencyKind, Random, UserId};
+use crate::model::{LatencyKind, Position, Random, UserId};
 use crate::plan::{Wish, wishes};
 use crate::target::Frame;
 use futures_util::{SinkExt, StreamExt};
@@ -31,6 +31,8 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{self, Message};
 use wishes::leave_half_open;
 
+/// How long what was missed takes to be sent again over a new connection.
+const SENT_AGAIN_US: u64 = 1_000_000;
 /// How long a clean close waits for the target's own.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,8 @@ pub struct Subscriber {
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
+    /// The greatest position of a push.
+    last_event: Option<Position>,
     drained: bool,
 }
 
@@ -84,6 +88,7 @@ impl Subscriber {
             fetches,
             outbox,
             connected_before: false,
+            last_event: None,
             drained: false,
         }
     }
@@ -109,9 +114,10 @@ impl Subscriber {
     /// run ends.
     async fn connect(&mut self) -> Option<Socket> {
         let mut tries = 0;
+        let last_event = self.last_event_to_name();
         loop {
             let opened = tokio::select! {
-                opened = socket::open(&self.shard, self.user) => opened,
+                opened = socket::open(&self.shard, self.user, last_event) => opened,
                 () = ended(self.phase.clone()) => return None,
             };
             match opened {
@@ -249,6 +255,7 @@ impl Subscriber {
         if !held.armed && now_us >= held.arm_by_us {
             return Some(self.parted(ConnectionEnd::Lost, 0));
         }
+        held.settle(now_us);
         if held.stopped_until_us.is_some_and(|until_us| now_us >= until_us || self.draining()) {
             self.read_again(held, now_us);
         }
@@ -343,6 +350,9 @@ impl Subscriber {
             counters.connected += 1;
             counters.ever_connected += u64::from(first);
         });
+        if self.shard.plan().receive.design.is_sent_again() {
+            held.settles_us = now_us + SENT_AGAIN_US;
+        }
         self.begin_owed(held);
     }
 }

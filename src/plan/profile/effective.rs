@@ -126,6 +126,7 @@ fn receiving(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("receive");
     text.string("design", plan.receive.design.name());
     text.time("interval", plan.receive.interval_us);
+    text.line("replay_window", plan.receive.replay_window.to_string());
 }
 
 /// The keys that only some kinds of fault have.

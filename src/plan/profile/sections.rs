@@ -148,11 +148,14 @@ fn send(root: &Keys<'_>) -> Result<Send, ProfileError> {
 }
 
 fn receive(root: &Keys<'_>) -> Result<Receive, ProfileError> {
-    let keys = root.table("receive", &["design", "interval"])?;
+    let keys = root.table("receive", &["design", "interval", "replay_window"])?;
     let designs = ReceiveDesign::ALL.map(|design| (design.name(), design));
+    let design = keys.word("design", &designs, Some(ReceiveDesign::Ws))?;
+    let usual_window = if design == ReceiveDesign::Rtm { 1_000 } else { 0 };
     Ok(Receive {
-        design: keys.word("design", &designs, Some(ReceiveDesign::Ws))?,
+        design,
         interval_us: keys.time("interval", "1ms"..="1h", Some("1s"))?,
+        replay_window: keys.whole("replay_window", 0..=1_000_000, Some(usual_window))?,
     })
 }
 
