@@ -23,7 +23,7 @@ pub enum Command {
     /// code is 0 for a pass, 97 for a lost or duplicated message, 99 for a
     /// broken threshold, 3 for an inconclusive run.
     Run(RunArgs),
-    /// Every send design against every failure: one table of measured counts
+    /// Every design against every failure: two tables of measured counts
     ///
     /// Each cell is a run with the same workload and seed. The exit code is 97
     /// only where a design broke a promise that it made.
@@ -129,7 +129,7 @@ pub struct MatrixArgs {
     /// Seed of every cell
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Only these designs, such as http,ws
+    /// Only these designs, such as http,ws-ack
     #[arg(long, value_name = "DESIGN", value_delimiter = ',')]
     pub designs: Vec<String>,
     /// Only these failures, such as "clean,half-open"

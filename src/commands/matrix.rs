@@ -5,15 +5,14 @@ use crate::commands::complain;
 use crate::commands::report::stdout_style;
 use crate::commands::run::{inputs, print};
 use crate::exit_code;
-use crate::judge::{MatrixAbout, MatrixCell, MatrixSummary};
+use crate::judge::{Design, MatrixAbout, MatrixCell, MatrixSummary};
 use crate::plan::near::nearest;
-use crate::plan::{RunPlan, SendDesign};
+use crate::plan::{ReceiveDesign, RunPlan, SendDesign};
 use crate::report::{Style, matrix_html, matrix_markdown, matrix_terminal};
 use crate::results::{MatrixFolder, new_run_id};
-use crate::study::matrix::{CellEvent, Failure, Settings, send_failures, send_table};
+use crate::study::matrix::{CellEvent, Failure, Settings, receive_failures, send_failures, table};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,16 +32,19 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
     let now = jiff::Timestamp::now();
     let matrix_id = format!("matrix-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
     let folder = MatrixFolder::create(&args.results, &matrix_id)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    catch_signals(stop.clone())?;
+    let cells = asked.tables.iter().map(|(designs, failures)| designs.len() * failures.len()).sum();
+    let progress = Progress::new(args, cells);
     let settings = Settings {
         common: common(args),
         built_in: args.url.is_none(),
         folder: &folder,
         jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+        stop: &stop,
+        told: &|event| progress.tell(&event),
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    catch_signals(stop.clone())?;
-    let progress = Progress::new(args, asked.designs.len() * asked.failures.len());
-    let tables = vec![send_table(&settings, &asked.designs, &asked.failures, &stop, &|event| progress.tell(&event))];
+    let tables = asked.tables.iter().map(|(designs, failures)| table(&settings, designs, failures)).collect();
     progress.bar.finish_and_clear();
     let about = MatrixAbout {
         matrix_id,
@@ -72,13 +74,12 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
 /// What is to be run, valid.
 struct Asked {
     plan: RunPlan,
-    designs: Vec<SendDesign>,
-    failures: Vec<Failure>,
+    tables: Vec<(Vec<Design>, Vec<Failure>)>,
 }
 
 fn read(args: &MatrixArgs) -> anyhow::Result<Asked> {
     for value in &args.set {
-        for taken in ["send.design", "faults"] {
+        for taken in ["send.design", "receive.design", "faults"] {
             if value.starts_with(&format!("{taken}=")) {
                 bail!("--set {taken}: the matrix sets it in each cell; choose with --designs and --failures");
             }
@@ -91,31 +92,43 @@ fn read(args: &MatrixArgs) -> anyhow::Result<Asked> {
     if plan.population.subscribers < plan.population.users {
         bail!("population.subscribers must be all users: the designs over sockets send over them");
     }
-    let names: Vec<&str> = SendDesign::ALL.iter().map(|design| design.name()).collect();
-    let designs = chosen("--designs", &args.designs, &names)?;
-    let failures = send_failures(plan.arrival.duration_us());
-    let names: Vec<&str> = failures.iter().map(|failure| failure.name).collect();
-    let wanted = chosen("--failures", &args.failures, &names)?;
-    Ok(Asked {
-        plan,
-        designs: designs.into_iter().map(|rank| SendDesign::ALL[rank]).collect(),
-        failures: wanted.into_iter().map(|rank| failures[rank].clone()).collect(),
-    })
+    let load_us = plan.arrival.duration_us();
+    let send: Vec<Design> = SendDesign::ALL.into_iter().map(Design::Send).collect();
+    let mut tables = vec![(send, send_failures(load_us))];
+    if !args.quick {
+        let receive = ReceiveDesign::ALL.into_iter().map(Design::Receive).collect();
+        tables.push((receive, receive_failures(load_us)));
+    }
+    let names = |of: fn(&(Vec<Design>, Vec<Failure>)) -> Vec<&'static str>| -> Vec<&'static str> {
+        tables.iter().flat_map(of).collect()
+    };
+    let designs = names(|(designs, _)| designs.iter().map(|design| design.name()).collect());
+    let failures = names(|(_, failures)| failures.iter().map(|failure| failure.name).collect());
+    check_names("--designs", &args.designs, &designs)?;
+    check_names("--failures", &args.failures, &failures)?;
+    for (designs, failures) in &mut tables {
+        designs.retain(|design| is_wanted(&args.designs, design.name()));
+        failures.retain(|failure| is_wanted(&args.failures, failure.name));
+    }
+    tables.retain(|(designs, failures)| !designs.is_empty() && !failures.is_empty());
+    if tables.is_empty() {
+        bail!("--designs and --failures leave no cell");
+    }
+    Ok(Asked { plan, tables })
 }
 
-/// The ranks of the wanted names; all where none is named.
-fn chosen(flag: &str, wanted: &[String], names: &[&str]) -> anyhow::Result<BTreeSet<usize>> {
-    if wanted.is_empty() {
-        return Ok((0..names.len()).collect());
-    }
-    let rank = |name: &String| match names.iter().position(|known| known == name) {
-        Some(rank) => Ok(rank),
-        None => match nearest(name, names.iter().copied(), 1).first() {
+fn is_wanted(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|one| one == name)
+}
+
+fn check_names(flag: &str, wanted: &[String], names: &[&str]) -> anyhow::Result<()> {
+    for name in wanted.iter().filter(|name| !names.contains(&name.as_str())) {
+        match nearest(name, names.iter().copied(), 1).first() {
             Some(near) => bail!("{flag} {name}: did you mean {near:?}?"),
             None => bail!("{flag} {name}: there are {}", names.join(", ")),
-        },
-    };
-    wanted.iter().map(rank).collect()
+        }
+    }
+    Ok(())
 }
 
 /// What `posthaste run` is given in every cell.
@@ -186,9 +199,9 @@ impl Progress {
     fn tell(&self, event: &CellEvent<'_>) {
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            CellEvent::Begins { design, failure } => under_way.push(format!("{design} × {failure}")),
-            CellEvent::Done(cell) => {
-                let name = format!("{} × {}", cell.design, cell.failure);
+            CellEvent::Begins { design, failure } => under_way.push(place(*design, failure)),
+            CellEvent::Done(design, cell) => {
+                let name = place(*design, &cell.failure);
                 under_way.retain(|one| *one != name);
                 self.bar.inc(1);
                 if self.lines {
@@ -198,6 +211,10 @@ impl Progress {
         }
         self.bar.set_message(under_way.join(", "));
     }
+}
+
+fn place(design: Design, failure: &str) -> String {
+    format!("{} {} × {failure}", design.table(), design.name())
 }
 
 fn in_words(cell: &MatrixCell) -> String {

@@ -3,9 +3,9 @@
 //!
 //! It must not know how runs are made; it reads their summaries.
 
-use super::{FindingClass, RunSummary, Verdict};
+use super::{FindingClass, LatencySummary, RunSummary, Verdict};
 use crate::exit_code;
-use crate::plan::SendDesign;
+use crate::plan::{ReceiveDesign, SendDesign};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,7 +97,8 @@ pub struct MatrixCell {
     pub counts: BTreeMap<String, u64>,
     /// The latency that tells most about the design, in µs.
     pub latency_us: Option<u64>,
-    /// Which one: "ack p99", or "shown p99" where nothing is acknowledged.
+    /// Which one: "ack p99", or "shown p99" where nothing is acknowledged; "heal
+    /// max" of a design that heals, otherwise "delivery p99".
     pub latency_of: String,
     /// Whether it is only "at least so long".
     pub latency_at_least: bool,
@@ -107,6 +108,36 @@ pub struct MatrixCell {
     pub broken: Vec<String>,
     /// What the design is known for under this failure, and did not show.
     pub expected_and_absent: Option<String>,
+}
+
+const NEVER: &str = "never received";
+const TWICE: &str = "received twice";
+
+/// A row of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Design {
+    /// How messages are sent.
+    Send(SendDesign),
+    /// How they are received.
+    Receive(ReceiveDesign),
+}
+
+impl Design {
+    /// The name in profiles and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Send(design) => design.name(),
+            Self::Receive(design) => design.name(),
+        }
+    }
+
+    /// The name of its table, and of the section of a workload that sets it.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Send(_) => "send",
+            Self::Receive(_) => "receive",
+        }
+    }
 }
 
 /// What is counted in a cell of the send table: its name and the finding.
@@ -134,15 +165,16 @@ impl MatrixCell {
         }
     }
 
-    /// What a run says of a send design under a failure.
-    pub fn of_send(design: SendDesign, failure: &str, run: &str, summary: &RunSummary) -> Self {
-        let counts = SEND_COUNTS.into_iter().map(|(name, findings)| {
-            (name.to_owned(), findings.iter().map(|finding| count_of(summary, finding)).sum::<u64>())
-        });
-        let counts: BTreeMap<String, u64> = counts.filter(|(_, count)| *count > 0).collect();
-        let kind = if design.is_acknowledged() { "ack" } else { "shown" };
-        let latency = summary.latency_us.get(kind);
+    /// What a run says of a design under a failure.
+    pub fn of(design: Design, failure: &str, run: &str, summary: &RunSummary) -> Self {
+        let counts = match design {
+            Design::Send(_) => send_counts(summary),
+            Design::Receive(_) => receive_counts(summary),
+        };
         let absent = known_for(design, failure).filter(|name| !counts.contains_key(*name));
+        let (kind, quantile) = latency_of(design, summary);
+        let latency = summary.latency_us.get(kind);
+        let value = |latency: &LatencySummary| if quantile == "max" { latency.max } else { latency.p99 };
         Self {
             design: design.name().to_owned(),
             failure: failure.to_owned(),
@@ -150,11 +182,11 @@ impl MatrixCell {
             silent_because: silent_because(summary),
             impossible: false,
             intended: summary.ledger.intended,
-            latency_us: latency.and_then(|latency| latency.p99),
-            latency_of: format!("{kind} p99"),
-            latency_at_least: latency.is_some_and(|latency| latency.lower_bounds.iter().any(|name| name == "p99")),
+            latency_us: latency.and_then(value),
+            latency_of: format!("{kind} {quantile}"),
+            latency_at_least: latency.is_some_and(|latency| latency.lower_bounds.iter().any(|name| name == quantile)),
             withheld: latency.is_some_and(|latency| latency.withheld),
-            broken: broken(design, summary),
+            broken: broken(design, summary, &counts),
             expected_and_absent: absent.map(str::to_owned),
             counts,
         }
@@ -230,20 +262,69 @@ fn silent_because(summary: &RunSummary) -> Option<String> {
     inconclusive.then(|| correctness.reasons.first().cloned().unwrap_or_else(|| "inconclusive".to_owned()))
 }
 
-/// The findings of class zero, in words, but for those that the design never
-/// promised to avoid: one that pushes before it stores has phantoms.
-fn broken(design: SendDesign, summary: &RunSummary) -> Vec<String> {
-    let promised = |name: &str| name != "phantom" || design.stores_first();
+fn send_counts(summary: &RunSummary) -> BTreeMap<String, u64> {
+    let counts = SEND_COUNTS.into_iter().map(|(name, findings)| {
+        (name.to_owned(), findings.iter().map(|finding| count_of(summary, finding)).sum::<u64>())
+    });
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+/// What the drain alone brought, a design did not come to by its own means.
+fn receive_counts(summary: &RunSummary) -> BTreeMap<String, u64> {
+    let healed = summary.findings.get("healed");
+    let by_drain = healed.and_then(|healed| healed.split.get("by_drain_only")).copied().unwrap_or(0);
+    let never = by_drain + count_of(summary, "unhealed") + count_of(summary, "unresolved");
+    let twice = count_of(summary, "live_duplicates");
+    let counts = [(NEVER, never), (TWICE, twice)];
+    counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// The latency that tells most, and its quantile.
+fn latency_of(design: Design, summary: &RunSummary) -> (&'static str, &'static str) {
+    match design {
+        Design::Send(design) if design.is_acknowledged() => ("ack", "p99"),
+        Design::Send(_) => ("shown", "p99"),
+        Design::Receive(_) if summary.latency_us.get("heal").is_some_and(|heal| heal.count > 0) => ("heal", "max"),
+        Design::Receive(_) => ("delivery", "p99"),
+    }
+}
+
+/// The promises that a run broke, in words: findings of class zero, but for
+/// those that the design never promised to avoid, and what a design that heals
+/// never came to.
+fn broken(design: Design, summary: &RunSummary, counts: &BTreeMap<String, u64>) -> Vec<String> {
+    let promised = |name: &str| match design {
+        // One that pushes before it stores has phantoms.
+        Design::Send(design) => name != "phantom" || design.stores_first(),
+        Design::Receive(_) => true,
+    };
     let found = summary.findings.iter();
     let found = found.filter(|(name, finding)| finding.class == FindingClass::Zero && promised(name));
-    found.filter(|(_, finding)| finding.count > 0).map(|(name, finding)| format!("{name} {}", finding.count)).collect()
+    let zero = found.filter(|(_, finding)| finding.count > 0);
+    let mut broken: Vec<String> = zero.map(|(name, finding)| format!("{name} {}", finding.count)).collect();
+    if let Design::Receive(design) = design
+        && promises_everything(design)
+        && let Some(never) = counts.get(NEVER)
+    {
+        broken.push(format!("{NEVER} {never}"));
+    }
+    broken
+}
+
+/// Whether a design comes to every message by its own means, sooner or later.
+fn promises_everything(design: ReceiveDesign) -> bool {
+    !matches!(design, ReceiveDesign::WsTrusting | ReceiveDesign::Rtm)
 }
 
 /// What a design is known for under a failure.
-fn known_for(design: SendDesign, failure: &str) -> Option<&'static str> {
+fn known_for(design: Design, failure: &str) -> Option<&'static str> {
+    use ReceiveDesign::{Rtm, WsTrusting};
+    use SendDesign::{HttpNoKey, Ws, WsAckNoKey, WsFanoutFirst};
     match (design, failure) {
-        (SendDesign::Ws | SendDesign::WsFanoutFirst, "crash" | "half-open" | "store fails") => Some("lost silently"),
-        (SendDesign::HttpNoKey | SendDesign::WsAckNoKey, "ack lost") => Some("stored twice"),
+        (Design::Send(Ws | WsFanoutFirst), "crash" | "half-open" | "store fails") => Some("lost silently"),
+        (Design::Send(HttpNoKey | WsAckNoKey), "ack lost") => Some("stored twice"),
+        (Design::Receive(WsTrusting), "disconnect" | "long disconnect" | "half-open") => Some(NEVER),
+        (Design::Receive(Rtm), "long disconnect") => Some(NEVER),
         _ => None,
     }
 }

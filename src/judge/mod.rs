@@ -47,7 +47,7 @@ mod thresholds;
 mod truth;
 mod verdict;
 
-pub use matrix::{MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
+pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
     Correctness, Example, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
     Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,

@@ -2,7 +2,7 @@
 
 use super::ResultsError;
 use super::files::write_whole;
-use crate::judge::MatrixSummary;
+use crate::judge::{Design, MatrixSummary};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,9 @@ impl MatrixFolder {
 
     /// Where the run of a cell goes: a folder of its own, so that runs side by
     /// side do not mix.
-    pub fn cell(&self, design: &str, failure: &str) -> PathBuf {
-        self.path.join("cells").join(format!("{design}--{}", failure.replace(' ', "-")))
+    pub fn cell(&self, design: Design, failure: &str) -> PathBuf {
+        let name = format!("{}--{}", design.name(), failure.replace(' ', "-"));
+        self.path.join(design.table()).join(name)
     }
 
     /// A path below the folder as text, relative to it.

@@ -22,7 +22,7 @@ struct Count {
     meaning: &'static str,
 }
 
-const COUNTS: [Count; 5] = [
+const COUNTS: [Count; 7] = [
     Count {
         name: "lost silently",
         short: "lost",
@@ -36,6 +36,12 @@ const COUNTS: [Count; 5] = [
         short: "open",
         meaning: "shown as failed in the end; the sender never learned whether it is in history",
     },
+    Count {
+        name: "never received",
+        short: "missed",
+        meaning: "deliveries that the design never came to by its own means, and posthaste found at the end",
+    },
+    Count { name: "received twice", short: "again", meaning: "deliveries that came a second time" },
 ];
 
 const OPEN: &str = "never settled";
@@ -125,21 +131,21 @@ fn verdict(matrix: &MatrixSummary) -> String {
     }
 }
 
-/// Which designs did no harm under any failure.
+/// Which designs did no harm under any failure, a sentence a table.
 fn kept(matrix: &MatrixSummary) -> String {
-    let all: Vec<(&MatrixTable, &String)> =
-        matrix.tables.iter().flat_map(|table| table.designs.iter().map(move |design| (table, design))).collect();
-    let is_harmless =
-        |(table, design): &(&MatrixTable, &String)| row(table, design).all(|cell| lines(cell).tone != Tone::Known);
-    let harmless: Vec<&str> = all.iter().filter(|one| is_harmless(one)).map(|(_, design)| design.as_str()).collect();
-    match (harmless.as_slice(), harmless.len() == all.len()) {
-        (_, true) => "No design lost, doubled or invented a message.".to_owned(),
-        ([], _) => "Every design kept what it promised, and none promised enough.".to_owned(),
-        ([rest @ .., last], _) => {
-            let names = if rest.is_empty() { (*last).to_owned() } else { format!("{} and {last}", rest.join(", ")) };
-            format!("{names} lost, doubled and invented nothing. The other designs never promised that.")
-        }
-    }
+    let sentences = matrix.tables.iter().map(|table| {
+        let is_harmless = |design: &&String| row(table, design).all(|cell| lines(cell).tone != Tone::Known);
+        let harmless: Vec<&str> = table.designs.iter().filter(is_harmless).map(String::as_str).collect();
+        let what = if table.name == "send" { "lost, doubled and invented nothing" } else { "missed nothing" };
+        let who = match harmless.as_slice() {
+            [] => return format!("Of the {} designs, none came through unharmed, and none promised to.", table.name),
+            [only] => (*only).to_owned(),
+            [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+        };
+        let others = if harmless.len() == table.designs.len() { "" } else { "; the others never promised that" };
+        format!("Of the {} designs, {who} {what}{others}.", table.name)
+    });
+    sentences.collect::<Vec<_>>().join(" ")
 }
 
 fn row<'t>(table: &'t MatrixTable, design: &'t str) -> impl Iterator<Item = &'t MatrixCell> {
@@ -153,7 +159,8 @@ fn lines(cell: &MatrixCell) -> Lines {
     }
     let found = |of: &Count| cell.counts.get(of.name).map(|number| format!("{} {}", count(*number), of.short));
     let mut counts: Vec<String> = COUNTS.iter().filter_map(found).collect();
-    let only_open = cell.counts.keys().all(|name| name == OPEN);
+    // A second copy is recognised by its id.
+    let only_open = cell.counts.keys().all(|name| name == OPEN || name == "received twice");
     let tone = match (counts.is_empty(), cell.broken.is_empty()) {
         (_, false) => Tone::Broken,
         (true, _) => Tone::Clean,
@@ -165,7 +172,8 @@ fn lines(cell: &MatrixCell) -> Lines {
     }
     let latency = cell.latency_us.map(|us| {
         let at_least = if cell.latency_at_least { "≥" } else { "" };
-        format!("p99 {at_least}{}", duration(us))
+        let of = if cell.latency_of == "heal max" { "heal" } else { "p99" };
+        format!("{of} {at_least}{}", duration(us))
     });
     Lines { counts, latency: latency.unwrap_or_default(), tone }
 }
@@ -208,10 +216,15 @@ fn legend(matrix: &MatrixSummary) -> Vec<String> {
     let cells = || matrix.tables.iter().flat_map(|table| &table.cells);
     let shown = COUNTS.iter().filter(|of| cells().any(|cell| cell.counts.contains_key(of.name)));
     let mut lines: Vec<String> = shown.map(|of| format!("{}: {}", of.short, of.meaning)).collect();
-    lines.push(
-        "p99: from the intended time to the acknowledgement; where the design has none, until it was shown as sent"
-            .to_owned(),
-    );
+    let has = |name: &str| matrix.tables.iter().any(|table| table.name == name);
+    if has("send") {
+        let of = "from the intended time to the acknowledgement; where the design has none, until it was shown as sent";
+        lines.push(format!("p99 of a send design: {of}"));
+    }
+    if has("receive") {
+        lines.push("heal: the longest time from a reconnect until caught up".to_owned());
+        lines.push("p99 of a receive design: from the intended time to each subscriber".to_owned());
+    }
     let messages = cells().filter(|cell| cell.speaks()).map(|cell| cell.intended).max().unwrap_or(0);
     lines.push(format!(
         "each cell is a run of {} messages through the fault proxy, some at the same time: latencies compare within \

@@ -3,11 +3,11 @@
 
 mod failures;
 
-pub use failures::{Failure, send_failures};
+pub use failures::{Failure, receive_failures, send_failures};
 
 use super::child;
-use crate::judge::{MatrixCell, MatrixFailure, MatrixTable};
-use crate::plan::SendDesign;
+use crate::judge::{Design, MatrixCell, MatrixFailure, MatrixTable};
+use crate::plan::ReceiveDesign;
 use crate::results::MatrixFolder;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -24,6 +24,10 @@ pub struct Settings<'a> {
     pub folder: &'a MatrixFolder,
     /// Cells side by side.
     pub jobs: usize,
+    /// Once set, no further cell begins.
+    pub stop: &'a AtomicBool,
+    /// Is told what happens to the cells.
+    pub told: &'a (dyn Fn(CellEvent<'_>) + Sync),
 }
 
 /// What happens to a cell.
@@ -31,23 +35,17 @@ pub enum CellEvent<'a> {
     /// Its run begins.
     Begins {
         /// The design.
-        design: &'a str,
+        design: Design,
         /// The failure.
         failure: &'a str,
     },
     /// It is done, whether or not there was a run.
-    Done(&'a MatrixCell),
+    Done(Design, &'a MatrixCell),
 }
 
-/// Runs the send table. Once `stop` is set, no further cell begins.
-pub fn send_table(
-    settings: &Settings<'_>,
-    designs: &[SendDesign],
-    failures: &[Failure],
-    stop: &AtomicBool,
-    told: &(dyn Fn(CellEvent<'_>) + Sync),
-) -> MatrixTable {
-    let all: Vec<(SendDesign, &Failure)> =
+/// Runs one table: designs of one kind against failures.
+pub fn table(settings: &Settings<'_>, designs: &[Design], failures: &[Failure]) -> MatrixTable {
+    let all: Vec<(Design, &Failure)> =
         designs.iter().flat_map(|design| failures.iter().map(move |failure| (*design, failure))).collect();
     let next = AtomicUsize::new(0);
     let cells: Vec<Mutex<Option<MatrixCell>>> = all.iter().map(|_| Mutex::default()).collect();
@@ -57,8 +55,8 @@ pub fn send_table(
                 loop {
                     let rank = next.fetch_add(1, Ordering::Relaxed);
                     let Some((design, failure)) = all.get(rank) else { return };
-                    let cell = send_cell(settings, *design, failure, stop, told);
-                    told(CellEvent::Done(&cell));
+                    let cell = cell(settings, *design, failure);
+                    (settings.told)(CellEvent::Done(*design, &cell));
                     *cells[rank].lock().unwrap_or_else(PoisonError::into_inner) = Some(cell);
                 }
             });
@@ -66,44 +64,45 @@ pub fn send_table(
     });
     let cells = cells.into_iter().filter_map(|cell| cell.into_inner().unwrap_or_else(PoisonError::into_inner));
     MatrixTable {
-        name: "send".to_owned(),
+        name: designs.first().map_or("", |design| design.table()).to_owned(),
         designs: designs.iter().map(|design| design.name().to_owned()).collect(),
         failures: failures
             .iter()
-            .map(|failure| MatrixFailure { name: failure.name.to_owned(), faults: failure.faults.clone() })
+            .map(|failure| MatrixFailure { name: failure.name.to_owned(), faults: failure.in_words() })
             .collect(),
         cells: cells.collect(),
     }
 }
 
-fn send_cell(
-    settings: &Settings<'_>,
-    design: SendDesign,
-    failure: &Failure,
-    stop: &AtomicBool,
-    told: &(dyn Fn(CellEvent<'_>) + Sync),
-) -> MatrixCell {
-    if failure.needs_own_server && !settings.built_in {
-        let because = "needs a server that posthaste started";
+fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCell {
+    if let Some(because) = failure.rules_out(design, settings.built_in) {
         return MatrixCell::impossible(design.name(), failure.name, because);
     }
-    if stop.load(Ordering::Relaxed) {
+    if settings.stop.load(Ordering::Relaxed) {
         return MatrixCell::without_run(design.name(), failure.name, "interrupted");
     }
-    told(CellEvent::Begins { design: design.name(), failure: failure.name });
+    (settings.told)(CellEvent::Begins { design, failure: failure.name });
     let mut args = settings.common.clone();
     // The proxy is in the way of every cell, so that they compare.
     args.push("--through-proxy".to_owned());
     let mut set = |value: String| args.extend(["--set".to_owned(), value]);
-    set(format!("send.design={}", design.name()));
+    set(format!("{}.design={}", design.table(), design.name()));
+    if design == Design::Receive(ReceiveDesign::Rtm) {
+        set(format!("receive.replay_window={REPLAYED_EVENTS}"));
+    }
     if !failure.faults.is_empty() {
         set(format!("faults={}", failure.faults));
     }
-    match child::run(&args, &settings.folder.cell(design.name(), failure.name)) {
+    failure.values.iter().for_each(|value| set((*value).to_owned()));
+    match child::run(&args, &settings.folder.cell(design, failure.name)) {
         Ok(ended) => {
             let run = settings.folder.relative(&ended.folder);
-            MatrixCell::of_send(design, failure.name, &run, &ended.summary)
+            MatrixCell::of(design, failure.name, &run, &ended.summary)
         }
         Err(error) => MatrixCell::without_run(design.name(), failure.name, format!("{error:#}")),
     }
 }
+
+/// Events of a channel that are replayed to a bot that comes back: a second's
+/// worth of the matrix's own workload.
+const REPLAYED_EVENTS: u32 = 50;
