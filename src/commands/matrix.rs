@@ -99,11 +99,8 @@ fn read(args: &MatrixArgs) -> anyhow::Result<Asked> {
         let receive = ReceiveDesign::ALL.into_iter().map(Design::Receive).collect();
         tables.push((receive, receive_failures(load_us)));
     }
-    let names = |of: fn(&(Vec<Design>, Vec<Failure>)) -> Vec<&'static str>| -> Vec<&'static str> {
-        tables.iter().flat_map(of).collect()
-    };
-    let designs = names(|(designs, _)| designs.iter().map(|design| design.name()).collect());
-    let failures = names(|(_, failures)| failures.iter().map(|failure| failure.name).collect());
+    let designs: Vec<&str> = tables.iter().flat_map(|(designs, _)| designs).map(|design| design.name()).collect();
+    let failures: Vec<&str> = tables.iter().flat_map(|(_, failures)| failures).map(|failure| failure.name).collect();
     check_names("--designs", &args.designs, &designs)?;
     check_names("--failures", &args.failures, &failures)?;
     for (designs, failures) in &mut tables {
@@ -122,13 +119,11 @@ fn is_wanted(wanted: &[String], name: &str) -> bool {
 }
 
 fn check_names(flag: &str, wanted: &[String], names: &[&str]) -> anyhow::Result<()> {
-    for name in wanted.iter().filter(|name| !names.contains(&name.as_str())) {
-        match nearest(name, names.iter().copied(), 1).first() {
-            Some(near) => bail!("{flag} {name}: did you mean {near:?}?"),
-            None => bail!("{flag} {name}: there are {}", names.join(", ")),
-        }
+    let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) else { return Ok(()) };
+    match nearest(unknown, names.iter().copied(), 1).first() {
+        Some(near) => bail!("{flag} {unknown}: did you mean {near:?}?"),
+        None => bail!("{flag} {unknown}: there are {}", names.join(", ")),
     }
-    Ok(())
 }
 
 /// What `posthaste run` is given in every cell.
