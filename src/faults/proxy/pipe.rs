@@ -35,6 +35,9 @@ pub(super) struct Pipe {
 
 /// What holds for one direction.
 pub(super) struct Rules<'a> {
+    /// Whether the other direction has ended, so that both sockets are closed
+    /// as soon as this one has.
+    pub is_last: bool,
     /// Whether orders have come that are not among these rules.
     pub are_old: &'a dyn Fn() -> bool,
     /// The faults in force, if any.
@@ -239,6 +242,8 @@ impl Pipe {
         self.state = match self.end {
             None => return false,
             Some(End::Reset) => State::Reset,
+            // The close says it, and saves a call.
+            Some(End::Fin) if rules.is_last => State::Finished,
             Some(End::Fin) => match Pin::new(sink).poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => State::Finished,
                 Poll::Ready(Err(_)) => State::Broken,
