@@ -186,8 +186,6 @@ impl Pipe {
 
     fn keep(&mut self, bytes: &[u8], due: Instant) {
         let backlog = self.backlog.get_or_insert_default();
-        // Jitter must not let a chunk overtake the one before it.
-        let due = backlog.chunks.back().map_or(due, |last| last.due.max(due));
         backlog.bytes += bytes.len() + CHUNK_BYTES;
         backlog.chunks.push_back(Chunk { bytes: bytes.into(), written: 0, due });
     }
