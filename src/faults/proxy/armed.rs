@@ -3,6 +3,7 @@
 
 use super::effect::CutAt;
 use super::registry::Arming;
+use super::side::later;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -91,7 +92,7 @@ impl Armed {
 
     fn cut_at(&self) -> Option<Instant> {
         match self.arming.how.at {
-            CutAt::AfterWritten(time) => self.written_at.map(|at| at + time),
+            CutAt::AfterWritten(time) => self.written_at.map(|at| later(at, time)),
             _ => None,
         }
     }
@@ -102,7 +103,7 @@ impl Armed {
     }
 
     fn give_up_at(&self) -> Instant {
-        self.arming.since + self.arming.how.give_up
+        later(self.arming.since, self.arming.how.give_up)
     }
 
     /// The time is over: the answer counts as lost where there was a request,

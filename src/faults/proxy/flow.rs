@@ -4,7 +4,7 @@ use super::armed::Armed;
 use super::effect::{Effect, Way};
 use super::pipe::{Pipe, Rules, State};
 use super::registry::{Control, Cut, Order, Orders, Place};
-use super::side::Side;
+use super::side::{Side, later};
 use super::tally::{Counters, Mark};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -124,8 +124,10 @@ impl Flow {
     }
 
     fn forward(&mut self, cx: &mut Context<'_>, are_old: &dyn Fn() -> bool) -> bool {
-        let mut rules = Rules { are_old, side: None, armed: None };
+        let is_last = self.down.state == State::Finished;
+        let mut rules = Rules { is_last, are_old, side: None, armed: None };
         let up = self.up.step(cx, &mut self.client, &mut self.server, &mut rules);
+        rules.is_last = self.up.state == State::Finished;
         let down = self.down.step(cx, &mut self.server, &mut self.client, &mut rules);
         up | down
     }
@@ -135,12 +137,15 @@ impl Flow {
         faults.up.wake_at = None;
         faults.down.wake_at = None;
         let before = self.up.forwarded;
-        let mut rules = Rules { are_old, side: Some(&mut faults.up), armed: None };
+        let is_last = self.down.state == State::Finished;
+        let mut rules = Rules { is_last, are_old, side: Some(&mut faults.up), armed: None };
         let up = self.up.step(cx, &mut self.client, &mut self.server, &mut rules);
         if let Some(armed) = faults.armed.as_mut().filter(|_| self.up.forwarded > before) {
             armed.request_forwarded(Instant::now());
         }
-        let mut rules = Rules { are_old, side: Some(&mut faults.down), armed: faults.armed.as_mut() };
+        let is_last = self.up.state == State::Finished;
+        let armed = faults.armed.as_mut();
+        let mut rules = Rules { is_last, are_old, side: Some(&mut faults.down), armed };
         let down = self.down.step(cx, &mut self.server, &mut self.client, &mut rules);
         if up | down {
             faults.active_at = Some(Instant::now());
@@ -264,7 +269,7 @@ impl Faults {
 
 impl Idle {
     fn at(&self, active_at: Option<Instant>) -> Instant {
-        active_at.map_or(self.since, |at| at.max(self.since)) + self.after
+        later(active_at.map_or(self.since, |at| at.max(self.since)), self.after)
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) struct Pipe {
 
 /// What holds for one direction.
 pub(super) struct Rules<'a> {
+    /// Whether the other direction has ended, so that both sockets are closed
+    /// as soon as this one has.
+    pub is_last: bool,
     /// Whether orders have come that are not among these rules.
     pub are_old: &'a dyn Fn() -> bool,
     /// The faults in force, if any.
@@ -183,8 +186,6 @@ impl Pipe {
 
     fn keep(&mut self, bytes: &[u8], due: Instant) {
         let backlog = self.backlog.get_or_insert_default();
-        // Jitter must not let a chunk overtake the one before it.
-        let due = backlog.chunks.back().map_or(due, |last| last.due.max(due));
         backlog.bytes += bytes.len() + CHUNK_BYTES;
         backlog.chunks.push_back(Chunk { bytes: bytes.into(), written: 0, due });
     }
@@ -239,6 +240,8 @@ impl Pipe {
         self.state = match self.end {
             None => return false,
             Some(End::Reset) => State::Reset,
+            // The close says it, and saves a call.
+            Some(End::Fin) if rules.is_last => State::Finished,
             Some(End::Fin) => match Pin::new(sink).poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => State::Finished,
                 Poll::Ready(Err(_)) => State::Broken,
