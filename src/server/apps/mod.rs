@@ -168,14 +168,14 @@ impl Apps {
     /// Starts no further POST, lets those under way end, and gives what was not
     /// told, with the rows of the bots.
     pub(super) async fn untold(&self) -> Vec<(i64, Event)> {
-        let mut untold = Vec::new();
-        for app in self.all() {
+        // All at once: each may have to wait for an app that does not answer.
+        let of_each = self.all().into_iter().map(|app| async move {
             let mut events = app.relay.take_events();
             if let Some(endpoint) = app.endpoint() {
                 events.extend(endpoint.close().await);
             }
-            untold.extend(events.into_iter().map(|event| (app.identity.number, event)));
-        }
-        untold
+            events.into_iter().map(|event| (app.identity.number, event)).collect::<Vec<_>>()
+        });
+        futures_util::future::join_all(of_each).await.into_iter().flatten().collect()
     }
 }

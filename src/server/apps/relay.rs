@@ -304,3 +304,81 @@ impl State {
         turns.min_by_key(|index| self.links[*index].suspect)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::directory::Directory;
+    use super::*;
+    use tokio::sync::mpsc;
+
+    fn relay(patience: Duration) -> Relay {
+        let identity = Identity { app: "A1".into(), bot: "U1".into(), number: 1 };
+        Relay::new(identity, patience)
+    }
+
+    fn event(ts: u64) -> Event {
+        Event::new(ts, &"{}".into())
+    }
+
+    fn link(relay: &Relay) -> (Arc<Socket>, mpsc::Receiver<Push>) {
+        let (socket, frames) = Socket::new(Directory::default().add_user(1, "xoxb-a"), None, 256);
+        assert!(relay.attach(&socket).is_some());
+        relay.employ(&socket);
+        (socket, frames)
+    }
+
+    /// The envelope ids that were sent until now.
+    fn sent(frames: &mut mpsc::Receiver<Push>) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        while let Ok(Push::Frame(frame)) = frames.try_recv() {
+            let frame: Value = serde_json::from_str(&frame).unwrap();
+            ids.push(frame["envelope_id"].as_str().unwrap().parse().unwrap());
+        }
+        ids
+    }
+
+    #[test]
+    fn ten_thousand_wait_and_the_newest_are_dropped() {
+        let relay = relay(Duration::from_secs(60));
+        (0..10_003).for_each(|ts| relay.offer_event(event(ts)));
+        let kept: Vec<u64> = relay.take_events().iter().map(|event| event.ts).collect();
+        assert_eq!(kept, (0..10_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_envelope_is_sent_ten_times_and_then_given_up() {
+        let relay = relay(Duration::ZERO);
+        let (_socket, mut frames) = link(&relay);
+        relay.offer_event(event(1));
+        (0..50).for_each(|_| relay.expire());
+        let ids = sent(&mut frames);
+        assert_eq!((ids.len(), ids.iter().all(|id| *id == ids[0])), (10, true));
+        assert!(relay.take_events().is_empty());
+    }
+
+    #[test]
+    fn an_acknowledgement_that_comes_late_still_counts() {
+        let relay = relay(Duration::ZERO);
+        let (socket, mut frames) = link(&relay);
+        relay.offer_event(event(1));
+        relay.retire(&socket);
+        relay.expire();
+        assert_eq!(lock(&relay.state).waiting.len(), 1, "it waits for another connection");
+        relay.acknowledge(sent(&mut frames)[0], None);
+        assert!(relay.take_events().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_lets_envelopes_become_overdue_is_asked_last() {
+        let relay = relay(Duration::ZERO);
+        let (_dead, mut of_dead) = link(&relay);
+        relay.offer_event(event(1));
+        let (_live, mut of_live) = link(&relay);
+        relay.expire();
+        let first = sent(&mut of_dead);
+        assert_eq!(sent(&mut of_live), first, "sent again, to the other one");
+        relay.acknowledge(first[0], None);
+        (2..8).for_each(|ts| relay.offer_event(event(ts)));
+        assert_eq!((sent(&mut of_dead).len(), sent(&mut of_live).len()), (0, 6));
+    }
+}
