@@ -15,7 +15,7 @@ pub struct Facts {
     /// Texts with the run's id and a key that the run cannot have made, by
     /// their first characters.
     pub foreign: BTreeMap<String, FirstSeen>,
-    /// Messages pushed to a subscriber who is not a member of their channel,
+    /// Messages shown to a user who is not a member of their channel,
     /// or under another channel than the key's.
     pub leaked: BTreeMap<(UserId, MessageRef), Leak>,
     /// Messages that a catch-up showed in another channel than the key's.
