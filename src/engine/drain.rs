@@ -110,6 +110,8 @@ async fn read_and_catch_up(
     let plan = leader.shared.plan.clone();
     let first = read_all(leader, deadline_us, 1, plan.drain.first_page_size).await?;
     let stored = Arc::new(stored_by_channel(&first));
+    let reader = leader.reader(deadline_us)?;
+    leader.hear_during(reader.ask_as_outsiders(plan.drain.first_page_size, &mut reads.facts)).await?;
 
     let subscribers = u64::from(plan.population.subscribers);
     leader.enter("catch up", None);

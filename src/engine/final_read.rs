@@ -4,8 +4,9 @@
 use super::api::Api;
 use super::shard::Shared;
 use super::traversal::Traversal;
-use crate::ledger::{Facts, FinalRead, HistoryRow, PointRead, RowText, SendRow};
+use crate::ledger::{Facts, FinalRead, HistoryRow, Leak, PointRead, RowText, SendRow};
 use crate::model::{ChannelId, MessageRef, UserId};
+use crate::plan::is_private;
 use crate::target::{HistoryPage, Row};
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -43,6 +44,30 @@ impl FinalReader {
         let reads: Vec<Option<PointRead>> = stream::iter(reading).buffer_unordered(CONCURRENCY).collect().await;
         let failed = reads.iter().filter(|read| read.is_none()).count();
         (reads.into_iter().flatten().collect(), failed)
+    }
+
+    /// Asks for the history of every private channel as somebody who is no
+    /// member. What is shown is leaked; any other answer is a refusal.
+    pub async fn ask_as_outsiders(&self, page_size: u32, facts: &mut Facts) {
+        let private = (0..self.shared.plan.population.channels).map(ChannelId);
+        let private = private.filter(|channel| is_private(&self.shared.plan, *channel));
+        let asking = private.filter_map(|channel| {
+            let members = self.shared.roster.members(channel);
+            let outsider = (0..self.shared.plan.population.users).map(UserId).find(|user| !members.contains(user))?;
+            let call = self.api.slack.history(self.shared.directory.id(channel), None, page_size, None);
+            let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
+            Some(async move {
+                let answer = self.api.call(outsider, call, timeout).await.ok()?;
+                let page = HistoryPage::parse(answer.status, &answer.body, &self.shared.texts).ok()?;
+                Some((outsider, channel, page))
+            })
+        });
+        let mut shown = stream::iter(asking).buffer_unordered(CONCURRENCY);
+        while let Some(answer) = shown.next().await {
+            let Some((outsider, channel, page)) = answer else { continue };
+            let leak = Leak { at_us: self.shared.clock.now_us(), under: Some(channel) };
+            page.rows.iter().filter_map(|row| row.message).for_each(|message| facts.leaked(outsider, message, leak));
+        }
     }
 
     async fn read_channel(&self, number: u32, page_size: u32, channel: ChannelId) -> FinalRead {

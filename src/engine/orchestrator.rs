@@ -89,7 +89,7 @@ async fn prepare<'a>(
     observer.event(clock.now_us(), "setup", json!({ "addresses": addresses, "channels": plan.population.channels }));
     let mut interrupted = stop.clone();
     let directory = tokio::select! {
-        directory = setup::create_channels(&api, &roster, plan.population.channels, job.run) => directory?,
+        directory = setup::create_channels(&api, &roster, &plan, job.run) => directory?,
         _ = interrupted.wait_for(|stop| *stop > Stop::No) => return Err(EngineError::Left),
     };
     let record = RunRecord {

@@ -5,8 +5,8 @@ use super::EngineError;
 use super::api::Api;
 use super::shard::Directory;
 use crate::model::{ChannelId, RunId, UserId};
-use crate::plan::Roster;
-use crate::target::{Address, Call, parse_created_channel, parse_done};
+use crate::plan::{Roster, RunPlan, is_private};
+use crate::target::{Address, Call, parse_created_channel, parse_done, parse_invited, parse_user_id};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::net::SocketAddr;
@@ -42,20 +42,29 @@ pub async fn greet(api: &Api, address: &Address) -> Result<(), EngineError> {
         .map_err(|reason| EngineError::Unreachable(format!("{}: auth.test: {reason}", address.url())))
 }
 
-/// Creates the channels, each by its first member, and joins the others.
-pub async fn create_channels(api: &Api, roster: &Roster, channels: u32, run: RunId) -> Result<Directory, EngineError> {
+/// Creates the channels, each by its first member, and joins the others; into
+/// a private channel they are invited.
+pub async fn create_channels(api: &Api, roster: &Roster, plan: &RunPlan, run: RunId) -> Result<Directory, EngineError> {
+    let channels = plan.population.channels;
     let creating = (0..channels).map(|rank| {
         let creator = roster.members(ChannelId(rank)).first().copied().unwrap_or(UserId(0));
-        let call = api.slack.create_channel(&format!("posthaste-{run}-{rank}"));
+        let private = is_private(plan, ChannelId(rank));
+        let call = api.slack.create_channel(&format!("posthaste-{run}-{rank}"), private);
         async move { insist(api, creator, "conversations.create", call, parse_created_channel).await }
     });
     let ids: Vec<Result<String, EngineError>> = stream::iter(creating).buffered(CONCURRENCY).collect().await;
     let directory = Directory::new(ids.into_iter().collect::<Result<_, _>>()?);
     let joining = (0..channels).map(ChannelId).flat_map(|channel| {
         let id = directory.id(channel);
-        roster.members(channel).iter().skip(1).map(move |user| {
-            let call = api.slack.join_channel(id);
-            async move { insist(api, *user, "conversations.join", call, parse_done).await }
+        let private = is_private(plan, channel);
+        let members = roster.members(channel);
+        members.iter().skip(1).map(move |user| async move {
+            if !private {
+                return insist(api, *user, "conversations.join", api.slack.join_channel(id), parse_done).await;
+            }
+            let user_id = insist(api, *user, "auth.test", api.slack.auth_test(), parse_user_id).await?;
+            let call = api.slack.invite(id, &user_id);
+            insist(api, members[0], "conversations.invite", call, parse_invited).await
         })
     });
     let mut joined = stream::iter(joining).buffer_unordered(CONCURRENCY);

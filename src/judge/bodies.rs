@@ -142,7 +142,7 @@ pub(super) fn leaked(input: &Input, truth: &Truth) -> Tally {
     for (&(subscriber, message), leak) in &input.ledger.facts.leaked {
         let note = match leak.under {
             Some(under) if under != message.channel => format!("pushed under channel {under}"),
-            Some(_) => "pushed to a subscriber that is not a member".to_owned(),
+            Some(_) => "shown to a user who is not a member".to_owned(),
             None => "pushed under a channel that the run does not know".to_owned(),
         };
         tally.add(Instance::seen(leak.at_us).subscriber(subscriber).message(message).note(note));

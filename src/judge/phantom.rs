@@ -25,7 +25,7 @@ pub(super) fn find(input: &Input, truth: &Truth) -> Phantoms {
     let mut tally = Tally::new(FindingKind::Phantom, Zero, "messages delivered live")
         .parts(&["unknown", "rejected", "written"])
         .unless(truth.unknown_because());
-    let mut unsettled = 0;
+    let (mut found, mut unsettled) = (Vec::new(), 0);
     for (id, channel) in truth.known() {
         for (index, message) in channel.indexed().filter(|(_, message)| message.pushes > 0) {
             tally.could_have(1);
@@ -37,12 +37,18 @@ pub(super) fn find(input: &Input, truth: &Truth) -> Phantoms {
                 unsettled += 1;
                 continue;
             }
-            let reference = MessageRef { channel: id, index };
-            // Only the few examples name a subscriber; to look for one costs
-            // a pass over all of them.
-            let subscriber = if tally.count() < Tally::EXAMPLES as u64 { seen_by(input, reference) } else { None };
-            tally.add_to(part, Instance::at(message.at_us()).message(reference).subscriber(subscriber));
+            found.push((message.at_us(), MessageRef { channel: id, index }, part));
         }
+    }
+    // Only the few examples name a subscriber; to look for one costs a pass
+    // over all of them.
+    found.sort_unstable();
+    let (examples, others) = found.split_at(found.len().min(Tally::EXAMPLES));
+    for &(at_us, message, part) in examples {
+        tally.add_to(part, Instance::at(at_us).message(message).subscriber(seen_by(input, message)));
+    }
+    for &(at_us, message, part) in others {
+        tally.add_to(part, Instance::at(at_us).message(message));
     }
     Phantoms { tally, unsettled }
 }

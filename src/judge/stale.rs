@@ -45,10 +45,8 @@ pub(super) fn stale_read(input: &Input, truth: &Truth, passed_over: &HashSet<(Us
             }
             let instance = Instance::seen(page.written_us).message(message).subscriber(page.reader);
             let instance = instance.note("acknowledged before the page was asked for, and not on it");
-            let first = stale.entry((page.reader, message)).or_insert_with(|| instance.clone());
-            if instance < *first {
-                *first = instance;
-            }
+            let first = stale.entry((page.reader, message));
+            first.and_modify(|first| *first = instance.clone().min(first.clone())).or_insert(instance);
         });
     }
     stale.into_values().for_each(|instance| tally.add(instance));

@@ -174,3 +174,27 @@ fn duration(us: u64) -> String {
     };
     format!("{value:.digits$} {unit}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_have_three_digits() {
+        for (us, shown) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1_000, "1.00 ms"),
+            (9_994, "9.99 ms"),
+            (10_000, "10.0 ms"),
+            (99_949, "99.9 ms"),
+            (100_000, "100 ms"),
+            (999_499, "999 ms"),
+            (1_000_000, "1.00 s"),
+            (10_000_000, "10.0 s"),
+            (100_000_000, "100 s"),
+        ] {
+            assert_eq!(duration(us), shown);
+        }
+    }
+}

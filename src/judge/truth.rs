@@ -104,9 +104,7 @@ impl<'a> Message<'a> {
 
     /// Whether any attempt was made.
     pub(super) fn was_tried(&self) -> bool {
-        self.send.is_some_and(|send| {
-            send.state != SendState::Unattempted || send.attempts > 0 || send.first_byte_us.is_some()
-        })
+        self.send.is_some_and(|send| send.state != SendState::Unattempted || send.first_byte_us.is_some())
     }
 
     /// Whether it is in P.

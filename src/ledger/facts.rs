@@ -15,7 +15,7 @@ pub struct Facts {
     /// Texts with the run's id and a key that the run cannot have made, by
     /// their first characters.
     pub foreign: BTreeMap<String, FirstSeen>,
-    /// Messages pushed to a subscriber who is not a member of their channel,
+    /// Messages shown to a user who is not a member of their channel,
     /// or under another channel than the key's.
     pub leaked: BTreeMap<(UserId, MessageRef), Leak>,
     /// Messages that a catch-up showed in another channel than the key's.
@@ -102,4 +102,59 @@ impl Facts {
 
 fn keep_first<K: Ord, V: Ord + Copy>(map: &mut BTreeMap<K, V>, key: K, value: V) {
     map.entry(key).and_modify(|first| *first = value.min(*first)).or_insert(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(index: u32) -> MessageRef {
+        MessageRef { channel: ChannelId(1), index }
+    }
+
+    /// A fact of each kind, seen at an instant.
+    fn seen(at_us: u64) -> Facts {
+        let mut facts = Facts::default();
+        let first = FirstSeen { at_us, subscriber: Some(UserId(at_us as u32)) };
+        facts.altered(message(0), first);
+        facts.foreign("text", first);
+        facts.leaked(UserId(3), message(0), Leak { at_us, under: None });
+        facts.elsewhere(message(0), ChannelId(2), first);
+        facts
+    }
+
+    #[test]
+    fn of_several_sightings_the_first_is_kept_in_whatever_order() {
+        for order in [[1, 5], [5, 1]] {
+            let [mut one, other] = order.map(seen);
+            one.merge(other);
+            assert_eq!(one, seen(1), "{order:?}");
+        }
+        let mut facts = seen(5);
+        facts.altered(message(0), FirstSeen { at_us: 2, subscriber: None });
+        facts.altered(message(0), FirstSeen { at_us: 3, subscriber: None });
+        assert_eq!(facts.altered[&message(0)].at_us, 2);
+    }
+
+    #[test]
+    fn different_facts_are_kept_apart() {
+        let (mut facts, other) = (seen(1), seen(1));
+        facts.merge(other);
+        facts.altered(message(1), FirstSeen { at_us: 1, subscriber: None });
+        facts.elsewhere(message(0), ChannelId(3), FirstSeen { at_us: 1, subscriber: None });
+        facts.leaked(UserId(4), message(0), Leak { at_us: 1, under: None });
+        facts.foreign("text of another", FirstSeen { at_us: 1, subscriber: None });
+        let counts = [facts.altered.len(), facts.elsewhere.len(), facts.leaked.len(), facts.foreign.len()];
+        assert_eq!(counts, [2; 4]);
+    }
+
+    #[test]
+    fn of_a_foreign_text_eighty_characters_are_kept() {
+        let text = "ü".repeat(81);
+        assert_eq!(Facts::beginning(&text), "ü".repeat(80));
+        let mut facts = Facts::default();
+        facts.foreign(&text, FirstSeen { at_us: 1, subscriber: None });
+        facts.foreign(&format!("{text} and more"), FirstSeen { at_us: 2, subscriber: None });
+        assert_eq!(facts.foreign.len(), 1);
+    }
 }

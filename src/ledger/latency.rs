@@ -84,6 +84,34 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_merged_and_all_can_be_emptied() {
+        let mut one = Latencies::default();
+        one.record(LatencyKind::Ack, 0);
+        one.record(LatencyKind::Ack, 10_000_000_000);
+        one.histogram_mut(LatencyKind::Heal).record_n(7, 3).unwrap();
+        let mut sum = one.clone();
+        sum.merge(&one);
+        assert_eq!(sum.errors(), 2);
+        assert_eq!((sum.histogram(LatencyKind::Ack).len(), sum.histogram(LatencyKind::Ack).max()), (2, 1));
+        assert_eq!(sum.histogram(LatencyKind::Heal).len(), 6);
+        sum.clear();
+        assert_eq!(sum.errors(), 0);
+        assert!(LatencyKind::ALL.into_iter().all(|kind| sum.histogram(kind).is_empty()));
+    }
+
+    /// A histogram that was read from a file may have other bounds.
+    #[test]
+    fn what_cannot_be_added_is_counted_as_errors() {
+        let mut wide = Latencies::default();
+        *wide.histogram_mut(LatencyKind::Ack) = Histogram::new_with_bounds(1, 36_000_000_000, 3).unwrap();
+        wide.histogram_mut(LatencyKind::Ack).record_n(30_000_000_000, 2).unwrap();
+        let mut sum = Latencies::default();
+        sum.record(LatencyKind::Ack, 10_000_000_000);
+        sum.merge(&wide);
+        assert_eq!((sum.errors(), sum.histogram(LatencyKind::Ack).len()), (3, 0));
+    }
+
+    #[test]
     fn a_value_past_an_hour_is_counted_as_an_error() {
         let mut latencies = Latencies::default();
         latencies.record(LatencyKind::Ack, 10_000_000_000);

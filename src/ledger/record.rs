@@ -118,3 +118,23 @@ pub struct WorkerFigures {
     #[serde(default)]
     pub faults: Vec<FaultRecord>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fault_touched_adds_up() {
+        let mut record = FaultRecord::default();
+        for (from_us, to_us) in [(20, 30), (10, 15), (25, 40)] {
+            record.touch(from_us, to_us);
+        }
+        let whole = FaultRecord { fired_us: Some(10), healed_us: Some(40), touched: 3 };
+        assert_eq!(record, whole);
+        record.merge(&FaultRecord::default());
+        assert_eq!(record, whole, "a worker that saw nothing of it");
+        let mut other = FaultRecord::default();
+        other.merge(&record);
+        assert_eq!(other, whole);
+    }
+}

@@ -21,6 +21,12 @@ impl Members {
     pub const STEADY: Members = Members { churn_per_minute: 0.0, away_us: Range { min: 0, max: 0 } };
 }
 
+/// Whether a channel is private: its first member, who never leaves, invites
+/// the others.
+pub fn is_private(plan: &RunPlan, channel: ChannelId) -> bool {
+    Random::new(plan.seed, "private").split(channel.0.into()).unit() < plan.population.private_share
+}
+
 /// A member leaves a channel and joins it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leave {
@@ -44,6 +50,9 @@ pub fn leaves(plan: &RunPlan, roster: &Roster, user: UserId) -> Vec<Leave> {
     let end_us = plan.arrival.duration_us();
     let mut found = Vec::new();
     for &channel in roster.channels(user) {
+        if is_private(plan, channel) && roster.members(channel).first() == Some(&user) {
+            continue;
+        }
         let place = (u64::from(user.0) << 32) | u64::from(channel.0);
         let mut random = Random::new(plan.seed, "members").split(place);
         let mut from_us = plan.arrival.warm_up_us();
@@ -66,6 +75,17 @@ mod tests {
     use super::super::tests::{example, phase};
     use super::*;
     use crate::plan::PhaseKind;
+
+    #[test]
+    fn a_share_of_the_channels_is_private() {
+        let mut plan = example();
+        let private = |plan: &RunPlan| (0..1_000).filter(|channel| is_private(plan, ChannelId(*channel))).count();
+        assert_eq!(private(&plan), 0, "none, unless asked for");
+        plan.population.private_share = 0.25;
+        assert!((180..320).contains(&private(&plan)), "{}", private(&plan));
+        plan.population.private_share = 1.0;
+        assert_eq!(private(&plan), 1_000);
+    }
 
     #[test]
     fn only_subscribers_who_never_send_leave_and_come_back_in_between() {
@@ -93,6 +113,15 @@ mod tests {
             }
         }
         assert_eq!(all, (0..300).map(|user| leaves(&plan, &roster, UserId(user))).collect::<Vec<_>>());
+        // Who invites into a private channel stays in it; the others leave as before.
+        plan.population.senders = 1;
+        plan.population.private_share = 1.0;
+        let roster = Roster::new(&plan);
+        for channel in (0..30).map(ChannelId) {
+            let leave = |user: &UserId| leaves(&plan, &roster, *user).iter().any(|leave| leave.channel == channel);
+            let (first, others) = roster.members(channel).split_first().unwrap();
+            assert!(!leave(first) && others.iter().any(leave), "{channel}");
+        }
         plan.members = Members::STEADY;
         assert!((0..300).all(|user| leaves(&plan, &roster, UserId(user)).is_empty()));
     }

@@ -26,7 +26,7 @@ pub use fault::{
     Act, Connections, Direction, Ending, Fault, FaultKind, FaultSettings, Touches, Wish, answer_dropped_by, hedged_by,
     touches_subscriber, touches_user, wishes,
 };
-pub use membership::{Leave, Members, leaves};
+pub use membership::{Leave, Members, is_private, leaves};
 pub use receive::{Receive, ReceiveDesign};
 pub use retry::next_attempt;
 pub use roster::Roster;

@@ -65,6 +65,10 @@ pub struct Population {
     pub subscribers: u32,
     /// How a send chooses its user.
     pub choice: UserChoice,
+    /// The share of the channels that are private: only who is invited is a
+    /// member, and nobody else may be shown anything of them.
+    #[serde(default)]
+    pub private_share: f64,
 }
 
 /// Both ends included.

@@ -17,6 +17,7 @@ pub fn example() -> RunPlan {
             senders: 100,
             subscribers: 100,
             choice: UserChoice::Uniform,
+            private_share: 0.0,
         },
         arrival: Arrival { process: ArrivalProcess::Poisson, phases: vec![phase(PhaseKind::Steady, 10, 200.0, 200.0)] },
         message_size_bytes: SizeRange { min: 80, max: 200 },

@@ -236,6 +236,7 @@ pub(crate) fn plan() -> RunPlan {
             senders: 5_000,
             subscribers: 5_000,
             choice: UserChoice::Uniform,
+            private_share: 0.0,
         },
         arrival: Arrival {
             process: ArrivalProcess::Poisson,

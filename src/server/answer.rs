@@ -180,7 +180,7 @@ pub(super) fn channel(channel: &Channel, reader: &User) -> Value {
         "id": channel.id,
         "name": channel.name,
         "is_channel": true,
-        "is_private": false,
+        "is_private": channel.is_private,
         "is_archived": false,
         "is_member": is_member,
         "created": channel.created_s,

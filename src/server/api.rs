@@ -98,7 +98,9 @@ pub(super) fn unknown_method() -> Response<Body> {
 impl Call {
     pub(super) fn channel(&self) -> Result<Arc<Channel>, ApiError> {
         let name = self.params.get("channel").ok_or(ApiError("channel_not_found"))?;
-        self.server.directory.channel(name).ok_or(ApiError("channel_not_found"))
+        let channel = self.server.directory.channel(name);
+        // Of a private channel an outsider is told what it is told of none.
+        channel.filter(|channel| channel.is_open_to(self.user.number)).ok_or(ApiError("channel_not_found"))
     }
 
     async fn post_message(mut self) -> Answered {
@@ -131,13 +133,19 @@ impl Call {
     }
 
     async fn history(self) -> Answered {
-        let channel = self.channel()?;
+        let channel = self.channel().or_else(|refusal| self.private_for_all().ok_or(refusal))?;
         let request = PageRequest::read(&self.params)?;
         let defects = self.server.defects.clone();
         let user = self.user;
         let read = move |database: &_| history::answer(database, &channel, &request, &user.id, &defects);
         let body = self.server.readers.read(read).await?;
         Ok(answer::with_status(StatusCode::OK, body))
+    }
+
+    /// The private channel that a planted defect opens to a reader.
+    fn private_for_all(&self) -> Option<Arc<Channel>> {
+        let channel = self.server.directory.channel(self.params.get("channel")?)?;
+        self.server.defects.open_private(&channel, &self.user).then_some(channel)
     }
 
     fn rtm_connect(self, headers: &HeaderMap) -> Answered {
@@ -176,13 +184,17 @@ impl Call {
         if !fits {
             return Err(ApiError("invalid_name_specials"));
         }
+        let is_private = self.params.flag("is_private");
         let (name, creator) = (name.into(), self.user.clone());
-        let channel = self.server.write(|answer| Write::Channel { name, creator, answer }).await?;
+        let channel = self.server.write(|answer| Write::Channel { name, creator, is_private, answer }).await?;
         Ok(self.about(&channel))
     }
 
     async fn join(self) -> Answered {
         let channel = self.channel()?;
+        if channel.is_private {
+            return Err(ApiError("method_not_supported_for_channel_type"));
+        }
         self.add_members(&channel, vec![self.user.clone()]).await?;
         Ok(self.about(&channel))
     }
@@ -225,6 +237,7 @@ impl Call {
         let more = channels.len() > limit;
         channels.truncate(limit);
         let next = channels.last().filter(|_| more).map_or(String::new(), |last| last.number.to_string());
+        channels.retain(|channel| channel.is_open_to(self.user.number));
         let items = channels.iter().map(|channel| answer::channel(channel, &self.user)).collect();
         Ok(answer::page("channels", items, next))
     }
@@ -259,7 +272,7 @@ pub(super) fn check_post(
 ) -> Result<Post, ApiError> {
     let thread = thread.map(|ts| ids::parse_ts(ts).ok_or(ApiError("thread_not_found"))).transpose()?;
     if !channel.has_member(user.number) {
-        return Err(ApiError("not_in_channel"));
+        return Err(ApiError(if channel.is_private { "channel_not_found" } else { "not_in_channel" }));
     }
     check_text(&text)?;
     if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {

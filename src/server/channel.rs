@@ -23,6 +23,8 @@ pub(super) struct Channel {
     pub(super) creator: i64,
     /// Seconds since the epoch.
     pub(super) created_s: i64,
+    /// Only its members know of it, and only they let others in.
+    pub(super) is_private: bool,
     /// The last `ts` given, in µs.
     pub(super) last_ts: AtomicU64,
     /// Rows of the users, and the last event in µs that each was too late for.
@@ -38,10 +40,20 @@ impl Channel {
             name: name.into(),
             creator,
             created_s,
+            is_private: false,
             last_ts: AtomicU64::new(last_ts),
             members: RwLock::default(),
             outlet: Mutex::default(),
         }
+    }
+
+    pub(super) fn private(self, is_private: bool) -> Self {
+        Self { is_private, ..self }
+    }
+
+    /// Whether somebody may know of it.
+    pub(super) fn is_open_to(&self, user: i64) -> bool {
+        !self.is_private || self.has_member(user)
     }
 
     pub(super) fn has_member(&self, user: i64) -> bool {

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS channels (
     creator INTEGER NOT NULL,
     created_s INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS private_channels (channel INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS members (
     channel INTEGER NOT NULL,
     user INTEGER NOT NULL,
@@ -125,7 +126,8 @@ pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
     let mut channels = std::collections::HashMap::new();
     let mut statement = database.prepare(
         "SELECT number, name, creator, created_s,
-             (SELECT coalesce(max(ts), 0) FROM messages WHERE channel = number)
+             (SELECT coalesce(max(ts), 0) FROM messages WHERE channel = number),
+             number IN (SELECT channel FROM private_channels)
          FROM channels",
     )?;
     let mut rows = statement.query([])?;
@@ -133,7 +135,7 @@ pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
         let number = row.get(0)?;
         let last_ts = row.get::<_, i64>(4)?.unsigned_abs();
         let channel = Channel::new(number, row.get_ref(1)?.as_str()?, row.get(2)?, row.get(3)?, last_ts);
-        let channel = Arc::new(channel);
+        let channel = Arc::new(channel.private(row.get(5)?));
         channels.insert(number, channel.clone());
         directory.add_channel(channel);
     }
@@ -170,6 +172,12 @@ pub(super) fn add_channel(database: &Connection, name: &str, creator: i64, creat
         "INSERT INTO channels (name, creator, created_s) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
     let added = database.prepare_cached(INSERT)?.execute(params![name, creator, created_s])?;
     Ok((added == 1).then(|| database.last_insert_rowid()))
+}
+
+/// Makes a channel private.
+pub(super) fn close_channel(database: &Connection, channel: i64) -> Result<()> {
+    database.prepare_cached("INSERT INTO private_channels (channel) VALUES (?1)")?.execute([channel])?;
+    Ok(())
 }
 
 /// Makes a user a member; no change where the user is one.

@@ -104,6 +104,7 @@ pub(super) enum Write {
     Channel {
         name: Box<str>,
         creator: Arc<User>,
+        is_private: bool,
         answer: oneshot::Sender<Result<Arc<Channel>, Failure>>,
     },
     Join {
@@ -256,13 +257,17 @@ impl Writer {
                 store::add_app(database, bot.number, url)?;
                 Ok(Effect::App)
             }
-            Write::Channel { name, creator, .. } => {
+            Write::Channel { name, creator, is_private, .. } => {
                 let created_s = (now_us() / 1_000_000) as i64;
                 match store::add_channel(database, name, creator.number, created_s)? {
                     None => Err(Failure::Refused("name_taken")),
                     Some(number) => {
                         store::add_member(database, number, creator.number)?;
-                        Ok(Effect::Channel(Arc::new(Channel::new(number, name, creator.number, created_s, 0))))
+                        if *is_private {
+                            store::close_channel(database, number)?;
+                        }
+                        let channel = Channel::new(number, name, creator.number, created_s, 0);
+                        Ok(Effect::Channel(Arc::new(channel.private(*is_private))))
                     }
                 }
             }

@@ -145,6 +145,22 @@ pub fn parse_created_channel(status: u16, body: &[u8]) -> Result<String, String>
     expect_ok::<Created>(status, body).map(|created| created.channel.id)
 }
 
+/// The id of the calling user in an answer of `auth.test`, or what the target
+/// said.
+pub fn parse_user_id(status: u16, body: &[u8]) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Caller {
+        user_id: String,
+    }
+    expect_ok::<Caller>(status, body).map(|caller| caller.user_id)
+}
+
+/// Whether an answer of `conversations.invite` says that the user is a member
+/// now, or what the target said. One whose answer was lost is one already.
+pub fn parse_invited(status: u16, body: &[u8]) -> Result<(), String> {
+    parse_done(status, body).or_else(|reason| if reason == "already_in_channel" { Ok(()) } else { Err(reason) })
+}
+
 /// Whether an answer says `"ok": true`, or what the target said.
 pub fn parse_done(status: u16, body: &[u8]) -> Result<(), String> {
     expect_ok::<serde::de::IgnoredAny>(status, body).map(|_| ())

@@ -13,7 +13,9 @@ mod slack;
 
 pub use address::{Address, AddressError};
 pub use classify::{Answer, Classified, Effect, Retry};
-pub use history::{HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_socket_url};
+pub use history::{
+    HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_invited, parse_socket_url, parse_user_id,
+};
 pub use profile::{TargetError, TargetProfile, built_in_targets};
 pub use push::{Frame, Push, changed_channel};
 pub use slack::{Call, Slack};

@@ -72,8 +72,14 @@ impl Slack {
     }
 
     /// `conversations.create`.
-    pub fn create_channel(&self, name: &str) -> Call {
-        self.form("conversations.create", &[("name", name)])
+    pub fn create_channel(&self, name: &str, private: bool) -> Call {
+        let fields = [("name", name), ("is_private", "true")];
+        self.form("conversations.create", if private { &fields } else { &fields[..1] })
+    }
+
+    /// `conversations.invite` of one user, by the target's id.
+    pub fn invite(&self, channel: &str, user_id: &str) -> Call {
+        self.form("conversations.invite", &[("channel", channel), ("users", user_id)])
     }
 
     /// `conversations.join`.
@@ -180,6 +186,9 @@ mod tests {
         assert_eq!(call.body, b"channel=C%261&oldest=0.000005&limit=10&cursor=a%3Db");
         assert_eq!(slack.rtm_connect(None).body, b"");
         assert_eq!(slack.rtm_connect(Some(Position(7_000_002))).body, b"last_event=7.000002");
+        assert_eq!(slack.create_channel("a", false).body, b"name=a");
+        assert_eq!(slack.create_channel("a", true).body, b"name=a&is_private=true");
+        assert_eq!(slack.invite("C1", "U2").body, b"channel=C1&users=U2");
         let key = "0190c1a2-0000-8000-8000-000000000001";
         let body = slack.post_message("C1", Some(key), "a \"b\"").body;
         assert_eq!(

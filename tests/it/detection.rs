@@ -85,6 +85,19 @@ const OVER_SOCKETS: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "
 /// A lost acknowledgement is a lost socket here.
 const ACKED_OVER_SOCKETS: &[&str] =
     &["--set", "churn.share_per_minute=10", "--set", "send.design=ws-ack", "--lose-ack", "20"];
+/// Members leave private channels too, and are invited again.
+const PRIVATE: &[&str] = &[
+    "--set",
+    "churn.share_per_minute=0",
+    "--set",
+    "population.private_share=0.5",
+    "--set",
+    "population.senders=30",
+    "--set",
+    "members.churn_per_minute=20",
+    "--set",
+    "members.away={min=\"1200ms\",max=\"2s\"}",
+];
 const LEAVING: &[&str] = &[
     "--set",
     "churn.share_per_minute=0",
@@ -133,6 +146,7 @@ const MATRIX: &[Row] = &[
     Row { defect: "", with: MUCH_CHURN, expected: NOTHING },
     Row { defect: "", with: LOST_ACKS, expected: NOTHING },
     Row { defect: "", with: LEAVING, expected: NOTHING },
+    Row { defect: "", with: PRIVATE, expected: NOTHING },
     Row { defect: "", with: HEDGE, expected: NOTHING },
     Row { defect: "", with: HANDOFF, expected: NOTHING },
     Row { defect: "", with: CRASHES, expected: NOTHING },
@@ -231,6 +245,7 @@ const MATRIX: &[Row] = &[
     Row { defect: "double-fanout=50", with: STEADY, expected: |log| vec![("live_duplicates", Exactly(log.lines()))] },
     Row { defect: "racing-fanout=50", with: STEADY, expected: |log| vec![("live_reordered", Exactly(log.lines()))] },
     Row { defect: "keeps-listening", with: LEAVING, expected: |log| vec![("leaked", UpTo(log.pairs()))] },
+    Row { defect: "open-private", with: PRIVATE, expected: |_| vec![("leaked", Any)] },
     Row { defect: "wrong-channel=20", with: CHURN, expected: |log| vec![("leaked", Exactly(log.pairs()))] },
 ];
 

@@ -5,8 +5,8 @@ use crate::engine::shard::Shard;
 use crate::engine::worker::Phase;
 use crate::ledger::{Absence, SubscriberLog};
 use crate::model::UserId;
-use crate::plan::{Leave, leaves};
-use crate::target::{Call, parse_done};
+use crate::plan::{Leave, is_private, leaves};
+use crate::target::{Call, parse_done, parse_invited, parse_user_id};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -72,15 +72,26 @@ impl Subscriber {
 impl Leaver {
     async fn be_absent(mut self, leave: Leave) {
         let channel = self.shard.shared.directory.id(leave.channel).to_owned();
+        let slack = &self.shard.api.slack;
+        // Into a private channel nobody comes back but by its first member.
+        let inviter = self.shard.shared.roster.members(leave.channel).first().copied();
+        let inviter = inviter.filter(|_| is_private(self.shard.plan(), leave.channel));
+        let id = match inviter {
+            Some(_) => self.insist(self.user, slack.auth_test(), parse_user_id).await.unwrap_or_default(),
+            None => String::new(),
+        };
         let rank = self.log.borrow_mut().leaving(leave.channel, self.shard.now_us());
-        self.insist(self.shard.api.slack.leave_channel(&channel)).await;
+        self.insist(self.user, slack.leave_channel(&channel), parse_done).await;
         self.note(rank, |absence, now_us| absence.left_us = Some(now_us));
         tokio::select! {
             () = tokio::time::sleep(Duration::from_micros(leave.away_us)) => {}
             () = load_ends(&mut self.phase) => {}
         }
         self.note(rank, |absence, now_us| absence.joining_us = Some(now_us));
-        self.insist(self.shard.api.slack.join_channel(&channel)).await;
+        match inviter {
+            Some(inviter) => self.insist(inviter, slack.invite(&channel, &id), parse_invited).await,
+            None => self.insist(self.user, slack.join_channel(&channel), parse_done).await,
+        };
         self.note(rank, |absence, now_us| absence.joined_us = Some(now_us));
     }
 
@@ -92,19 +103,19 @@ impl Leaver {
     }
 
     /// Calls until it succeeds or the run ends; the task ends with the worker.
-    async fn insist(&self, call: Call) {
+    async fn insist<T>(&self, user: UserId, call: Call, parse: impl Fn(u16, &[u8]) -> Result<T, String>) -> Option<T> {
         let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
         loop {
-            let answer = self.shard.api.call(self.user, call.clone(), timeout).await;
-            match answer.and_then(|answer| parse_done(answer.status, &answer.body)) {
-                Ok(()) => return,
+            let answer = self.shard.api.call(user, call.clone(), timeout).await;
+            match answer.and_then(|answer| parse(answer.status, &answer.body)) {
+                Ok(value) => return Some(value),
                 Err(reason) => {
-                    tracing::debug!(user = self.user.0, reason, "cannot change a membership");
+                    tracing::debug!(user = user.0, reason, "cannot change a membership");
                     self.shard.trouble.replace(Some(reason));
                 }
             }
             if matches!(*self.phase.borrow(), Phase::End) {
-                return;
+                return None;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

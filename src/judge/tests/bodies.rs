@@ -88,7 +88,8 @@ fn corrupt() {
         h.pushed(50, message);
         h.altered(message, 50);
     });
-    assert_eq!(summary.findings["corrupt"].examples[0].subscriber, Some(50));
+    let example = &summary.findings["corrupt"].examples[0];
+    assert_eq!((example.subscriber, example.seen_us), (Some(50), Some(1_000_000)));
     check("cut within the key: known by its id, corrupt and not foreign besides", &[("corrupt", 1)], |h| {
         h.send(1, 0, 1_000).acked(1_010, 1_000);
         let keys = KeyCodec::new(RunId(7), h.plan.key_layout);
@@ -154,7 +155,7 @@ fn leaked() {
     };
     let summary = check("distinct messages of a subscriber", &[("leaked", 2)], leak);
     let notes: Vec<&str> = summary.findings["leaked"].examples.iter().map(|example| example.note.as_str()).collect();
-    assert_eq!(notes, ["pushed to a subscriber that is not a member", "pushed under channel c1"]);
+    assert_eq!(notes, ["shown to a user who is not a member", "pushed under channel c1"]);
     let summary = check("without explicit membership", &[], |h| {
         h.plan.capabilities.explicit_membership = false;
         leak(h);

@@ -16,6 +16,8 @@ fn page_anomaly() {
     });
     let split = ["repeated_rows", "stuck_pages", "differing_rows", "order"];
     assert_eq!(split.map(|name| part(&summary, "page_anomaly", name)), [2, 1, 0, 0]);
+    let indices = summary.findings["page_anomaly"].examples.iter().map(|example| example.index);
+    assert!(indices.eq([Some(0), None, Some(1)]), "a repeated row is a message's, a page nobody's");
     let summary = check("the drain's catch-up reads a quiet channel too", &[("page_anomaly", 3)], |h| {
         h.listening(50, &[0]);
         let message = h.said(1, 0, 1_000);
@@ -33,6 +35,14 @@ fn page_anomaly() {
             h.page(50, 0, 20_000).shows(&[message]).repeating(2).stuck().end();
         },
     );
+    let summary = check("nothing is wrong with them", &[], |h| {
+        h.listening(50, &[0]);
+        let message = h.said(1, 0, 1_000);
+        h.pushed(50, message);
+        h.page(50, 0, 20_000).shows(&[message]).end();
+        h.page(50, 0, 92_000).by_drain().shows(&[message]).end();
+    });
+    assert_eq!(summary.findings["page_anomaly"].of, 3, "two rows of final reads, and a page of the drain");
 }
 
 #[test]
@@ -99,6 +109,10 @@ fn two_final_reads_in_another_order() {
         }
     });
     assert_eq!(part(&summary, "page_anomaly", "order"), 1);
+    check("a row that is listed twice stands where it stood", &[], |h| {
+        let message = h.said(1, 0, 1_000);
+        h.stored_in(2, message, 1_000);
+    });
 }
 
 #[test]
@@ -115,6 +129,11 @@ fn point_reads() {
     check("altered, and only a point read shows it", &[("corrupt", 1), ("page_anomaly", 1)], |h| {
         let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
         h.point_read(message, Some(row(1_000, Some(message), RowText::Altered)));
+    });
+    let both = &[("page_anomaly", 1), ("store_duplicates", 1)];
+    check("a further copy that no final read shows", both, |h| {
+        let message = h.said(1, 0, 1_000);
+        h.point_read(message, Some(row(2_000, Some(message), RowText::Intact)));
     });
     check("a truncated row that a point read still finds", &[], |h| {
         let message = h.send(1, 0, 2_000).acked(2_010, 2_000);
@@ -176,10 +195,13 @@ fn a_page_is_stale_within_its_extent() {
     page("by its id on the page: mangled, and not stale", &[("corrupt", 1)], |h, [first, _, third]| {
         h.page(50, 0, 5_000).shows(&[first, third]).unrecognised("2000").more();
     });
-    page("twice by one reader is one", STALE, |h, [first, _, third]| {
-        h.page(50, 0, 6_000).shows(&[first, third]).more();
-        h.page(50, 0, 5_000).by_drain().shows(&[first, third]).more();
+    let summary = check("twice by one reader is one", STALE, |h| {
+        let [first, _, third] = three(h);
+        for at_ms in [6_000, 5_000, 7_000] {
+            h.page(50, 0, at_ms).shows(&[first, third]).more();
+        }
     });
+    assert_eq!(summary.findings["stale_read"].examples[0].seen_us, Some(5_000_000), "the first time is the example");
     page("a slow acknowledgement of an earlier position hides no quick one", STALE, |h, [first, ..]| {
         h.ledger.sends[1].acknowledged_us = Some(50_000_000);
         h.page(50, 0, 5_000).shows(&[first]).end();

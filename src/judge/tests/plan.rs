@@ -21,6 +21,7 @@ pub(super) fn plan() -> RunPlan {
             senders: 10,
             subscribers: 0,
             choice: UserChoice::Uniform,
+            private_share: 0.0,
         },
         arrival: Arrival {
             process: ArrivalProcess::Constant,

@@ -178,6 +178,7 @@ fn silent_loss() {
         h.send(1, 0, 2_000).written(2_000);
     });
     assert_eq!((summary.findings["silent_loss"].of, summary.exit_code), (2, 0), "nobody promised delivery");
+    assert_eq!((part(&summary, "silent_loss", "pushed"), part(&summary, "silent_loss", "not_pushed")), (0, 1));
 }
 
 #[test]
@@ -226,6 +227,22 @@ fn phantom() {
         h.pushed(50, message);
         h.truncated(0, 5_000);
     });
+}
+
+#[test]
+fn every_example_of_a_phantom_names_who_saw_it() {
+    let mut h = History::new();
+    h.listening(50, &[0, 1]);
+    for at_ms in 40_000..40_030 {
+        let message = h.send(1, 0, at_ms).unknown(at_ms + 10);
+        h.pushed(50, message);
+    }
+    let first = h.send(1, 1, 1_000).unknown(1_010);
+    h.pushed(50, first);
+    let finding = h.judge().findings["phantom"].clone();
+    assert_eq!((finding.count, finding.of, finding.examples.len()), (31, 31, 20));
+    assert_eq!(finding.examples[0].channel, Some(1), "the first by time, in whatever channel");
+    assert!(finding.examples.iter().all(|example| example.subscriber == Some(50)), "{:?}", finding.examples);
 }
 
 #[test]

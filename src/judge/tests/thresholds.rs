@@ -62,6 +62,26 @@ fn a_threshold_passes_breaks_or_has_no_data() {
 }
 
 #[test]
+fn a_lower_bound_decides_what_no_greater_value_turns_round() {
+    let max_us = history().judge().latency_us["ack"].max.expect("there are samples");
+    for (op, value_us, passed, reason) in [
+        ("<", max_us, Some(false), "it is no less, however long"),
+        ("<=", max_us, None, "it may be as long, or longer"),
+        (">=", max_us, Some(true), "as long at least"),
+        (">", max_us, None, "it may be longer"),
+        ("==", max_us, None, "it may be just so long"),
+        ("==", max_us - 1, Some(false), "it is longer"),
+        ("!=", max_us, None, "it may be just so long"),
+        ("!=", max_us - 1, Some(true), "it is longer"),
+        ("!=", max_us + 1, None, "it may be a bit longer"),
+    ] {
+        let mut history = history();
+        history.plan.thresholds = vec![format!("ack.max {op} {value_us}us")];
+        assert_eq!(history.judge().thresholds[0].passed, passed, "{op}: {reason}");
+    }
+}
+
+#[test]
 fn withheld_latencies_decide_nothing_and_counts_still_do() {
     let mut history = history();
     history.record.generator.throttled = 1;

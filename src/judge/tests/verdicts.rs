@@ -170,6 +170,23 @@ fn when_latencies_are_withheld() {
 }
 
 #[test]
+fn what_never_left_counts_in_a_run_that_ended_as_planned() {
+    for (end, reasons, reason) in [
+        ((|_| ()) as fn(&mut History), 1, "as planned"),
+        (|h| h.plan.measurement.achieved_share = 0.5, 0, "as many as may"),
+        (|h| h.record.interrupted = true, 0, "interrupted"),
+        (|h| h.record.killed = true, 0, "killed"),
+        (|h| h.record.stopped = Some("no answer".to_owned()), 0, "stopped"),
+    ] {
+        let summary = judged(|h| {
+            h.send(1, 0, 2_000).unattempted();
+            end(h);
+        });
+        assert_eq!(summary.measurement.reasons.len(), reasons, "{reason}");
+    }
+}
+
+#[test]
 fn the_generators_own_figures_stand_in_the_summary() {
     let worker = |cpu_us, canary_late| WorkerFigures {
         cpu_us,

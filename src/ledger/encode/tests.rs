@@ -62,6 +62,7 @@ fn example() -> Ledger {
     facts.altered(message(1, 0), FirstSeen { at_us: 1, subscriber: None });
     facts.foreign("posthaste…", FirstSeen { at_us: 2, subscriber: Some(UserId(9)) });
     facts.leaked(UserId(9), message(2, 1), Leak { at_us: 3, under: None });
+    facts.elsewhere(message(2, 1), ChannelId(1), FirstSeen { at_us: 4, subscriber: Some(UserId(9)) });
     facts.reordered.push(Reordered { subscriber: UserId(9), message: message(1, 1), ahead: 3, at_us: 8 });
     let point = PointRead { message: message(1, 0), written_us: 50_000, row: Some(row) };
     Ledger {
@@ -79,6 +80,30 @@ fn a_ledger_comes_back_as_it_was() {
     let ledger = example();
     assert_eq!(decode_ledger(&LedgerEncoder::encode(&ledger)), Ok(ledger));
     assert_eq!(decode_ledger(&LedgerEncoder::new().finish()), Ok(Ledger::default()));
+}
+
+#[test]
+fn two_shards_are_one_ledger() {
+    let (one, other) = (example(), Ledger { sends: example().sends[..1].to_vec(), ..example() });
+    let merged = one.merge(other);
+    let counts = (merged.sends.len(), merged.subscribers.len(), merged.pages.len());
+    assert_eq!(counts, (3, 2, 2));
+    assert_eq!((merged.final_reads.len(), merged.point_reads.len(), merged.facts.reordered.len()), (2, 2, 2));
+    let seen = Facts { reordered: Vec::new(), ..example().facts };
+    assert_eq!(Facts { reordered: Vec::new(), ..merged.facts }, seen, "what both saw is one fact");
+    assert_eq!(Ledger::default().merge(example()), example());
+    assert_eq!(example().merge(Ledger::default()), example());
+}
+
+#[test]
+fn an_encoder_tells_how_much_it_has() {
+    let mut encoder = LedgerEncoder::new();
+    assert!(encoder.is_empty());
+    let before = encoder.len();
+    encoder.encode_facts(&Facts::default());
+    let length = encoder.len();
+    assert!(!encoder.is_empty() && length > before + RECORD_HEAD);
+    assert_eq!(encoder.finish().len(), length + RECORD_HEAD + 8, "the end record");
 }
 
 #[test]

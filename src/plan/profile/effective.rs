@@ -74,6 +74,7 @@ fn traffic(text: &mut Text<'_>, plan: &RunPlan) {
             UserChoice::Zipf { exponent } => format!("{{ zipf = {} }}", format_number(exponent)),
         },
     );
+    text.number("private_share", population.private_share);
     text.table("arrival");
     let process = match plan.arrival.process {
         ArrivalProcess::Poisson => "poisson",

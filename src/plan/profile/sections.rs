@@ -81,7 +81,8 @@ fn stem(file: &str) -> &str {
 const MOST: u32 = 10_000_000;
 
 fn population(root: &Keys<'_>) -> Result<Population, ProfileError> {
-    let keys = root.table("population", &["users", "channels", "members", "senders", "subscribers", "choice"])?;
+    let keys = root
+        .table("population", &["users", "channels", "members", "senders", "subscribers", "choice", "private_share"])?;
     let users = keys.whole("users", 1..=MOST, None)?;
     let channels = keys.whole("channels", 1..=MOST, Some((users / 10).max(1)))?;
     // Room for everybody, and twenty where there is no need for more.
@@ -96,6 +97,7 @@ fn population(root: &Keys<'_>) -> Result<Population, ProfileError> {
         senders: keys.whole("senders", 1..=MOST, Some(senders))?,
         subscribers: keys.whole("subscribers", 0..=MOST, Some(users))?,
         choice: keys.value("choice", Some(UserChoice::Uniform), choice)?,
+        private_share: keys.share("private_share", 0.0..=1.0, 0.0)?,
     })
 }
 

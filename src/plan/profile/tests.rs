@@ -471,6 +471,7 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
         (0u64..3_600_000_000).prop_map(|time| Override::flag("--set", "drain.quiet", format!("{time}us"))),
         (0.0f64..5.0).prop_map(|zipf| Override::flag("--set", "population.choice", format!("{{zipf={zipf:?}}}"))),
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "churn.reset_share", format!("{share:?}"))),
+        (0.0f64..1.0).prop_map(|share| Override::flag("--set", "population.private_share", format!("{share:?}"))),
         "[a-z\"#\\\\\n é]{0,9}".prop_map(|name| Override::flag("--set", "name", toml_edit::Value::from(name))),
         Just(Override::flag("--set", "arrival.process", "constant")),
         (0..ReceiveDesign::ALL.len()).prop_map(|rank| Override::flag(

@@ -269,6 +269,7 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
             senders: 0,
             subscribers,
             choice: UserChoice::Uniform,
+            private_share: 0.0,
         },
         arrival: Arrival { process: ArrivalProcess::Constant, phases: Vec::new() },
         message_size_bytes: SizeRange { min, max },

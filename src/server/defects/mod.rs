@@ -20,6 +20,8 @@ pub(super) mod writes;
 
 pub use names::{Defect, DefectError, DefectSpec};
 
+use super::channel::Channel;
+use super::directory::User;
 use super::ids;
 use super::sync::lock;
 use super::writer::Post;
@@ -142,6 +144,18 @@ impl Defects {
         if let Err(error) = lock(log).write_all(&line) {
             tracing::error!("cannot write the log of defects (--defect-log): {error}");
         }
+    }
+
+    /// Whether a reader may read a private channel that it is no member of: the
+    /// defect `open-private`.
+    pub(super) fn open_private(&self, channel: &Channel, reader: &User) -> bool {
+        let opens = !channel.is_open_to(reader.number) && self.due(Defect::OpenPrivate);
+        if opens {
+            let (defect, user) = (Defect::OpenPrivate.name(), Some(reader.id.clone()));
+            let channel = channel.id.clone();
+            self.note(&Instance { defect, client_msg_id: None, channel, user, ts: None, limit: None });
+        }
+        opens
     }
 
     /// Whether a message from a socket is dropped on its way to the writer,

@@ -181,6 +181,11 @@ defects! {
     /// those of messages that were sent, answered and late by no more than the
     /// declared lag while the client knew that it was away.
     KeepsListening = "keeps-listening" every 1,
+    /// Every n-th read of a private channel's history by who is no member is answered.
+    ///
+    /// An instance is such a read: `leaked` are the rows of the run that it
+    /// shows.
+    OpenPrivate = "open-private" every 1,
     /// A push to a full queue waits for its reader, and the channel waits with it.
     ///
     /// At every n-th such push; queues are short. An instance is a push that

@@ -170,6 +170,43 @@ async fn wrong_calls_are_told_what_is_wrong_with_status_200() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outsider_is_told_nothing_of_a_private_channel() {
+    let server = Running::start().await;
+    let client = &server.client;
+    client.channel("alice", "public").await;
+    let created = client.ok("alice", "conversations.create", &[("name", "private"), ("is_private", "true")]).await;
+    assert_eq!(created["channel"]["is_private"], true);
+    let channel = created["channel"]["id"].as_str().unwrap().to_owned();
+    client.ok("alice", "chat.postMessage", &[("channel", &channel), ("text", "x")]).await;
+    let bob = client.user_id("bob").await;
+    for method in [
+        "conversations.history",
+        "conversations.join",
+        "conversations.leave",
+        "conversations.invite",
+        "conversations.members",
+        "chat.postMessage",
+    ] {
+        for name in [channel.as_str(), "private", "#private", "C0"] {
+            let answer = client.call("bob", method, &[("channel", name), ("text", "x"), ("users", &bob)]).await;
+            assert_eq!(answer, json!({ "ok": false, "error": "channel_not_found" }), "{method} {name}");
+        }
+    }
+    let listed = |who: &'static str| client.ok(who, "conversations.list", &[]);
+    assert_eq!(listed("bob").await["channels"].as_array().unwrap().len(), 1);
+    assert_eq!(listed("alice").await["channels"].as_array().unwrap().len(), 2);
+    // Members do not let themselves in, but each other.
+    let join = client.call("alice", "conversations.join", &[("channel", &channel)]).await;
+    assert_eq!(join["error"], "method_not_supported_for_channel_type");
+    client.ok("alice", "conversations.invite", &[("channel", &channel), ("users", &bob)]).await;
+    assert_eq!(client.history("bob", &channel, &[]).await.len(), 1);
+    client.ok("bob", "conversations.leave", &[("channel", &channel)]).await;
+    let gone = client.call("bob", "conversations.history", &[("channel", &channel)]).await;
+    assert_eq!(gone["error"], "channel_not_found");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_come_as_query_form_json_or_multipart() {
     let server = Running::start().await;
     let client = &server.client;
