@@ -9,6 +9,7 @@
 //! with its virtual users: a `sender` and a `subscriber` for each.
 
 mod api;
+mod app;
 mod catch_up;
 mod clock;
 mod drain;

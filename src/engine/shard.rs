@@ -5,7 +5,9 @@ use super::api::Api;
 use super::clock::RunClock;
 use super::outbox::Outbox;
 use super::path::Path;
-use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog};
+use crate::ledger::{
+    AppFigures, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog,
+};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
@@ -202,6 +204,8 @@ pub struct Shard {
     pub faults: RefCell<Vec<FaultRecord>>,
     /// What a reader of the results must know about this ledger.
     pub notes: RefCell<Vec<String>>,
+    /// What its subscribers did as apps.
+    pub app_figures: RefCell<AppFigures>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
     pub trouble: RefCell<Option<String>>,
 }
@@ -224,6 +228,7 @@ impl Shard {
             counters: RefCell::default(),
             load_start_us: Cell::new(0),
             faults: RefCell::new(vec![FaultRecord::default(); faults]),
+            app_figures: RefCell::default(),
             trouble: RefCell::default(),
         }
     }
@@ -241,6 +246,11 @@ impl Shard {
     /// Changes the counters.
     pub fn count(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.counters.borrow_mut());
+    }
+
+    /// Changes the counts of apps.
+    pub fn count_app(&self, change: impl FnOnce(&mut AppFigures)) {
+        change(&mut self.app_figures.borrow_mut());
     }
 
     /// A user's outbox.

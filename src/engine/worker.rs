@@ -133,6 +133,7 @@ async fn work(start: Start) -> io::Result<()> {
     report_tick(&shard, worker, &reports);
     let mut figures = figures.borrow().clone();
     figures.taps = shard.counters.borrow().taps;
+    figures.apps = *shard.app_figures.borrow();
     figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
     let notes = shard.take_notes();

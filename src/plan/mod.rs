@@ -27,7 +27,7 @@ pub use fault::{
     touches_subscriber, touches_user, wishes,
 };
 pub use membership::{Leave, Members, is_private, leaves};
-pub use receive::{Receive, ReceiveDesign};
+pub use receive::{Acknowledges, AppManners, Fate, Receive, ReceiveDesign, app_fate, receive_settle_us};
 pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{

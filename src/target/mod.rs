@@ -5,6 +5,7 @@
 //! bytes to send or facts that were read.
 
 mod address;
+mod app;
 mod classify;
 mod history;
 mod profile;
@@ -12,6 +13,7 @@ mod push;
 mod slack;
 
 pub use address::{Address, AddressError};
+pub use app::{AppFrame, Callback, Envelope, acknowledgement};
 pub use classify::{Answer, Classified, Effect, Retry};
 pub use history::{
     HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_invited, parse_socket_url, parse_user_id,

@@ -41,8 +41,16 @@ pub struct Push<'a> {
     pub intact: bool,
 }
 
+impl Push<'_> {
+    /// The same, of its own.
+    pub fn into_owned(self) -> Push<'static> {
+        let Push { channel, message, intended_wrapped_us, position, intact } = self;
+        Push { channel: channel.into_owned().into(), message, intended_wrapped_us, position, intact }
+    }
+}
+
 #[derive(Deserialize)]
-struct Event<'a> {
+pub(super) struct Event<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -79,6 +87,10 @@ impl<'a> Frame<'a> {
         let Ok(event) = serde_json::from_str::<Event<'a>>(text) else {
             return Frame::Garbage;
         };
+        Self::of_event(event, texts)
+    }
+
+    pub(super) fn of_event(event: Event<'a>, texts: &TextCodec) -> Self {
         match event.kind.as_deref() {
             Some("message") if event.subtype.is_none() => Self::message(event, texts),
             Some("hello") => Frame::Hello,

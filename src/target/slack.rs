@@ -101,6 +101,12 @@ impl Slack {
         self.form("rtm.connect", &fields)
     }
 
+    /// `apps.connections.open`, with the token of the app: a single-use URL of a
+    /// Socket Mode connection.
+    pub fn open_app_connection(&self) -> Call {
+        self.form("apps.connections.open", &[])
+    }
+
     /// `conversations.history` of everything past a position (exclusive; from
     /// the start with `None`), page by page towards the newest.
     pub fn history(&self, channel: &str, after: Option<Position>, limit: u32, cursor: Option<&str>) -> Call {

@@ -2,6 +2,9 @@
 //! what only the drain's read of history shows.
 
 use crate::run::Run;
+use crate::server::harness::ServerProcess;
+use serde_json::Value;
+use tempfile::TempDir;
 
 /// Half of the subscribers are away for a while in the middle of the load.
 const DISCONNECT: &str = r#"faults=[{kind="disconnect",at="700ms",for="600ms"}]"#;
@@ -11,7 +14,10 @@ fn with(design: &str, more: &[&str]) -> Run {
     // Where no push is owed, a threshold on missed ones has no data.
     let usual = ["churn.share_per_minute=0", "arrival.rate=100", "thresholds=['errors.share < 1%']", &design];
     let sets = usual.into_iter().chain(more.iter().copied());
-    let run = Run::short(&sets.flat_map(|set| ["--set", set]).collect::<Vec<_>>());
+    check(Run::short(&sets.flat_map(|set| ["--set", set]).collect::<Vec<_>>()))
+}
+
+fn check(run: Run) -> Run {
     assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
     run.only(&[]);
     run.adds_up();
@@ -101,4 +107,57 @@ fn rtm_loses_what_lies_past_the_replay_window_and_nothing_else() {
     assert_eq!(lost(1_000), 0);
     let (without, with_two) = (lost(0), lost(2));
     assert!(0 < with_two && with_two + 20 < without, "{with_two} of {without}");
+}
+
+/// What the subscribers did as apps, summed over the workers.
+fn apps(run: &Run, name: &str) -> u64 {
+    let text = std::fs::read(run.folder().join("ledger/record.json")).unwrap();
+    let record: Value = serde_json::from_slice(&text).unwrap();
+    let workers = record["generator"]["workers"].as_array().unwrap();
+    workers.iter().map(|worker| worker["apps"][name].as_u64().unwrap()).sum()
+}
+
+/// Everything came by the design's own means, and nothing twice.
+fn told_all_once(run: &Run) {
+    assert_eq!(healed(run), (0, 0), "{:#}", run.summary["ledger"]);
+    assert_eq!((run.ledger("catch_up_pages"), run.finding("live_duplicates")), (0, 0));
+}
+
+#[test]
+fn envelopes_come_once_and_again_over_the_next_connection() {
+    let clean = with("socket-mode", &[]);
+    told_all_once(&clean);
+    assert_eq!((apps(&clean, "recognised"), clean.ledger("connections")), (0, clean.ledger("subscribers")));
+
+    let run = with("socket-mode", &[DISCONNECT]);
+    told_all_once(&run);
+    assert!(touched(&run) > 10 && run.ledger("connections") > run.ledger("subscribers"));
+}
+
+#[test]
+fn what_an_app_fails_to_take_or_dies_over_comes_again_unless_it_was_acknowledged() {
+    let bad = ["receive.fail_share=0.05", "receive.delay_share=0.1", "receive.crash_share=0.005"];
+    let after = with("socket-mode", &bad);
+    told_all_once(&after);
+    assert!(["failed", "crashes"].iter().all(|name| apps(&after, name) > 5), "{:#}", after.summary["ledger"]);
+    assert_eq!(apps(&after, "lost"), 0);
+
+    let before = with("socket-mode", &["receive.ack=before", bad[2]]);
+    let (crashes, lost) = (apps(&before, "crashes"), apps(&before, "lost"));
+    // An acknowledgement may die with the app, and then the event comes again.
+    assert!(lost > 5 && lost <= crashes, "{lost} of {crashes}");
+    assert_eq!(healed(&before), (0, lost), "only the drain shows them");
+}
+
+#[test]
+fn an_app_opens_its_next_connection_before_it_leaves_the_old_one() {
+    let folder = TempDir::new().unwrap();
+    let server = ServerProcess::start(&folder.path().join("db"), &["--socket-refresh", "700ms"]);
+    let sets = ["churn.share_per_minute=0", "thresholds=['errors.share < 1%']", "receive.design=socket-mode"];
+    let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+    let run =
+        check(Run::short(&["--url", &server.client.base, "--rate", "100"].into_iter().chain(sets).collect::<Vec<_>>()));
+    told_all_once(&run);
+    let (connections, subscribers) = (run.ledger("connections"), run.ledger("subscribers"));
+    assert!(connections > 3 * subscribers, "{connections} connections of {subscribers} subscribers");
 }

@@ -16,23 +16,34 @@ impl Subscriber {
             }
             return;
         }
-        match Frame::parse(text, &self.shard.shared.texts) {
+        if self.app.is_some() {
+            return self.take_app_frame(text, now_us);
+        }
+        let shared = self.shard.shared.clone();
+        match Frame::parse(text, &shared.texts) {
+            Frame::Reply(id) => {
+                if let Some(outbox) = &self.outbox {
+                    outbox.answer(id, text);
+                }
+            }
+            event => self.take_event(event, now_us),
+        }
+    }
+
+    /// Takes what a frame tells that asks nothing back.
+    pub(super) fn take_event(&mut self, frame: Frame<'_>, now_us: u64) {
+        match frame {
             Frame::Push(push) => self.take_push(&push, now_us),
             Frame::Foreign(text) => {
                 let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
                 self.shard.facts.borrow_mut().foreign(&text, seen);
             }
             Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
-            Frame::Reply(id) => {
-                if let Some(outbox) = &self.outbox {
-                    outbox.answer(id, text);
-                }
-            }
-            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Other => {}
+            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Reply(_) | Frame::Other => {}
         }
     }
 
-    fn take_push(&mut self, push: &Push<'_>, now_us: u64) {
+    pub(super) fn take_push(&mut self, push: &Push<'_>, now_us: u64) {
         self.last_event = self.last_event.max(push.position);
         let shard = &self.shard;
         let message = push.message;

@@ -52,7 +52,7 @@ impl Subscriber {
     /// misses something catches up. The default design reconnects for it; the
     /// connection of any other stays, so that nothing is sent to it again.
     pub(super) fn continue_drain(&mut self, held: &mut Held) -> Option<Parted> {
-        if !held.armed || !held.is_settled() || held.catch_up.is_some() {
+        if !held.armed || self.shard.now_us() < self.settles_us || held.catch_up.is_some() {
             return None;
         }
         let missing = self.missing_in_drain()?;
@@ -69,7 +69,8 @@ impl Subscriber {
     /// it.
     pub(super) fn missing_in_drain(&mut self) -> Option<Vec<ChannelId>> {
         let fetching = self.fetches.as_ref().is_some_and(|fetches| !fetches.is_idle());
-        if self.drained || fetching || !self.absences.are_over() {
+        let processing = self.app.as_ref().is_some_and(|app| !app.is_idle());
+        if self.drained || fetching || processing || !self.absences.are_over() {
             return None;
         }
         let missing = match &*self.phase.borrow() {

@@ -18,8 +18,6 @@ pub struct Held {
     /// The subscription must be confirmed by then.
     pub arm_by_us: u64,
     pub armed: bool,
-    /// What was missed may be sent again until then, and is not asked for.
-    pub settles_us: u64,
     /// The timer must be set anew.
     pub schedule_changed: bool,
     pub last_frame_us: u64,
@@ -46,7 +44,6 @@ impl Held {
             local: None,
             arm_by_us: now_us + shard.plan().connect.timeout_us,
             armed: false,
-            settles_us: NEVER_US,
             schedule_changed: false,
             last_frame_us: now_us,
             pings: 0,
@@ -56,18 +53,6 @@ impl Held {
             stopped_until_us: None,
             catch_up: None,
             healing_since_us: now_us,
-        }
-    }
-
-    /// Whether what was missed is not sent again any more.
-    pub fn is_settled(&self) -> bool {
-        self.settles_us == NEVER_US
-    }
-
-    /// Ends the time for that once it is over.
-    pub fn settle(&mut self, now_us: u64) {
-        if now_us >= self.settles_us {
-            self.settles_us = NEVER_US;
         }
     }
 
@@ -81,7 +66,6 @@ impl Held {
             return until_us;
         }
         let heartbeat_us = if self.pinged_us.is_some() { self.pong_due_us } else { self.next_ping_us };
-        let heartbeat_us = heartbeat_us.min(self.settles_us);
         match wishes.front() {
             Some(next) if load_start_us > 0 => heartbeat_us.min(load_start_us + next.at_us),
             _ => heartbeat_us,

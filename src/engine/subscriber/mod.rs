@@ -3,13 +3,16 @@
 //! arrive.
 
 mod errands;
+mod events;
 mod frames;
 mod healing;
+mod heartbeat;
 mod held;
 mod membership;
 mod poll;
 mod wishes;
 
+use super::app::App;
 use super::catch_up::CatchUpTask;
 use super::fetches::{self, Fetches};
 use super::outbox::Outbox;
@@ -17,10 +20,9 @@ use super::shard::Shard;
 use super::socket::{self, Socket};
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
-use crate::model::{LatencyKind, Position, Random, UserId};
+use crate::model::{Position, Random, UserId};
 use crate::plan::{Wish, wishes};
-use crate::target::Frame;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use held::Held;
 use membership::Absences;
 use std::cell::RefCell;
@@ -50,9 +52,15 @@ pub struct Subscriber {
     absences: Rc<Absences>,
     /// Its reads of history, where all messages come from there.
     fetches: Option<Fetches>,
+    /// What it knows as an app, if it is one.
+    app: Option<App>,
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
+    /// What was missed may be sent again until then, and is not asked for.
+    settles_us: u64,
+    /// The connection was opened before the last one ended.
+    overlaps: bool,
     /// The greatest position of a push.
     last_event: Option<Position>,
     drained: bool,
@@ -75,6 +83,7 @@ impl Subscriber {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
         let outbox = shard.outbox(user);
+        let app = shard.plan().receive.design.is_app().then(App::default);
         let fetches = shard.plan().receive.design.fetches().then(|| Fetches::new(&shard, user, &log));
         Self {
             shard,
@@ -86,8 +95,11 @@ impl Subscriber {
             owed: None,
             absences: Rc::default(),
             fetches,
+            app,
             outbox,
             connected_before: false,
+            settles_us: 0,
+            overlaps: false,
             last_event: None,
             drained: false,
         }
@@ -113,6 +125,10 @@ impl Subscriber {
     /// Connects, with jittered back-off after the first try; `None` when the
     /// run ends.
     async fn connect(&mut self) -> Option<Socket> {
+        self.overlaps = self.app.as_ref().is_some_and(|app| app.next.is_some());
+        if let Some(socket) = self.opened_before().await {
+            return Some(socket);
+        }
         let mut tries = 0;
         let last_event = self.last_event_to_name();
         loop {
@@ -189,6 +205,8 @@ impl Subscriber {
                 return Some(parted);
             }
             let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
+            let due_us = due_us.min(self.app.as_ref().map_or(u64::MAX, App::due_us));
+            let due_us = if self.settles_us > self.shard.now_us() { due_us.min(self.settles_us) } else { due_us };
             timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
             loop {
                 let (healing, reading) = (held.catch_up.is_some(), held.stopped_until_us.is_none());
@@ -200,8 +218,11 @@ impl Subscriber {
                         if let Err(end) = self.take_frame(frame, held, now_us) {
                             return Some(self.parted(end, 0));
                         }
-                        if held.schedule_changed {
-                            held.schedule_changed = false;
+                        if let Some(parted) = self.write_acknowledgements(socket).await {
+                            return Some(parted);
+                        }
+                        let delays = self.app.as_ref().is_some_and(|app| !app.is_idle());
+                        if std::mem::take(&mut held.schedule_changed) || delays {
                             break;
                         }
                     }
@@ -214,6 +235,7 @@ impl Subscriber {
                             break;
                         }
                     }
+                    () = App::next_opened(&mut self.app) => return Some(self.parted(ConnectionEnd::ChosenClose, 0)),
                     () = self.absences.one_over() => break,
                     errand = errands::next(&self.outbox), if held.armed => {
                         if let Some(parted) = self.run_errand(errand, socket, held).await {
@@ -255,7 +277,10 @@ impl Subscriber {
         if !held.armed && now_us >= held.arm_by_us {
             return Some(self.parted(ConnectionEnd::Lost, 0));
         }
-        held.settle(now_us);
+        self.take_delayed(now_us);
+        if let Some(parted) = self.write_acknowledgements(socket).await {
+            return Some(parted);
+        }
         if held.stopped_until_us.is_some_and(|until_us| now_us >= until_us || self.draining()) {
             self.read_again(held, now_us);
         }
@@ -272,27 +297,7 @@ impl Subscriber {
         if held.stopped_until_us.is_some() {
             return None;
         }
-        let heartbeat = self.shard.plan().heartbeat;
-        match held.pinged_us {
-            Some(pinged_us) if held.last_frame_us >= pinged_us => held.pinged_us = None,
-            Some(pinged_us) if now_us >= pinged_us + heartbeat.timeout_us => {
-                self.shard.record(LatencyKind::Notice, now_us - held.last_frame_us);
-                return Some(self.parted(ConnectionEnd::Dead, 0));
-            }
-            Some(_) => {}
-            None if now_us >= held.next_ping_us => {
-                held.pings += 1;
-                held.pinged_us = Some(now_us);
-                held.pong_due_us = now_us + heartbeat.timeout_us;
-                held.next_ping_us = now_us + heartbeat.interval_us;
-                let ping = socket.send(Message::text(Frame::ping(held.pings)));
-                if !matches!(tokio::time::timeout(Duration::from_secs(1), ping).await, Ok(Ok(()))) {
-                    return Some(self.parted(ConnectionEnd::Lost, 0));
-                }
-            }
-            None => {}
-        }
-        None
+        self.beat(socket, held, now_us).await
     }
 
     /// Reads what still arrives until the target closes too.
@@ -302,7 +307,10 @@ impl Subscriber {
                 return;
             }
             while let Some(Ok(message)) = socket.next().await {
-                if let Message::Text(text) = message {
+                // What an app cannot acknowledge any more, it does not take.
+                if let Message::Text(text) = message
+                    && self.app.is_none()
+                {
                     self.take_text(&text, self.shard.now_us());
                 }
             }
@@ -350,8 +358,9 @@ impl Subscriber {
             counters.connected += 1;
             counters.ever_connected += u64::from(first);
         });
-        if self.shard.plan().receive.design.is_sent_again() {
-            held.settles_us = now_us + SENT_AGAIN_US;
+        // A connection that was opened before the last one ended has missed nothing.
+        if self.shard.plan().receive.design.is_sent_again() && !self.overlaps {
+            self.settles_us = now_us + SENT_AGAIN_US;
         }
         self.begin_owed(held);
     }

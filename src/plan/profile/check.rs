@@ -2,9 +2,10 @@
 
 use super::error::ProfileError;
 use super::keys::Reading;
+use super::receive;
 use crate::model::KeyLayout;
 use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
-use crate::plan::{Connections, Fault, FaultKind, Population, RunPlan, Touches};
+use crate::plan::{Capabilities, FaultKind, Population, RunPlan};
 
 /// (Channel, member) pairs that a run can hold in memory.
 const MOST_MEMBERSHIPS: u64 = 500_000_000;
@@ -19,7 +20,7 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
         return Err(reading.error("members.churn_per_minute", message));
     }
     send(reading, &plan)?;
-    receive(reading, &plan)?;
+    receive::check(reading, &plan)?;
     backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
     backoff(reading, "connect", plan.connect.backoff.base_us, plan.connect.backoff.max_us)?;
     let channels = plan.population.channels.into();
@@ -34,7 +35,9 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
         );
         return Err(reading.error("arrival", message));
     };
-    Ok(RunPlan { key_layout, ..plan })
+    let ordered = plan.capabilities.live_order && plan.receive.design.keeps_order();
+    let capabilities = Capabilities { live_order: ordered, ..plan.capabilities };
+    Ok(RunPlan { key_layout, capabilities, ..plan })
 }
 
 fn population(reading: &Reading<'_>, population: &Population) -> Result<(), ProfileError> {
@@ -70,40 +73,6 @@ fn population(reading: &Reading<'_>, population: &Population) -> Result<(), Prof
             members.max
         );
         return Err(reading.error("population.channels", message));
-    }
-    Ok(())
-}
-
-/// A design without a socket has none to send over or to lose.
-fn receive(reading: &Reading<'_>, plan: &RunPlan) -> Result<(), ProfileError> {
-    let design = plan.receive.design;
-    if design.holds_socket() {
-        return Ok(());
-    }
-    let name = design.name();
-    if plan.send.design.is_over_socket() {
-        let message = format!(
-            "receive.design: {name} holds no socket, and send.design = {:?} sends over one; set send.design to \"http\"",
-            plan.send.design.name()
-        );
-        return Err(reading.error("receive.design", message));
-    }
-    if plan.churn.share_per_minute > 0.0 {
-        let message = format!(
-            "churn.share_per_minute: subscribers lose their sockets, and receive.design = {name:?} holds none; set it \
-             to 0"
-        );
-        return Err(reading.error("churn.share_per_minute", message));
-    }
-    let touches_sockets = |fault: &Fault| {
-        fault.kind.touches() == Touches::Subscribers
-            || fault.kind == FaultKind::Herd
-            || fault.settings.connections == Connections::Sockets
-    };
-    if let Some(rank) = plan.faults.iter().position(touches_sockets) {
-        let kind = plan.faults[rank].kind.name();
-        let message = format!("the fault {kind} is one of sockets, and receive.design = {name:?} holds none");
-        return Err(reading.error(&format!("faults.{rank}.kind"), message));
     }
     Ok(())
 }

@@ -128,6 +128,12 @@ fn receiving(text: &mut Text<'_>, plan: &RunPlan) {
     text.string("design", plan.receive.design.name());
     text.time("interval", plan.receive.interval_us);
     text.line("replay_window", plan.receive.replay_window.to_string());
+    let app = plan.receive.app;
+    text.string("ack", app.acknowledges.name());
+    text.number("fail_share", app.fail_share);
+    text.number("delay_share", app.delay_share);
+    text.time("delay", app.delay_us);
+    text.number("crash_share", app.crash_share);
 }
 
 /// The keys that only some kinds of fault have.

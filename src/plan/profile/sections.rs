@@ -3,11 +3,11 @@
 use super::error::ProfileError;
 use super::keys::{Keys, Reading, constant, word};
 use super::tree::{Node, Value};
-use super::{Origin, arrival, faults};
+use super::{Origin, arrival, faults, receive};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
-    Population, Range, Receive, ReceiveDesign, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
+    Population, Range, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -54,7 +54,7 @@ pub(super) fn read(
         arrival: arrival::read(reading, &root)?,
         message_size_bytes: message_size(&root)?,
         send: send(&root)?,
-        receive: receive(&root)?,
+        receive: receive::read(&root)?,
         connect: connect(&root)?,
         churn: churn(&root)?,
         members: members(&root)?,
@@ -146,18 +146,6 @@ fn send(root: &Keys<'_>) -> Result<Send, ProfileError> {
             share: taps.share("share", 0.0..=1.0, Taps::NONE.share)?,
             after_us: taps.times("after", "0s"..="1h", Taps::NONE.after_us)?,
         },
-    })
-}
-
-fn receive(root: &Keys<'_>) -> Result<Receive, ProfileError> {
-    let keys = root.table("receive", &["design", "interval", "replay_window"])?;
-    let designs = ReceiveDesign::ALL.map(|design| (design.name(), design));
-    let design = keys.word("design", &designs, Some(ReceiveDesign::Ws))?;
-    let usual_window = if design == ReceiveDesign::Rtm { 1_000 } else { 0 };
-    Ok(Receive {
-        design,
-        interval_us: keys.time("interval", "1ms"..="1h", Some("1s"))?,
-        replay_window: keys.whole("replay_window", 0..=1_000_000, Some(usual_window))?,
     })
 }
 

@@ -176,7 +176,8 @@ fn wrong_profiles_say_where_and_what() {
         ),
         (
             LEAST.to_owned() + "[send]\ndesign = \"ws\"\n[receive]\ndesign = \"poll\"\n",
-            "9:10: receive.design: poll holds no socket, and send.design = \"ws\" sends over one; set send.design to \"http\"",
+            "9:10: receive.design: poll holds no socket to send over, and send.design = \"ws\" sends over one; set \
+             send.design to \"http\"",
         ),
         (
             LEAST.to_owned() + "[receive]\ndesign = \"poll\"\n[churn]\nshare_per_minute = 1\n",
@@ -185,6 +186,12 @@ fn wrong_profiles_say_where_and_what() {
         (
             LEAST.to_owned() + "[receive]\ndesign = \"poll\"\n[[faults]]\nkind = \"herd\"\nat = \"1s\"\n",
             "9:8: the fault herd is one of sockets, and receive.design = \"poll\" holds none",
+        ),
+        (LEAST.to_owned() + "[receive]\nack = \"before\"\n", "7:7: receive.ack: ws acknowledges nothing"),
+        (LEAST.to_owned() + "[receive]\ncrash_share = 0.1\n", "7:15: receive.crash_share: ws is no app"),
+        (
+            LEAST.to_owned() + "[receive]\ndesign = \"socket-mode\"\nfail_share = 0.6\ndelay_share = 0.6\n",
+            "8:14: receive.fail_share: socket-mode has fail_share, delay_share and crash_share that are above 1 together",
         ),
         (
             LEAST.replace("users = 100", "users = 10_000\nchannels = 100_000\nmembers = 10_000"),
