@@ -49,8 +49,8 @@ mod verdict;
 
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
-    Correctness, Example, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
-    Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Correctness, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary,
+    LedgerCounts, Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
 pub use verdict::{grouped, predicate};
 
@@ -118,6 +118,7 @@ pub fn judge(input: &Input) -> RunSummary {
         withheld: !measurement.valid,
     };
     let thresholds = thresholds::judge(&input.plan.thresholds, &figures);
+    let faults = faults::summaries(input, &truth, !measurement.valid);
     let evidence = verdict::Evidence { findings: &findings, counts: &counts, contradictions, unsettled };
     let correctness = verdict::correctness(input, &truth, &evidence);
     let (verdict, exit_code) = verdict::overall(correctness.verdict, input.record.interrupted, &thresholds);
@@ -141,7 +142,7 @@ pub fn judge(input: &Input) -> RunSummary {
         findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
         rates,
         thresholds,
-        faults: faults::summaries(input),
+        faults,
         generator: generator(input),
         plan: serde_json::to_value(input.plan).unwrap_or_default(),
     }

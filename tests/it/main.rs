@@ -6,6 +6,7 @@ mod detection;
 mod faults;
 mod history;
 mod independent;
+mod matrix;
 mod proxy;
 mod receive;
 mod report;
