@@ -7,15 +7,17 @@
 //! against the `directory` in memory, the `writer` stores it together with all
 //! others that wait, and when that commit is on disk the `publisher` answers
 //! the sender and hands the message to the `socket`s of its channel. Reads
-//! (`history`) have their own connections to the database.
+//! (`history`) have their own connections to the database. Every event of a
+//! channel goes through its outlet (`channel`): to sockets, to `apps`, and into
+//! the window of `replay`.
 //!
 //! A message over a socket goes the same way, unless `fanout_first` has `rtm`
 //! push it before the writer has it: a design to measure, and the one place
 //! where something unstored is pushed.
 //!
-//! What holds otherwise, and is tested: an answer leaves only after the commit that
-//! holds the message; the unique index over (channel, user, client_msg_id) is
-//! the idempotency rule; pushes follow the commit, in its order; `ts` is
+//! What holds otherwise, and is tested: an answer leaves only after the commit
+//! that holds the message; the unique index over (channel, user, client_msg_id)
+//! is the idempotency rule; pushes follow the commit, in its order; `ts` is
 //! unique in a channel and ordered as the commits are; a change of a message
 //! (`changes`) has a position of its own among them, and a deleted message keeps
 //! its row and so its key.
