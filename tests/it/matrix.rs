@@ -46,7 +46,8 @@ fn the_designs_differ_as_they_are_known_to() {
 
     let here: PathBuf = folder.path().join(summary["matrix_id"].as_str().unwrap());
     let run = cell(&summary, 0, "ws", "store fails")["run"].as_str().unwrap();
-    let of_run: Value = serde_json::from_str(&fs::read_to_string(here.join(run).join("summary.json")).unwrap()).unwrap();
+    let of_run: Value =
+        serde_json::from_str(&fs::read_to_string(here.join(run).join("summary.json")).unwrap()).unwrap();
     assert_eq!(of_run["sends"]["shown_sent_absent"].as_u64(), count(0, "ws", "store fails", "lost silently"));
     assert_eq!(of_run["plan"]["send"]["design"], "ws");
     let written: Value = serde_json::from_str(&fs::read_to_string(here.join("matrix.json")).unwrap()).unwrap();
