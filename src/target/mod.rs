@@ -10,6 +10,7 @@ mod classify;
 mod history;
 mod profile;
 mod push;
+mod signature;
 mod slack;
 
 pub use address::{Address, AddressError};
@@ -18,4 +19,5 @@ pub use classify::{Answer, Classified, Effect, Retry};
 pub use history::{HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_socket_url};
 pub use profile::{TargetError, TargetProfile, built_in_targets};
 pub use push::{Frame, Push, changed_channel};
+pub use signature::is_signed;
 pub use slack::{Call, Slack};

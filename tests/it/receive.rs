@@ -161,3 +161,49 @@ fn an_app_opens_its_next_connection_before_it_leaves_the_old_one() {
     let (connections, subscribers) = (run.ledger("connections"), run.ledger("subscribers"));
     assert!(connections > 3 * subscribers, "{connections} connections of {subscribers} subscribers");
 }
+
+#[test]
+fn events_are_posted_until_they_are_answered() {
+    let clean = with("webhook", &[]);
+    told_all_once(&clean);
+    let beside = |run: &Run| ["recognised", "failed", "unverified"].map(|name| apps(run, name));
+    assert_eq!(beside(&clean), [0, 0, 0]);
+
+    let bad = ["receive.fail_share=0.1", "receive.delay_share=0.1", "receive.crash_share=0.05"];
+    let after = with("webhook", &bad);
+    told_all_once(&after);
+    assert!(["failed", "crashes"].iter().all(|name| apps(&after, name) > 50), "{:#}", after.summary["ledger"]);
+    assert_eq!(apps(&after, "lost"), 0);
+
+    let before = with("webhook", &["receive.ack=before", bad[2]]);
+    let (crashes, lost) = (apps(&before, "crashes"), apps(&before, "lost"));
+    assert!(crashes > 50 && lost == crashes, "{lost} of {crashes}: an answer is sent, and the app dies");
+    assert_eq!(healed(&before), (0, lost), "only the drain shows them");
+}
+
+#[test]
+fn an_event_that_nobody_posts_again_or_that_has_a_new_id_shows() {
+    let bad = |defect: &str| {
+        let sets = ["churn.share_per_minute=0", "thresholds=['errors.share < 1%']", "receive.design=webhook"];
+        let sets =
+            sets.into_iter().chain(["receive.fail_share=0.05", "receive.delay_share=0.02", "receive.delay=3500ms"]);
+        let sets = sets.flat_map(|set| ["--set", set]);
+        check(Run::short(&["--rate", "100", "--defect", defect].into_iter().chain(sets).collect::<Vec<_>>()))
+    };
+    let never = bad("webhook-no-retry");
+    assert!(healed(&never).1 > 50 && healed(&never).0 == 0, "{:#}", never.summary["ledger"]);
+    let twice = bad("webhook-new-event-id");
+    assert!(twice.finding("live_duplicates") > 20, "{:#}", twice.summary["findings"]["live_duplicates"]);
+    assert_eq!((healed(&twice), apps(&twice, "recognised")), ((0, 0), 0));
+}
+
+#[test]
+fn what_another_signed_is_dropped() {
+    let folder = TempDir::new().unwrap();
+    let server = ServerProcess::start(&folder.path().join("db"), &["--signing-secret", "another"]);
+    let sets = ["churn.share_per_minute=0", "receive.design=webhook", "connect.timeout=1s"];
+    let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+    let run = Run::short(&["--url", &server.client.base].into_iter().chain(sets).collect::<Vec<_>>());
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert!(run.stderr.contains("url_verification_failed"), "{}", run.stderr);
+}

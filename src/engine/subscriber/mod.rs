@@ -9,8 +9,8 @@ mod healing;
 mod heartbeat;
 mod held;
 mod membership;
-mod poll;
 mod wishes;
+mod without_socket;
 
 use super::app::App;
 use super::catch_up::CatchUpTask;
@@ -108,7 +108,7 @@ impl Subscriber {
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
         if !self.shard.plan().receive.design.holds_socket() {
-            return self.poll(connect_at_us).await;
+            return self.live_without_socket(connect_at_us).await;
         }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
