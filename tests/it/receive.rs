@@ -207,3 +207,30 @@ fn what_another_signed_is_dropped() {
     assert_eq!(run.code, 5, "{}", run.stderr);
     assert!(run.stderr.contains("url_verification_failed"), "{}", run.stderr);
 }
+
+#[test]
+fn a_half_open_socket_without_heartbeats_is_noticed_when_it_is_reset() {
+    let silent = |fault: &str| {
+        let run = with("ws", &["heartbeat.interval=0s", fault]);
+        run.summary["latency_us"]["notice"].clone()
+    };
+    let notice = silent(r#"faults=[{kind="blackhole",connections="sockets",at="700ms",for="800ms",share=0.5}]"#);
+    assert!(notice["count"].as_u64().unwrap() > 10, "{notice:#}");
+    assert!(notice["p50"].as_u64().unwrap() > 600_000, "{notice:#}");
+    let at_once = silent(r#"faults=[{kind="herd",at="900ms"}]"#);
+    assert_eq!(at_once["count"], 0, "{at_once:#}");
+}
+
+/// What a target that dies makes of each design: the sockets end, and what waits
+/// in its memory for apps is gone.
+#[test]
+fn each_design_comes_back_after_a_crash() {
+    let crash = r#"faults=[{kind="crash",at="900ms",for="300ms"}]"#;
+    for (design, by_own_means) in [("ws", true), ("ws-hint", true), ("poll", true), ("socket-mode", false)] {
+        let run = with(design, &[crash, "send.attempts=8", "thresholds=['errors.share < 50%']"]);
+        let (by_policy, by_drain) = healed(&run);
+        assert!(!by_own_means || by_drain == 0, "{design}: {by_drain} by the drain alone, {by_policy} by policy");
+        let live = run.ledger("live_deliveries");
+        assert!(design != "socket-mode" || live > run.ledger("entitled_deliveries") / 2, "{design}: {live}");
+    }
+}

@@ -189,7 +189,8 @@ impl Subscriber {
                 let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
                 leave_half_open(socket, half_open_us);
             }
-            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Lost | ConnectionEnd::Dead => {}
+            ConnectionEnd::Lost => self.note_half_open(&held, noticed_us),
+            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Dead => {}
         }
         if held.armed {
             self.log.borrow_mut().disconnected(noticed_us, end);
@@ -214,7 +215,9 @@ impl Subscriber {
                     biased;
                     frame = socket.next(), if reading => {
                         let now_us = self.shard.now_us();
-                        held.last_frame_us = now_us;
+                        if matches!(frame, Some(Ok(_))) {
+                            held.last_frame_us = now_us;
+                        }
                         if let Err(end) = self.take_frame(frame, held, now_us) {
                             return Some(self.parted(end, 0));
                         }
