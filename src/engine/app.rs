@@ -47,7 +47,6 @@ pub enum Asker {
     /// The socket, for the envelope of this id.
     Envelope(Box<str>),
     /// A request.
-    #[allow(dead_code)]
     Request(oneshot::Sender<Answer>),
 }
 

@@ -3,6 +3,7 @@
 
 use super::api::Api;
 use super::clock::RunClock;
+use super::endpoint::Endpoint;
 use super::outbox::Outbox;
 use super::path::Path;
 use crate::ledger::{
@@ -41,6 +42,8 @@ pub struct Shared {
     pub directory: Directory,
     /// How many workers there are.
     pub workers: usize,
+    /// The key of the signatures of what the target posts to apps.
+    pub signing_secret: String,
     /// Where parts of the ledger go that are too much for the memory.
     pub spill: Arc<dyn Spill>,
 }
@@ -204,6 +207,8 @@ pub struct Shard {
     pub faults: RefCell<Vec<FaultRecord>>,
     /// What a reader of the results must know about this ledger.
     pub notes: RefCell<Vec<String>>,
+    /// Where its subscribers are posted to as apps, if the design has them be.
+    pub endpoint: RefCell<Option<Rc<Endpoint>>>,
     /// What its subscribers did as apps.
     pub app_figures: RefCell<AppFigures>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
@@ -228,6 +233,7 @@ impl Shard {
             counters: RefCell::default(),
             load_start_us: Cell::new(0),
             faults: RefCell::new(vec![FaultRecord::default(); faults]),
+            endpoint: RefCell::default(),
             app_figures: RefCell::default(),
             trouble: RefCell::default(),
         }

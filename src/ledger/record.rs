@@ -111,6 +111,8 @@ pub struct AppFigures {
     pub crashes: u64,
     /// Events that it had acknowledged, and lost when it died.
     pub lost: u64,
+    /// Requests that were not signed, or not in time, and dropped.
+    pub unverified: u64,
 }
 
 /// Figures of one worker thread, of the time of the load.

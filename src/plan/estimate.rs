@@ -37,8 +37,9 @@ const CHANNEL_BYTES: u64 = 32;
 pub fn descriptors_needed(plan: &RunPlan) -> u64 {
     let sockets = match plan.receive.design {
         ReceiveDesign::Poll => 0,
-        // The next one is opened before the last one is left.
-        ReceiveDesign::SocketMode => 2 * plan.population.subscribers,
+        // The next one is opened before the last one is left; the target may post
+        // two events at once.
+        ReceiveDesign::SocketMode | ReceiveDesign::Webhook => 2 * plan.population.subscribers,
         _ => plan.population.subscribers,
     };
     let half_open = if has(plan, FaultKind::Handoff) { plan.population.subscribers } else { 0 };

@@ -82,6 +82,9 @@ pub enum ReceiveDesign {
     /// An app over Socket Mode: envelopes that are sent again until they are
     /// acknowledged, and recognised by their `event_id`.
     SocketMode,
+    /// An app with a URL that posthaste hosts: events are posted to it, again
+    /// where it does not answer 200 in time.
+    Webhook,
 }
 
 /// After so long, in µs, what an app did not acknowledge is sent again.
@@ -133,13 +136,13 @@ impl Acknowledges {
 pub fn receive_settle_us(plan: &RunPlan) -> u64 {
     let Receive { design, interval_us, app, .. } = plan.receive;
     let disturbed = !plan.faults.is_empty() || plan.churn.share_per_minute > 0.0 || !app.are_good();
+    let delay_us = if app.delay_share > 0.0 { app.delay_us } else { 0 };
     match design {
         // One request that is under way, and the next one.
         ReceiveDesign::Poll => 2 * interval_us,
-        ReceiveDesign::SocketMode if disturbed => {
-            let delay_us = if app.delay_share > 0.0 { app.delay_us } else { 0 };
-            APP_TIMEOUT_US + delay_us
-        }
+        ReceiveDesign::SocketMode if disturbed => APP_TIMEOUT_US + delay_us,
+        // It is posted again at once.
+        ReceiveDesign::Webhook if disturbed => 1_000_000 + delay_us,
         _ => 0,
     }
 }
@@ -160,13 +163,14 @@ pub fn app_fate(plan: &RunPlan, user: UserId, message: MessageRef) -> Fate {
 
 impl ReceiveDesign {
     /// All designs, in the order of the reports.
-    pub const ALL: [ReceiveDesign; 6] = [
+    pub const ALL: [ReceiveDesign; 7] = [
         ReceiveDesign::Ws,
         ReceiveDesign::WsTrusting,
         ReceiveDesign::WsHint,
         ReceiveDesign::Poll,
         ReceiveDesign::Rtm,
         ReceiveDesign::SocketMode,
+        ReceiveDesign::Webhook,
     ];
 
     /// The name in profiles and results.
@@ -178,6 +182,7 @@ impl ReceiveDesign {
             ReceiveDesign::Poll => "poll",
             ReceiveDesign::Rtm => "rtm",
             ReceiveDesign::SocketMode => "socket-mode",
+            ReceiveDesign::Webhook => "webhook",
         }
     }
 
@@ -193,12 +198,12 @@ impl ReceiveDesign {
 
     /// Whether the subscriber is an app that acknowledges what it is told.
     pub fn is_app(self) -> bool {
-        self == ReceiveDesign::SocketMode
+        matches!(self, ReceiveDesign::SocketMode | ReceiveDesign::Webhook)
     }
 
     /// Whether the subscriber holds a socket, which it can lose.
     pub fn holds_socket(self) -> bool {
-        self != ReceiveDesign::Poll
+        !matches!(self, ReceiveDesign::Poll | ReceiveDesign::Webhook)
     }
 
     /// Whether messages can be sent over what the subscriber holds.

@@ -10,6 +10,7 @@ mod classify;
 mod history;
 mod profile;
 mod push;
+mod signature;
 mod slack;
 
 pub use address::{Address, AddressError};
@@ -20,4 +21,5 @@ pub use history::{
 };
 pub use profile::{TargetError, TargetProfile, built_in_targets};
 pub use push::{Frame, Push, changed_channel};
+pub use signature::is_signed;
 pub use slack::{Call, Slack};

@@ -107,6 +107,13 @@ impl Slack {
         self.form("apps.connections.open", &[])
     }
 
+    /// `posthaste.apps.subscribe`, with the token of the app: events are posted to
+    /// the URL from now on. A call of the reference server; at Slack, it is a
+    /// page.
+    pub fn subscribe_app(&self, url: &str) -> Call {
+        self.form("posthaste.apps.subscribe", &[("url", url)])
+    }
+
     /// `conversations.history` of everything past a position (exclusive; from
     /// the start with `None`), page by page towards the newest.
     pub fn history(&self, channel: &str, after: Option<Position>, limit: u32, cursor: Option<&str>) -> Call {

@@ -161,3 +161,76 @@ fn an_app_opens_its_next_connection_before_it_leaves_the_old_one() {
     let (connections, subscribers) = (run.ledger("connections"), run.ledger("subscribers"));
     assert!(connections > 3 * subscribers, "{connections} connections of {subscribers} subscribers");
 }
+
+#[test]
+fn events_are_posted_until_they_are_answered() {
+    let clean = with("webhook", &[]);
+    told_all_once(&clean);
+    let beside = |run: &Run| ["recognised", "failed", "unverified"].map(|name| apps(run, name));
+    assert_eq!(beside(&clean), [0, 0, 0]);
+
+    let bad = ["receive.fail_share=0.1", "receive.delay_share=0.1", "receive.crash_share=0.05"];
+    let after = with("webhook", &bad);
+    told_all_once(&after);
+    assert!(["failed", "crashes"].iter().all(|name| apps(&after, name) > 50), "{:#}", after.summary["ledger"]);
+    assert_eq!(apps(&after, "lost"), 0);
+
+    let before = with("webhook", &["receive.ack=before", bad[2]]);
+    let (crashes, lost) = (apps(&before, "crashes"), apps(&before, "lost"));
+    assert!(crashes > 50 && lost == crashes, "{lost} of {crashes}: an answer is sent, and the app dies");
+    assert_eq!(healed(&before), (0, lost), "only the drain shows them");
+}
+
+#[test]
+fn an_event_that_nobody_posts_again_or_that_has_a_new_id_shows() {
+    let bad = |defect: &str| {
+        let sets = ["churn.share_per_minute=0", "thresholds=['errors.share < 1%']", "receive.design=webhook"];
+        let sets =
+            sets.into_iter().chain(["receive.fail_share=0.05", "receive.delay_share=0.02", "receive.delay=3500ms"]);
+        let sets = sets.flat_map(|set| ["--set", set]);
+        check(Run::short(&["--rate", "100", "--defect", defect].into_iter().chain(sets).collect::<Vec<_>>()))
+    };
+    let never = bad("webhook-no-retry");
+    assert!(healed(&never).1 > 50 && healed(&never).0 == 0, "{:#}", never.summary["ledger"]);
+    let twice = bad("webhook-new-event-id");
+    assert!(twice.finding("live_duplicates") > 20, "{:#}", twice.summary["findings"]["live_duplicates"]);
+    assert_eq!((healed(&twice), apps(&twice, "recognised")), ((0, 0), 0));
+}
+
+#[test]
+fn what_another_signed_is_dropped() {
+    let folder = TempDir::new().unwrap();
+    let server = ServerProcess::start(&folder.path().join("db"), &["--signing-secret", "another"]);
+    let sets = ["churn.share_per_minute=0", "receive.design=webhook", "connect.timeout=1s"];
+    let sets = sets.into_iter().flat_map(|set| ["--set", set]);
+    let run = Run::short(&["--url", &server.client.base].into_iter().chain(sets).collect::<Vec<_>>());
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert!(run.stderr.contains("url_verification_failed"), "{}", run.stderr);
+}
+
+#[test]
+fn a_half_open_socket_without_heartbeats_is_noticed_when_it_is_reset() {
+    let silent = |fault: &str| {
+        let run = with("ws", &["heartbeat.interval=0s", fault]);
+        run.summary["latency_us"]["notice"].clone()
+    };
+    let notice = silent(r#"faults=[{kind="blackhole",connections="sockets",at="700ms",for="800ms",share=0.5}]"#);
+    assert!(notice["count"].as_u64().unwrap() > 10, "{notice:#}");
+    assert!(notice["p50"].as_u64().unwrap() > 600_000, "{notice:#}");
+    let at_once = silent(r#"faults=[{kind="herd",at="900ms"}]"#);
+    assert_eq!(at_once["count"], 0, "{at_once:#}");
+}
+
+/// What a target that dies makes of each design: the sockets end, and what waits
+/// in its memory for apps is gone.
+#[test]
+fn each_design_comes_back_after_a_crash() {
+    let crash = r#"faults=[{kind="crash",at="900ms",for="300ms"}]"#;
+    for (design, by_own_means) in [("ws", true), ("ws-hint", true), ("poll", true), ("socket-mode", false)] {
+        let run = with(design, &[crash, "send.attempts=8", "thresholds=['errors.share < 50%']"]);
+        let (by_policy, by_drain) = healed(&run);
+        assert!(!by_own_means || by_drain == 0, "{design}: {by_drain} by the drain alone, {by_policy} by policy");
+        let live = run.ledger("live_deliveries");
+        assert!(design != "socket-mode" || live > run.ledger("entitled_deliveries") / 2, "{design}: {live}");
+    }
+}

@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
+/// What `posthaste serve` signs with where it is not told otherwise.
+pub const BUILT_IN_SECRET: &str = "posthaste";
+
 /// A running reference server, with a database that lives as long.
 pub struct BuiltInServer {
     /// Where it listens.

@@ -18,7 +18,7 @@ use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
 use anyhow::Context;
-use built_in_server::BuiltInServer;
+use built_in_server::{BUILT_IN_SECRET, BuiltInServer};
 use inputs::Inputs;
 use recorder::Recorder;
 use std::io::Write;
@@ -84,6 +84,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         workers: workers(args),
         means: server.as_ref().map(BuiltInServer::means).unwrap_or_default(),
         always_proxy: args.through_proxy,
+        signing_secret: signing_secret(),
         spill: spill.clone(),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
@@ -140,6 +141,12 @@ fn workers(args: &RunArgs) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shared = if args.url.is_none() { cores.div_ceil(2) } else { cores };
     args.workers.map_or(shared.clamp(1, 8), |workers| usize::from(workers).max(1))
+}
+
+/// The key of the signatures of what a target posts to apps. It stands in no
+/// file of the run.
+fn signing_secret() -> String {
+    std::env::var("POSTHASTE_SIGNING_SECRET").unwrap_or_else(|_| BUILT_IN_SECRET.to_owned())
 }
 
 fn dry_run(resolved: &Resolved) -> String {

@@ -9,8 +9,8 @@ mod healing;
 mod heartbeat;
 mod held;
 mod membership;
-mod poll;
 mod wishes;
+mod without_socket;
 
 use super::app::App;
 use super::catch_up::CatchUpTask;
@@ -108,7 +108,7 @@ impl Subscriber {
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
         if !self.shard.plan().receive.design.holds_socket() {
-            return self.poll(connect_at_us).await;
+            return self.live_without_socket(connect_at_us).await;
         }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
@@ -189,7 +189,8 @@ impl Subscriber {
                 let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
                 leave_half_open(socket, half_open_us);
             }
-            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Lost | ConnectionEnd::Dead => {}
+            ConnectionEnd::Lost => self.note_half_open(&held, noticed_us),
+            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Dead => {}
         }
         if held.armed {
             self.log.borrow_mut().disconnected(noticed_us, end);
@@ -214,7 +215,9 @@ impl Subscriber {
                     biased;
                     frame = socket.next(), if reading => {
                         let now_us = self.shard.now_us();
-                        held.last_frame_us = now_us;
+                        if matches!(frame, Some(Ok(_))) {
+                            held.last_frame_us = now_us;
+                        }
                         if let Err(end) = self.take_frame(frame, held, now_us) {
                             return Some(self.parted(end, 0));
                         }
