@@ -270,8 +270,7 @@ struct Arena {
 impl Arena {
     const SEGMENT: usize = 1 << 16;
 
-    /// Adds an id and returns its place; `None` for one that is too long. The
-    /// one that was added last is not added again.
+    /// Adds an id and returns its place; `None` for one that is too long.
     fn add(&mut self, id: &str, position: Option<Position>) -> Option<u64> {
         let needed = 2 + id.len() + position.map_or(0, |_| 8);
         if needed > Self::SEGMENT {
@@ -307,89 +306,4 @@ impl Arena {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn time(intended_us: u64) -> impl Strategy<Value = Option<u64>> {
-        let hours = 5 * 3_600_000_000_u64;
-        prop_oneof![
-            Just(None),
-            (0u64..60_000_000).prop_map(move |later| Some(intended_us + later)),
-            (u64::from(NEVER) - 1..hours).prop_map(move |later| Some(intended_us + later)),
-            Just(Some(intended_us.saturating_sub(1))),
-        ]
-    }
-
-    fn row() -> impl Strategy<Value = SendRow> {
-        let times = any::<u32>().prop_flat_map(|at| (Just(u64::from(at)), time(at.into()), time(at.into())));
-        let counts = prop_oneof![0u32..4, 254u32..258];
-        let position = prop_oneof![Just(None), any::<u64>().prop_map(Some), (0u64..20_000_000).prop_map(Some)];
-        let spelling = 0u8..6;
-        (any::<[u32; 3]>(), times, any::<bool>(), counts, 0usize..5, position, spelling).prop_map(
-            |([channel, index, user], (intended_us, first, last), acked, attempts, state, position, spelling)| {
-                let message = MessageRef { channel: ChannelId(channel), index };
-                let number = position.unwrap_or(7);
-                let server_id: Option<Box<str>> = match spelling {
-                    0 => None,
-                    1 => Some(number.to_string().into()),
-                    2 => Some(micros(number).into()),
-                    3 => Some(format!("0{number}").into()),
-                    4 => Some(format!("$opaque-{number}:chat.example").into()),
-                    _ => Some("x".repeat(number as usize % 70_000).into()),
-                };
-                SendRow {
-                    first_byte_us: first,
-                    acknowledged_us: if acked { last } else { first },
-                    last_attempt_us: last,
-                    attempts,
-                    indeterminate: attempts / 2,
-                    state: STATES[state],
-                    server_id,
-                    position: position.map(Position),
-                    ..SendRow::intended(message, UserId(user), intended_us)
-                }
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_comes_back(rows in prop::collection::vec(row(), 1..40), changes in prop::collection::vec(row(), 1..40)) {
-            let mut log: SendLog = rows.iter().cloned().collect();
-            prop_assert_eq!(log.iter().collect::<Vec<_>>(), rows.clone());
-            let mut expected = rows;
-            for (step, change) in changes.into_iter().enumerate() {
-                let rank = step * 7 % expected.len();
-                let SendRow { message, user, intended_us, .. } = expected[rank];
-                // As a sender does: an attempt changes the rest.
-                expected[rank] = SendRow { message, user, intended_us, ..change };
-                log.update(rank, |row| *row = expected[rank].clone());
-                prop_assert_eq!(log.get(rank), Some(expected[rank].clone()));
-            }
-            prop_assert_eq!(log.iter().collect::<Vec<_>>(), expected);
-        }
-    }
-
-    #[test]
-    fn a_message_takes_some_forty_bytes() {
-        let message = |index| MessageRef { channel: ChannelId(3), index };
-        let mut log = SendLog::default();
-        for index in 0..100_000 {
-            let rank = log.push(SendRow::intended(message(index), UserId(5), u64::from(index) * 1_000));
-            log.update(rank, |row| {
-                row.first_byte_us = Some(row.intended_us + 50);
-                row.last_attempt_us = Some(row.intended_us + 900);
-                row.acknowledged_us = row.last_attempt_us;
-                (row.attempts, row.state) = (1, SendState::Acknowledged);
-                row.position = Some(Position(1_700_000_000_000_000 + u64::from(index)));
-                row.server_id = row.position.map(|position| micros(position.0).into());
-            });
-        }
-        assert_eq!((log.len(), log.odd.len()), (100_000, 0));
-        assert_eq!(log.get(99_999).and_then(|row| row.server_id).as_deref(), Some("1700000000.099999"));
-        assert_eq!(log.get(100_000), None);
-        let bytes = log.heap_bytes() / log.len();
-        assert!(bytes <= 40, "{bytes}");
-    }
-}
+mod tests;

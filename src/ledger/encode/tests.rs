@@ -25,6 +25,7 @@ fn example() -> Ledger {
         log.pushed(message(1, index), Some(Position(u64::from(index))), 10_000);
     }
     log.disconnected(20_000, ConnectionEnd::Lost);
+    log.leaving(ChannelId(2), 25_000);
     log.window_mut(ChannelId(1)).unwrap().read(2, CatchUpKind::Policy);
     let page = PageRecord {
         reader: UserId(9),

@@ -199,6 +199,17 @@ fn what_touches_compressed_runs_is_known() {
 }
 
 #[test]
+fn a_hole_that_is_filled_leaves_nothing_behind() {
+    let mut pair = Pair::of((0..10).chain(13..20));
+    assert!(pair.set.heap_bytes() > 0);
+    for (index, reason) in [(10, "from below"), (12, "from above"), (11, "between both")] {
+        pair.insert(index);
+        pair.check();
+        assert_eq!(pair.set.heap_bytes() == 0, index == 11, "{reason}");
+    }
+}
+
+#[test]
 fn long_outages_and_whole_chunks() {
     // Two messages, an outage of 100,000, and then 300,000 of which every
     // thousandth is missing.
@@ -248,6 +259,8 @@ fn a_set_comes_back_and_what_is_none_is_refused() {
     let text = serde_json::to_string(&set).unwrap();
     assert_eq!(text, "[[0,3],[4,1],[892,2]]");
     assert_eq!(serde_json::from_str::<RunSet>(&text).unwrap(), set);
+    let wrong = serde_json::from_str::<RunSet>("7").unwrap_err().to_string();
+    assert!(wrong.contains("expected pairs of gap and length"), "{wrong}");
     for (text, reason) in [
         ("[[3,0]]", "an empty run"),
         ("[[0,3],[0,2]]", "runs that touch"),

@@ -57,6 +57,24 @@ fn a_million_channels_cost_eight_bytes_each_until_they_are_seen() {
 }
 
 #[test]
+fn windows_grow_by_a_quarter_and_not_past_the_channels() {
+    for (channels, seen, room) in [(50, 1, 1), (50, 2, 2), (5, 5, 5), (6, 6, 6), (50, 6, 6), (50, 7, 8)] {
+        let mut log = SubscriberLog::new(UserId(0), (0..channels).map(ChannelId));
+        (0..seen).for_each(|channel| _ = log.window_mut(ChannelId(channel)));
+        assert_eq!(log.windows.capacity(), room, "{seen} of {channels}");
+    }
+    let mut log = SubscriberLog::new(UserId(0), (0..1_000).map(ChannelId));
+    let mut capacities: Vec<usize> = (0..1_000)
+        .map(|channel| {
+            log.window_mut(ChannelId(channel));
+            log.windows.capacity()
+        })
+        .collect();
+    capacities.dedup();
+    assert!(capacities.len() < 40, "{} times", capacities.len());
+}
+
+#[test]
 fn order_is_judged_within_one_connection_and_by_first_copies() {
     let mut log = SubscriberLog::new(UserId(0), [ChannelId(1)]);
     log.connected(0);
@@ -155,6 +173,8 @@ fn a_channel_of_which_nothing_was_seen_has_no_window() {
 fn a_stored_log_comes_back_and_what_is_none_is_refused() {
     let mut log = SubscriberLog::new(UserId(0), [ChannelId(1), ChannelId(4)]);
     log.pushed(MessageRef { channel: ChannelId(4), index: 2 }, None, 1);
+    log.connected(2);
+    log.leaving(ChannelId(1), 3);
     let value = serde_json::to_value(&log).unwrap();
     let read = |value: &serde_json::Value| serde_json::from_value::<SubscriberLog>(value.clone());
     let mut back = read(&value).unwrap();
