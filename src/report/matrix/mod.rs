@@ -178,24 +178,38 @@ fn lines(cell: &MatrixCell) -> Lines {
     Lines { counts, latency: latency.unwrap_or_default(), tone }
 }
 
+/// The table, or several below each other where the columns do not fit.
 fn grid(table: &MatrixTable, style: Style) -> String {
+    let failures: Vec<&str> = table.failures.iter().map(|failure| failure.name.as_str()).collect();
+    let all = grid_of(table, &failures, style);
+    let fits = |failures: &[&str]| {
+        let plain = grid_of(table, failures, Style { colour: false, ..style });
+        plain.lines().all(|line| line.chars().count() <= style.width)
+    };
+    if fits(&failures) {
+        return all;
+    }
+    let columns = (1..failures.len()).rev().find(|columns| failures.chunks(*columns).all(fits)).unwrap_or(1);
+    let grids: Vec<String> = failures.chunks(columns).map(|part| grid_of(table, part, style)).collect();
+    grids.join("\n\n")
+}
+
+fn grid_of(table: &MatrixTable, failures: &[&str], style: Style) -> String {
     let mut grid = Table::new();
-    grid.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    grid.set_width(style.width.min(usize::from(u16::MAX)) as u16);
+    grid.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     if style.colour {
         grid.enforce_styling();
     } else {
         grid.force_no_tty();
     }
-    let heads = table.failures.iter().map(|failure| failure.name.clone());
+    let heads = failures.iter().map(|failure| (*failure).to_owned());
     grid.set_header(std::iter::once(format!("{} design", table.name)).chain(heads));
     for design in &table.designs {
-        let cells = row(table, design).map(|cell| {
+        let cells = row(table, design).filter(|cell| failures.contains(&cell.failure.as_str())).map(|cell| {
             let lines = lines(cell);
             let mut text = lines.counts;
             text.push(lines.latency);
-            // A blank that no line is broken at.
-            let shown = Cell::new(text.join("\n").trim_end().replace(' ', "\u{a0}"));
+            let shown = Cell::new(text.join("\n").trim_end());
             match lines.tone {
                 _ if !style.colour => shown,
                 Tone::Clean => shown.fg(Color::Green),
@@ -205,10 +219,9 @@ fn grid(table: &MatrixTable, style: Style) -> String {
                 Tone::Silent => shown.fg(Color::DarkGrey),
             }
         });
-        grid.add_row(std::iter::once(Cell::new(design.replace('-', "\u{2011}"))).chain(cells));
+        grid.add_row(std::iter::once(Cell::new(design)).chain(cells));
     }
-    // The blanks and hyphens that kept lines together are plain ones again.
-    grid.trim_fmt().replace('\u{a0}', " ").replace('\u{2011}', "-")
+    grid.trim_fmt()
 }
 
 /// The meanings of the counts that the matrix shows.

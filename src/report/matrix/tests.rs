@@ -93,3 +93,12 @@ fn a_page_links_each_run_and_loads_nothing() {
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"), "{page}");
     assert!(page.contains("&lt;script&gt;"), "{page}");
 }
+
+#[test]
+fn columns_that_do_not_fit_go_below() {
+    let text = matrix_terminal(&matrix(), "r", Style { colour: false, width: 60 });
+    assert_eq!(text.matches("send design").count(), 1, "{text}");
+    let text = matrix_terminal(&matrix(), "r", Style { colour: false, width: 45 });
+    assert_eq!(text.matches("send design").count(), 2, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 45), "{text}");
+}

@@ -34,7 +34,7 @@ impl Failure {
         match (self.needs, design) {
             (Needs::OwnServer, _) if !built_in => Some("needs a server that posthaste started"),
             (Needs::Socket, Design::Receive(design)) if !design.holds_socket() => Some("the design holds no socket"),
-            (Needs::App, Design::Receive(design)) if !is_app(design.name()) => {
+            (Needs::App, Design::Receive(design)) if !design.is_app() => {
                 Some("the design acknowledges nothing that it received")
             }
             _ => None,
@@ -47,10 +47,6 @@ impl Failure {
         let faults = (!self.faults.is_empty()).then(|| self.faults.clone());
         faults.into_iter().chain(values).collect::<Vec<_>>().join(", ")
     }
-}
-
-fn is_app(design: &str) -> bool {
-    matches!(design, "socket-mode" | "webhook")
 }
 
 /// Instants and lengths as shares of a load of so many µs.
