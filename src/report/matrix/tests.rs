@@ -97,8 +97,8 @@ fn a_page_links_each_run_and_loads_nothing() {
 #[test]
 fn columns_that_do_not_fit_go_below() {
     let text = matrix_terminal(&matrix(), "r", Style { colour: false, width: 60 });
-    assert_eq!(text.matches("send design").count(), 1, "{text}");
+    assert_eq!(text.matches("\n send design").count(), 1, "{text}");
     let text = matrix_terminal(&matrix(), "r", Style { colour: false, width: 45 });
-    assert_eq!(text.matches("send design").count(), 2, "{text}");
+    assert_eq!(text.matches("\n send design").count(), 2, "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 45), "{text}");
 }
