@@ -119,6 +119,14 @@ impl App {
         self.delayed.front().map_or(u64::MAX, |first| first.due_us)
     }
 
+    /// Gives the next connection up: who stays away holds none.
+    pub fn drop_next(&mut self) {
+        self.next = None;
+        if let Some(opening) = self.opening.take() {
+            opening.abort();
+        }
+    }
+
     /// Returns once the next connection is open; never where none is opened.
     pub async fn next_opened(app: &mut Option<App>) {
         loop {

@@ -114,8 +114,11 @@ impl Subscriber {
         self.watch_membership();
         while let Some(socket) = self.connect().await {
             let Some(parted) = self.hold(socket).await else { return };
-            if parted.away_us > 0 && !self.stay_away(parted.away_us).await {
-                return;
+            if parted.away_us > 0 {
+                self.app.iter_mut().for_each(App::drop_next);
+                if !self.stay_away(parted.away_us).await {
+                    return;
+                }
             }
             // A chosen absence is the user's own time: healing begins after it.
             self.owed = Some((parted.owed, self.shard.now_us()));
