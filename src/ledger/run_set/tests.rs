@@ -210,6 +210,17 @@ fn a_hole_that_is_filled_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_continues_a_run_of_long_ago_is_no_run_of_its_own() {
+    let mut pair = Pair::of([0, 100, 300]);
+    let bytes = pair.set.heap_bytes();
+    for index in (40..100).rev().chain(101..200) {
+        pair.insert(index);
+        assert_eq!(pair.set.heap_bytes(), bytes, "{index}");
+    }
+    pair.check();
+}
+
+#[test]
 fn long_outages_and_whole_chunks() {
     // Two messages, an outage of 100,000, and then 300,000 of which every
     // thousandth is missing.
