@@ -23,6 +23,11 @@ pub enum Command {
     /// code is 0 for a pass, 97 for a lost or duplicated message, 99 for a
     /// broken threshold, 3 for an inconclusive run.
     Run(RunArgs),
+    /// Every design against every failure: two tables of measured counts
+    ///
+    /// Each cell is a run with the same workload and seed. The exit code is 97
+    /// only where a design broke a promise that it made.
+    Matrix(MatrixArgs),
     /// List the built-in profiles, or print one
     Profiles(ProfilesArgs),
     /// Judge and render again from the files of a run
@@ -99,6 +104,52 @@ pub struct RunArgs {
     /// Has the built-in server log every instance of a planted bug
     #[arg(long, value_name = "FILE")]
     pub defect_log: Option<PathBuf>,
+}
+
+/// Arguments of `posthaste matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// Built-in workload, or the path of a workload profile, that every cell
+    /// runs
+    #[arg(default_value = "matrix")]
+    pub workload: String,
+    /// Built-in target profile, or the path of one
+    #[arg(long, default_value = "reference")]
+    pub target: String,
+    /// Where the target is; without it each cell starts a built-in server of
+    /// its own
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Sends load to this host although it is neither loopback nor private
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// Replaces a value of the workload, in every cell
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of every cell
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Only these designs, such as http,ws-ack
+    #[arg(long, value_name = "DESIGN", value_delimiter = ',')]
+    pub designs: Vec<String>,
+    /// Only these failures, such as "clean,half-open"
+    #[arg(long, value_name = "FAILURE", value_delimiter = ',')]
+    pub failures: Vec<String>,
+    /// Cells side by side; as many as cores by default
+    #[arg(long)]
+    pub jobs: Option<usize>,
+    /// The send table alone
+    #[arg(long)]
+    pub quick: bool,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// No progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print matrix.json on stdout, and nothing else
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `posthaste profiles`.
@@ -193,12 +244,19 @@ pub struct ServeArgs {
     /// How long an event stays in that window.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub replay_age: Duration,
-    /// How long an app may take to acknowledge an envelope.
+    /// How long an app may take to acknowledge or to answer.
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = duration)]
     pub app_timeout: Duration,
     /// Has apps replace their Socket Mode connections after so long.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub socket_refresh: Option<Duration>,
+    /// Multiplies the minute and the five minutes that an event waits before it
+    /// is posted to an app again.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub retry_scale: f64,
+    /// Signs what is posted to apps.
+    #[arg(long, value_name = "TEXT", default_value = "posthaste")]
+    pub signing_secret: String,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]

@@ -30,4 +30,5 @@ pub mod plan;
 pub mod report;
 pub mod results;
 pub mod server;
+pub mod study;
 pub mod target;

@@ -2,6 +2,7 @@
 //! the environment and profiles on disk touched.
 
 pub mod judge;
+pub mod matrix;
 pub mod profiles;
 pub mod report;
 pub mod run;

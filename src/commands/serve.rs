@@ -68,7 +68,12 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
         defect_log: args.defect_log,
         store_fail_while: args.store_fail_while,
         fanout_first: args.fanout_first,
-        apps: AppOptions { answer_within: args.app_timeout, socket_refresh: args.socket_refresh },
+        apps: AppOptions {
+            answer_within: args.app_timeout,
+            socket_refresh: args.socket_refresh,
+            retry_scale: args.retry_scale,
+            signing_secret: args.signing_secret,
+        },
         replay: ReplayWindow { events: args.replay_window, age: args.replay_age },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -45,17 +45,21 @@ impl Api {
         Ok(Self { client, base: format!("http://{}", address.authority()), run, slack: Slack::new(address) })
     }
 
-    /// The bearer token of a user: any token is a user of its own.
-    pub fn token(&self, user: UserId) -> String {
-        token(self.run, user)
-    }
-
     /// Makes one call as a user. An error is in words.
     pub async fn call(&self, user: UserId, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
+        self.call_with(&token(self.run, user), call, timeout).await
+    }
+
+    /// Makes one call as the app whose bot a user is. An error is in words.
+    pub async fn call_as_app(&self, user: UserId, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
+        self.call_with(&app_token(self.run, user), call, timeout).await
+    }
+
+    async fn call_with(&self, token: &str, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
         let request = self
             .client
             .post(format!("{}{}", self.base, call.path))
-            .header(AUTHORIZATION, format!("Bearer {}", self.token(user)))
+            .header(AUTHORIZATION, format!("Bearer {token}"))
             .header(CONTENT_TYPE, call.content_type)
             .timeout(timeout)
             .body(call.body);
@@ -73,9 +77,15 @@ impl Api {
     }
 }
 
-/// The bearer token of a user of a run.
+/// The bearer token of a user of a run: any token is a user of its own, and this
+/// one is the bot of an app.
 pub fn token(run: RunId, user: UserId) -> String {
-    format!("posthaste-{run}-{}", user.0)
+    format!("xoxb-posthaste-{run}-{}", user.0)
+}
+
+/// The token of the app whose bot a user is.
+fn app_token(run: RunId, user: UserId) -> String {
+    format!("xapp-posthaste-{run}-{}", user.0)
 }
 
 /// The last cause of an error says what happened; the ones before it repeat

@@ -5,6 +5,7 @@ use super::shard::Shard;
 use super::traversal::Traversal;
 use crate::ledger::{CatchUpKind, FirstSeen, PageRecord, RunSet, SubscriberLog};
 use crate::model::{ChannelId, LatencyKind, Position, Random, UserId};
+use crate::plan::ReceiveDesign;
 use crate::target::{HistoryPage, Row};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,12 +38,12 @@ impl CatchUpTask {
         channels: Vec<ChannelId>,
         kind: CatchUpKind,
     ) -> Self {
-        let mut reader = Reader { shard: shard.clone(), user, log: log.clone(), kind };
+        let reader = ChannelReader::new(shard, user, log, kind);
         shard.count(|counters| counters.catch_ups += 1);
         let task = tokio::task::spawn_local(async move {
             let mut reached_all = true;
             for channel in channels {
-                reached_all &= reader.read_channel(channel).await;
+                reached_all &= reader.read(channel).await;
             }
             reached_all
         });
@@ -72,7 +73,8 @@ pub fn missing_channels(log: &SubscriberLog, stored: &[RunSet]) -> Vec<ChannelId
     log.channels().filter(|channel| lacks(*channel)).collect()
 }
 
-struct Reader {
+/// Reads channels of one subscriber.
+pub struct ChannelReader {
     shard: Rc<Shard>,
     user: UserId,
     log: Rc<RefCell<SubscriberLog>>,
@@ -89,9 +91,15 @@ enum Step {
     Stuck,
 }
 
-impl Reader {
-    /// Whether the end of the channel was reached.
-    async fn read_channel(&mut self, channel: ChannelId) -> bool {
+impl ChannelReader {
+    /// A reader that reads for a reason.
+    pub fn new(shard: &Rc<Shard>, user: UserId, log: &Rc<RefCell<SubscriberLog>>, kind: CatchUpKind) -> Self {
+        Self { shard: shard.clone(), user, log: log.clone(), kind }
+    }
+
+    /// Reads a channel from the subscriber's cursor on; whether the end was
+    /// reached.
+    pub async fn read(&self, channel: ChannelId) -> bool {
         let after = self.log.borrow().window(channel).and_then(|window| window.cursor);
         let mut traversal = Traversal::new(after);
         let mut cursor: Option<String> = None;
@@ -211,10 +219,22 @@ impl Reader {
 
     /// A message obtained for the first time, and from history.
     fn note_healed(&self, row: &Row, now_us: u64) {
-        self.shard.count(|counters| counters.healed += 1);
+        let design = self.shard.plan().receive.design;
+        let fetched = self.kind == CatchUpKind::Policy && design.fetches();
+        self.shard.count(|counters| match fetched {
+            true => counters.delivered += 1,
+            false => counters.healed += 1,
+        });
+        let kind = match self.kind {
+            CatchUpKind::Policy if fetched => LatencyKind::Delivery,
+            // A design that does not heal: what the drain shows comes too late
+            // by its definition.
+            CatchUpKind::Drain if design != ReceiveDesign::Ws => return,
+            _ => LatencyKind::HealMessage,
+        };
         let load_start_us = self.shard.load_start_us.get();
         let since_load_us = now_us.saturating_sub(load_start_us);
         let intended_us = load_start_us + crate::model::unwrap_intended_us(row.intended_wrapped_us, since_load_us);
-        self.shard.record_of_message(LatencyKind::HealMessage, intended_us, now_us.saturating_sub(intended_us));
+        self.shard.record_of_message(kind, intended_us, now_us.saturating_sub(intended_us));
     }
 }

@@ -12,6 +12,7 @@ use super::setup;
 use super::worker::Phase;
 use crate::ledger::{FinalRead, Ledger, RunSet, SendRow};
 use crate::model::{MessageRef, SendState};
+use crate::plan::receive_settle_us;
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -94,7 +95,8 @@ async fn quiet(leader: &mut Orchestrator<'_>) -> Result<(), EngineError> {
     let plan = leader.shared.plan.clone();
     let total = leader.telemetry.total();
     let appear_us = if total.indeterminate > 0 { plan.settle_us() } else { plan.capabilities.lag_us };
-    let quiet_us = plan.drain.quiet_us.max(appear_us).max(plan.live_margin_us());
+    // And a design that takes its time to come to it, has the time.
+    let quiet_us = plan.drain.quiet_us.max(appear_us).max(plan.live_margin_us() + receive_settle_us(&plan));
     leader.enter("quiet", Some(quiet_us));
     let until_us = leader.now_us() + quiet_us;
     leader.wait(until_us, false, |_| false).await?;

@@ -9,9 +9,12 @@
 //! with its virtual users: a `sender` and a `subscriber` for each.
 
 mod api;
+mod app;
 mod catch_up;
 mod clock;
 mod drain;
+mod endpoint;
+mod fetches;
 mod final_read;
 mod http;
 mod machine;
@@ -64,6 +67,8 @@ pub struct Job {
     /// Puts the proxy in the way even where no fault needs it, so that runs
     /// with and without faults compare.
     pub always_proxy: bool,
+    /// The key of the signatures of what the target posts to apps.
+    pub signing_secret: String,
     /// Where parts of the ledger go that are too much for the memory.
     pub spill: Arc<dyn Spill>,
 }

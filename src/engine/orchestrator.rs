@@ -120,6 +120,7 @@ async fn prepare<'a>(
         texts,
         directory,
         workers: job.workers,
+        signing_secret: job.signing_secret,
         spill: job.spill,
     });
     Orchestrator::start(shared, record, observer, stop, machine, means)

@@ -3,9 +3,12 @@
 
 use super::api::Api;
 use super::clock::RunClock;
+use super::endpoint::Endpoint;
 use super::outbox::Outbox;
 use super::path::Path;
-use crate::ledger::{Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog};
+use crate::ledger::{
+    AppFigures, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog,
+};
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
@@ -39,6 +42,8 @@ pub struct Shared {
     pub directory: Directory,
     /// How many workers there are.
     pub workers: usize,
+    /// The key of the signatures of what the target posts to apps.
+    pub signing_secret: String,
     /// Where parts of the ledger go that are too much for the memory.
     pub spill: Arc<dyn Spill>,
 }
@@ -202,6 +207,10 @@ pub struct Shard {
     pub faults: RefCell<Vec<FaultRecord>>,
     /// What a reader of the results must know about this ledger.
     pub notes: RefCell<Vec<String>>,
+    /// Where its subscribers are posted to as apps, if the design has them be.
+    pub endpoint: RefCell<Option<Rc<Endpoint>>>,
+    /// What its subscribers did as apps.
+    pub app_figures: RefCell<AppFigures>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
     pub trouble: RefCell<Option<String>>,
 }
@@ -224,6 +233,8 @@ impl Shard {
             counters: RefCell::default(),
             load_start_us: Cell::new(0),
             faults: RefCell::new(vec![FaultRecord::default(); faults]),
+            endpoint: RefCell::default(),
+            app_figures: RefCell::default(),
             trouble: RefCell::default(),
         }
     }
@@ -241,6 +252,11 @@ impl Shard {
     /// Changes the counters.
     pub fn count(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.counters.borrow_mut());
+    }
+
+    /// Changes the counts of apps.
+    pub fn count_app(&self, change: impl FnOnce(&mut AppFigures)) {
+        change(&mut self.app_figures.borrow_mut());
     }
 
     /// A user's outbox.

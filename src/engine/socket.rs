@@ -1,9 +1,10 @@
-//! A subscriber's socket: asked for by `rtm.connect`, opened, bounded.
+//! A subscriber's socket: asked for by `rtm.connect`, or by an app's
+//! `apps.connections.open`, opened, bounded.
 
 use super::path::Purpose;
 use super::shard::Shard;
-use crate::model::UserId;
-use crate::plan::{Fault, FaultKind, touches_subscriber};
+use crate::model::{Position, UserId};
+use crate::plan::{Fault, FaultKind, ReceiveDesign, touches_subscriber};
 use crate::target::parse_socket_url;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -23,12 +24,19 @@ const SLOW_BUFFER_BYTES: u32 = 2304;
 /// No chat event is larger; a larger frame ends the connection.
 const MAX_FRAME_BYTES: usize = 1024 * 1024;
 
-/// Opens a socket for a user within the plan's time-out. An error is in words.
-pub async fn open(shard: &Shard, user: UserId) -> Result<Socket, String> {
+/// Opens a socket for a user within the plan's time-out; `last_event` is what
+/// the target is told that the client saw last. An error is in words.
+pub async fn open(shard: &Shard, user: UserId, last_event: Option<Position>) -> Result<Socket, String> {
     let timeout = Duration::from_micros(shard.plan().connect.timeout_us);
     let opening = async {
-        let answer = shard.api.call(user, shard.api.slack.rtm_connect(), timeout).await?;
-        let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("rtm.connect: {said}"))?;
+        let slack = &shard.api.slack;
+        let (method, answer) = match shard.plan().receive.design {
+            ReceiveDesign::SocketMode => {
+                ("apps.connections.open", shard.api.call_as_app(user, slack.open_app_connection(), timeout).await?)
+            }
+            _ => ("rtm.connect", shard.api.call(user, slack.rtm_connect(last_event), timeout).await?),
+        };
+        let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("{method}: {said}"))?;
         let address = address_of(shard, user, &url)?;
         let stream = connect(shard, user, shard.shared.path.towards(address)).await;
         let stream = stream.map_err(|error| note_exhaustion(shard, error))?;

@@ -4,11 +4,12 @@
 
 use super::api::Api;
 use super::clock::{PreciseTimer, thread_cpu_us};
+use super::endpoint::Endpoint;
 use super::sender::Senders;
 use super::shard::{Counters, Shard, Shared};
 use super::subscriber::Subscriber;
 use crate::ledger::{Latencies, Ledger, RunSet, SubscriberLog, WorkerFigures};
-use crate::plan::ArrivalSchedule;
+use crate::plan::{ArrivalSchedule, ReceiveDesign};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -98,6 +99,9 @@ async fn work(start: Start) -> io::Result<()> {
     let api = Api::new(&shared.address, shared.path.resolved(), shared.run).map_err(io::Error::other)?;
     let shard = Rc::new(Shard::new(shared, api));
     shard.count(|counters| counters.intending = 1);
+    if shard.plan().receive.design == ReceiveDesign::Webhook {
+        shard.endpoint.replace(Some(Endpoint::start(&shard).await?));
+    }
     let subscribers = start_subscribers(&shard, worker, &phase);
     let figures = Rc::new(RefCell::new(WorkerFigures::default()));
     let ticking = tokio::task::spawn_local(tick(shard.clone(), worker, reports.clone()));
@@ -133,6 +137,7 @@ async fn work(start: Start) -> io::Result<()> {
     report_tick(&shard, worker, &reports);
     let mut figures = figures.borrow().clone();
     figures.taps = shard.counters.borrow().taps;
+    figures.apps = *shard.app_figures.borrow();
     figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
     let notes = shard.take_notes();

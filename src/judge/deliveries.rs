@@ -181,8 +181,9 @@ fn visible_us(input: &Input, message: &Message) -> Option<u64> {
     }
 }
 
-/// First live deliveries, entitled or not: of all messages, and of those
-/// intended after the warm-up.
+/// First deliveries by the design's usual means, entitled or not: of all
+/// messages, and of those intended after the warm-up. They are live but for
+/// the designs that fetch everything from history.
 pub(super) fn first_deliveries(input: &Input, truth: &Truth) -> (u64, u64) {
     let first_measured_us = input.first_measured_us();
     // Indices ascend with the intended time.
@@ -193,8 +194,9 @@ pub(super) fn first_deliveries(input: &Input, truth: &Truth) -> (u64, u64) {
     let first_indices: Vec<u32> = truth.channels.iter().map(first_index).collect();
     let first_of = |id: ChannelId| first_indices.get(id.0 as usize).copied().unwrap_or(0);
     let windows = input.ledger.subscribers.iter().flat_map(|log: &SubscriberLog| &log.windows);
+    let fetches = input.plan.receive.design.fetches();
     windows.fold((0, 0), |(all, measured), window| {
-        let live = window.live();
-        (all + live.len(), measured + live.count_from(first_of(window.channel)))
+        let delivered = if fetches { window.caught_up().clone() } else { window.live() };
+        (all + delivered.len(), measured + delivered.count_from(first_of(window.channel)))
     })
 }

@@ -9,6 +9,7 @@ use crate::ledger::new_histogram;
 use crate::model::{LatencyKind, SendState};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The samples of every kind: measured, and "at least so long".
 pub(super) struct Samples(BTreeMap<LatencyKind, Sample>);
@@ -133,10 +134,47 @@ impl Sample {
 /// How long the sends after the warm-up waited that were never acknowledged,
 /// in µs.
 fn open_sends_us(input: &Input, truth: &Truth) -> Vec<u64> {
-    let first_measured_us = input.first_measured_us();
-    let messages = truth.channels.iter().flat_map(|channel| &channel.messages);
-    let open = messages.filter(|message| message.is(SendState::Unknown)).filter_map(|message| message.send);
-    open.filter(|send| send.intended_us >= first_measured_us)
-        .map(|send| send.last_attempt_us.unwrap_or(input.record.ended_us).saturating_sub(send.intended_us))
+    sends_between(input, truth, 0..u64::MAX)
+        .filter_map(|(state, waited_us)| (state == Open).then_some(waited_us))
         .collect()
+}
+
+/// Whether a send was acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Acknowledged,
+    Open,
+}
+use Waited::{Acknowledged, Open};
+
+/// How long each send waited that was intended within a time after the
+/// warm-up, in µs: to its acknowledgement, or to its last attempt.
+fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Iterator<Item = (Waited, u64)> {
+    let from_us = input.first_measured_us().max(intended.start);
+    let ended_us = input.record.ended_us;
+    let messages = truth.channels.iter().flat_map(|channel| &channel.messages);
+    let sends = messages.filter_map(|message| Some((message.send?, message.state()?)));
+    let sends = sends.filter(move |(send, _)| (from_us..intended.end).contains(&send.intended_us));
+    sends.filter_map(move |(send, state)| {
+        let (waited, until_us) = match state {
+            SendState::Acknowledged => (Acknowledged, send.acknowledged_us?),
+            SendState::Unknown => (Open, send.last_attempt_us.unwrap_or(ended_us)),
+            _ => return None,
+        };
+        Some((waited, until_us.saturating_sub(send.intended_us)))
+    })
+}
+
+/// `ack` of the messages that were intended within a time, as the ledger has
+/// it.
+pub(super) fn ack_between(input: &Input, truth: &Truth, intended: Range<u64>, withheld: bool) -> LatencySummary {
+    let mut measured = new_histogram();
+    let mut bounds_us = Vec::new();
+    for (waited, us) in sends_between(input, truth, intended) {
+        match waited {
+            Acknowledged => measured.saturating_record(us.max(1)),
+            Open => bounds_us.push(us),
+        }
+    }
+    Sample::new(&measured, &bounds_us).summary(withheld)
 }

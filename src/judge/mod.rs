@@ -20,6 +20,7 @@
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
 //! | `sends` | what the users were shown of their messages |
 //! | `faults` | whether each fault of the plan hit anything |
+//! | `matrix` | what a run says of a design under a failure |
 //! | `verdict` | the verdict and the exit code |
 
 mod absence;
@@ -31,6 +32,7 @@ mod deliveries;
 mod entitled;
 mod faults;
 mod latency;
+mod matrix;
 mod measurement;
 mod order;
 mod pages;
@@ -45,9 +47,10 @@ mod thresholds;
 mod truth;
 mod verdict;
 
+pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
-    Correctness, Example, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
-    Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Correctness, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary,
+    LedgerCounts, Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
 pub use verdict::{grouped, predicate};
 
@@ -115,6 +118,7 @@ pub fn judge(input: &Input) -> RunSummary {
         withheld: !measurement.valid,
     };
     let thresholds = thresholds::judge(&input.plan.thresholds, &figures);
+    let faults = faults::summaries(input, &truth, !measurement.valid);
     let evidence = verdict::Evidence { findings: &findings, counts: &counts, contradictions, unsettled };
     let correctness = verdict::correctness(input, &truth, &evidence);
     let (verdict, exit_code) = verdict::overall(correctness.verdict, input.record.interrupted, &thresholds);
@@ -138,7 +142,7 @@ pub fn judge(input: &Input) -> RunSummary {
         findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
         rates,
         thresholds,
-        faults: faults::summaries(input),
+        faults,
         generator: generator(input),
         plan: serde_json::to_value(input.plan).unwrap_or_default(),
     }

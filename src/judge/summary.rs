@@ -162,6 +162,22 @@ pub struct FaultSummary {
     pub touched: u64,
     /// Of what: subscribers, messages or processes.
     pub what: String,
+    /// `ack` of the messages that were intended before, during and after it;
+    /// null where it never touched anything.
+    #[serde(default)]
+    pub ack_us: Option<FaultLatency>,
+}
+
+/// A latency split by a fault: by the intended time of each message. The
+/// warm-up is in none of the parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultLatency {
+    /// Before it first touched something.
+    pub before: LatencySummary,
+    /// Until it had ended for everything that it touched.
+    pub during: LatencySummary,
+    /// From then on.
+    pub after: LatencySummary,
 }
 
 /// How a finding counts.

@@ -5,6 +5,7 @@ mod bodies;
 mod counts;
 mod deliveries;
 mod history;
+mod matrix;
 mod oracle;
 mod order;
 mod pages;

@@ -98,6 +98,23 @@ pub struct GeneratorFigures {
     pub throttled: u64,
 }
 
+/// What subscribers did as apps, beside processing each event once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AppFigures {
+    /// Copies of events that an app knew by their `event_id`, and dropped. They
+    /// are no live duplicates: those are copies that it could not tell.
+    pub recognised: u64,
+    /// Events that an app failed to take, as the workload asked.
+    pub failed: u64,
+    /// How often an app died over an event, as the workload asked.
+    pub crashes: u64,
+    /// Events that it had acknowledged, and lost when it died.
+    pub lost: u64,
+    /// Requests that were not signed, or not in time, and dropped.
+    pub unverified: u64,
+}
+
 /// Figures of one worker thread, of the time of the load.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerFigures {
@@ -114,6 +131,9 @@ pub struct WorkerFigures {
     /// How often its users tapped a failed message.
     #[serde(default)]
     pub taps: u64,
+    /// What its subscribers did as apps.
+    #[serde(default)]
+    pub apps: AppFigures,
     /// What its users saw of each fault of the plan, by its rank.
     #[serde(default)]
     pub faults: Vec<FaultRecord>,

@@ -93,6 +93,11 @@ impl SubscriberLog {
         self.members.iter().map(|(channel, _)| *channel)
     }
 
+    /// Whether the subscriber is a member of a channel.
+    pub fn is_member(&self, channel: ChannelId) -> bool {
+        self.members.binary_search_by_key(&channel, |member| member.0).is_ok()
+    }
+
     /// The window of a channel; `None` if the subscriber is not a member or
     /// has seen nothing of it.
     pub fn window(&self, channel: ChannelId) -> Option<&StreamWindow> {

@@ -1,6 +1,6 @@
 //! What a plan will need, before it starts.
 
-use super::{ArrivalProcess, FaultKind, Roster, RunPlan, UserChoice, expected_messages};
+use super::{ArrivalProcess, FaultKind, ReceiveDesign, Roster, RunPlan, UserChoice, expected_messages};
 use crate::model::UserId;
 
 /// Descriptors beside sockets to the target: files of the run, timers, the
@@ -35,8 +35,15 @@ const CHANNEL_BYTES: u64 = 32;
 /// HTTP connection that senders can hold at once, for sockets that faults leave
 /// half-open, and 64.
 pub fn descriptors_needed(plan: &RunPlan) -> u64 {
+    let sockets = match plan.receive.design {
+        ReceiveDesign::Poll => 0,
+        // The next one is opened before the last one is left; the target may post
+        // two events at once.
+        ReceiveDesign::SocketMode | ReceiveDesign::Webhook => 2 * plan.population.subscribers,
+        _ => plan.population.subscribers,
+    };
     let half_open = if has(plan, FaultKind::Handoff) { plan.population.subscribers } else { 0 };
-    u64::from(plan.population.subscribers) + u64::from(half_open) + sender_connections(plan) + MARGIN_DESCRIPTORS
+    u64::from(sockets) + u64::from(half_open) + sender_connections(plan) + MARGIN_DESCRIPTORS
 }
 
 /// Resident memory in bytes that the generator needs, roughly: meant to warn

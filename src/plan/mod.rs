@@ -10,8 +10,9 @@ mod churn;
 pub mod estimate;
 mod fault;
 mod membership;
-mod near;
+pub mod near;
 pub mod profile;
+mod receive;
 mod retry;
 mod roster;
 mod run_plan;
@@ -26,6 +27,7 @@ pub use fault::{
     touches_subscriber, touches_user, wishes,
 };
 pub use membership::{Leave, Members, is_private, leaves};
+pub use receive::{Acknowledges, AppManners, Fate, Receive, ReceiveDesign, app_fate, receive_settle_us};
 pub use retry::next_attempt;
 pub use roster::Roster;
 pub use run_plan::{

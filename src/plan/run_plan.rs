@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Capabilities, Fault, Members, Send};
+use super::{Capabilities, Fault, Members, Receive, Send};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct RunPlan {
     pub message_size_bytes: SizeRange,
     /// How a message is sent and retried.
     pub send: Send,
+    /// How a subscriber receives.
+    #[serde(default)]
+    pub receive: Receive,
     /// How fast connections open.
     pub connect: Connect,
     /// Who loses the connection, and for how long.

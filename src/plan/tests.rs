@@ -30,6 +30,7 @@ pub fn example() -> RunPlan {
             backoff,
             idle_timeout_us: 10_000_000,
         },
+        receive: Receive::default(),
         connect: Connect { rate_per_s: 500.0, timeout_us: 10_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.5, away_us: Range { min: 1, max: 2 } },
         members: Members::STEADY,

@@ -6,6 +6,7 @@
 pub(crate) mod example_summary;
 mod figures;
 mod markdown;
+mod matrix;
 mod phrases;
 mod progress;
 mod safe_text;
@@ -13,5 +14,6 @@ mod terminal;
 mod wrap;
 
 pub use markdown::markdown;
+pub use matrix::{matrix_html, matrix_markdown, matrix_terminal};
 pub use progress::{Progress, ProgressMode, Snapshot};
 pub use terminal::{Style, correctness, terminal};

@@ -15,6 +15,7 @@ mod history;
 mod intervals;
 mod latency_log;
 mod ledger_files;
+mod matrix;
 mod spill;
 mod summary;
 
@@ -27,6 +28,7 @@ pub use history::{History, HistoryError, Names, read_history, write_history};
 pub use intervals::{IntervalFigures, IntervalLog};
 pub use latency_log::{LatencyLog, read_latencies};
 pub use ledger_files::{read_ledger, write_shard};
+pub use matrix::MatrixFolder;
 pub use spill::SpillFile;
 pub use summary::summary_schema;
 

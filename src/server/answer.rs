@@ -3,11 +3,13 @@
 use super::channel::Channel;
 use super::directory::User;
 use super::ids::{self, TEAM_ID};
+use super::rows::{Edited, Reaction};
 use super::writer::{Failure, Post};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// An error of Slack's, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ impl From<Failure> for ApiError {
         match failure {
             Failure::Overloaded => RATE_LIMITED,
             Failure::Internal => ApiError("internal_error"),
-            Failure::NameTaken => ApiError("name_taken"),
+            Failure::Refused(error) => ApiError(error),
         }
     }
 }
@@ -68,6 +70,8 @@ pub(super) struct MessageEvent<'a> {
     team: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_msg_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_ts: Option<String>,
 }
 
 impl<'a> MessageEvent<'a> {
@@ -81,6 +85,7 @@ impl<'a> MessageEvent<'a> {
             event_ts: ts,
             team: TEAM_ID,
             client_msg_id: post.key.as_deref(),
+            thread_ts: post.thread.map(ids::ts_text),
         }
     }
 }
@@ -89,17 +94,39 @@ impl<'a> MessageEvent<'a> {
 #[derive(Serialize)]
 pub(super) struct MessageRow<'a> {
     r#type: &'static str,
-    pub(super) user: &'a str,
-    pub(super) text: &'a str,
-    pub(super) ts: &'a str,
+    user: Cow<'a, str>,
+    text: &'a str,
+    ts: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) client_msg_id: Option<&'a str>,
+    client_msg_id: Option<&'a str>,
     team: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) thread_ts: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) edited: Option<Edited>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reactions: Vec<Reaction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) latest_reply: Option<String>,
 }
 
 impl<'a> MessageRow<'a> {
-    pub(super) fn new(user: &'a str, text: &'a str, ts: &'a str, client_msg_id: Option<&'a str>) -> Self {
-        Self { r#type: "message", user, text, ts, client_msg_id, team: TEAM_ID }
+    pub(super) fn new(user: Cow<'a, str>, text: &'a str, ts: Cow<'a, str>, client_msg_id: Option<&'a str>) -> Self {
+        Self {
+            r#type: "message",
+            user,
+            text,
+            ts,
+            client_msg_id,
+            team: TEAM_ID,
+            thread_ts: None,
+            edited: None,
+            reactions: Vec::new(),
+            reply_count: None,
+            latest_reply: None,
+        }
     }
 }
 
@@ -117,7 +144,9 @@ pub(super) struct Posted<'a> {
 impl<'a> Posted<'a> {
     pub(super) fn new(post: &'a Post, ts: &'a str, repeats: Option<&'a str>) -> Self {
         let text = repeats.unwrap_or(&post.text);
-        let message = MessageRow::new(&post.user.id, text, ts, post.key.as_deref());
+        let thread_ts = post.thread.map(ids::ts_text);
+        let message =
+            MessageRow { thread_ts, ..MessageRow::new((&*post.user.id).into(), text, ts.into(), post.key.as_deref()) };
         Self { ok: true, channel: &post.channel.id, ts, deduplicated: repeats.is_some(), message }
     }
 }

@@ -1,8 +1,7 @@
 //! The methods of the Web API that a chat needs.
 
 use super::answer::{self, ApiError, Posted};
-use super::apps;
-use super::apps::relay::CONNECTIONS;
+use super::changes::What;
 use super::channel::Channel;
 use super::defects::{Defect, keys};
 use super::directory::User;
@@ -11,6 +10,7 @@ use super::ids::{self, TEAM_ID};
 use super::params::{self, Malformed, Params};
 use super::shared::{Bearer, Shared};
 use super::writer::{Answer, Failure, Post, Stored, Told, Write};
+use super::{app_api, apps};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use serde_json::json;
@@ -31,13 +31,13 @@ const LIST_MAX: usize = 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LoseAnswer;
 
-type Answered = Result<Response<Body>, ApiError>;
+pub(super) type Answered = Result<Response<Body>, ApiError>;
 
 /// One call.
 pub(super) struct Call {
-    server: Arc<Shared>,
-    user: Arc<User>,
-    params: Params,
+    pub(super) server: Arc<Shared>,
+    pub(super) user: Arc<User>,
+    pub(super) params: Params,
 }
 
 /// Answers a call of a method.
@@ -53,14 +53,14 @@ pub(super) async fn answer(
         Err(Malformed(name)) => return answer::error(ApiError(name)),
     };
     let user = match params::token(headers, &params) {
-        Some(token) if method.starts_with("apps.") => {
-            return app_call(&server, method, token, headers).await.unwrap_or_else(answer::error);
+        Some(token) if token.len() > TOKEN_BYTES => return answer::error(ApiError("invalid_auth")),
+        Some(token) if app_api::is_of_apps(method) => {
+            return app_api::call(&server, method, token, headers, &params).await.unwrap_or_else(answer::error);
         }
         Some(token) if token.starts_with(apps::APP_TOKEN) => {
             return answer::error(ApiError("not_allowed_token_type"));
         }
         None => return answer::error(ApiError("not_authed")),
-        Some(token) if token.len() > TOKEN_BYTES => return answer::error(ApiError("invalid_auth")),
         Some(token) => server.user(token).await,
     };
     let user = match user {
@@ -71,7 +71,14 @@ pub(super) async fn answer(
     let answered = match method {
         "chat.postMessage" => call.post_message().await,
         "conversations.history" => call.history().await,
+        "conversations.replies" => call.replies().await,
+        "chat.update" => call.update().await,
+        "chat.delete" => call.delete().await,
+        "reactions.add" => call.react(What::React).await,
+        "reactions.remove" => call.react(What::Unreact).await,
         "rtm.connect" => call.rtm_connect(headers),
+        "chat.command" => call.command(headers).await,
+        "posthaste.interact" => call.interact(headers).await,
         "auth.test" => Ok(call.auth_test(headers)),
         "conversations.create" => call.create().await,
         "conversations.join" => call.join().await,
@@ -84,29 +91,12 @@ pub(super) async fn answer(
     answered.unwrap_or_else(answer::error)
 }
 
-/// A call that an app makes with its own token.
-async fn app_call(server: &Arc<Shared>, method: &str, token: &str, headers: &HeaderMap) -> Answered {
-    if token.len() > TOKEN_BYTES {
-        return Err(ApiError("invalid_auth"));
-    }
-    let (app, bot) = server.app(token).await?;
-    match method {
-        "apps.connections.open" if app.relay.connections() >= CONNECTIONS => Err(ApiError("too_many_websockets")),
-        "apps.connections.open" => {
-            let ticket = server.issue_ticket(Bearer::App(app, bot));
-            // Clients add a parameter with `&`.
-            Ok(answer::ok(&json!({ "ok": true, "url": format!("ws://{}/link?ticket={ticket}", host(headers)) })))
-        }
-        _ => Ok(unknown_method()),
-    }
-}
-
-fn unknown_method() -> Response<Body> {
+pub(super) fn unknown_method() -> Response<Body> {
     answer::with_status(StatusCode::NOT_FOUND, r#"{"ok":false,"error":"unknown_method"}"#.to_owned())
 }
 
 impl Call {
-    fn channel(&self) -> Result<Arc<Channel>, ApiError> {
+    pub(super) fn channel(&self) -> Result<Arc<Channel>, ApiError> {
         let name = self.params.get("channel").ok_or(ApiError("channel_not_found"))?;
         let channel = self.server.directory.channel(name);
         // Of a private channel an outsider is told what it is told of none.
@@ -116,7 +106,7 @@ impl Call {
     async fn post_message(mut self) -> Answered {
         let text = self.params.take("text").unwrap_or_default();
         let key = self.params.take("client_msg_id");
-        let post = Arc::new(check_post(&self.user, self.channel()?, text, key)?);
+        let post = Arc::new(check_post(&self.user, self.channel()?, text, key, self.params.get("thread_ts"))?);
         let stored = self.store(&post).await?;
         let ts = ids::ts_text(stored.ts);
         let mut response = answer::ok(&Posted::new(&post, &ts, stored.repeats.as_deref()));
@@ -278,22 +268,30 @@ pub(super) fn check_post(
     channel: Arc<Channel>,
     text: String,
     key: Option<String>,
+    thread: Option<&str>,
 ) -> Result<Post, ApiError> {
+    let thread = thread.map(|ts| ids::parse_ts(ts).ok_or(ApiError("thread_not_found"))).transpose()?;
     if !channel.has_member(user.number) {
         return Err(ApiError(if channel.is_private { "channel_not_found" } else { "not_in_channel" }));
     }
+    check_text(&text)?;
+    if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
+        return Err(ApiError("invalid_arguments"));
+    }
+    Ok(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into(), thread, pushed_ts: None })
+}
+
+/// Whether a message may have a text.
+pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
     if text.is_empty() {
         return Err(ApiError("no_text"));
     }
     if text.len() > TEXT_CHARS && text.chars().count() > TEXT_CHARS {
         return Err(ApiError("msg_too_long"));
     }
-    if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
-        return Err(ApiError("invalid_arguments"));
-    }
-    Ok(Post { channel, user: user.clone(), key: key.map(Into::into), text: text.into(), pushed_ts: None })
+    Ok(())
 }
 
-fn host(headers: &HeaderMap) -> &str {
+pub(super) fn host(headers: &HeaderMap) -> &str {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1")
 }

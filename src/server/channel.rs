@@ -1,6 +1,6 @@
 //! A channel: who is in it, where its events go, and what went out last.
 
-use super::apps::App;
+use super::apps::{App, Event};
 use super::ids;
 use super::options::ReplayWindow;
 use super::socket::Socket;
@@ -124,7 +124,7 @@ impl Outlet {
 
     /// All of a push but for the sockets.
     pub(super) fn keep(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
-        self.apps.iter().for_each(|app| app.tell(event, frame));
+        self.apps.iter().for_each(|app| app.tell(Event::new(event, frame)));
         if window.events == 0 {
             return;
         }

@@ -169,6 +169,11 @@ impl Directory {
         ties.sockets.clone()
     }
 
+    /// The live sockets of a user.
+    pub(super) fn sockets_of(&self, user: &User) -> Vec<Arc<Socket>> {
+        lock(&user.ties).sockets.clone()
+    }
+
     /// Every live socket.
     pub(super) fn sockets(&self) -> Vec<Arc<Socket>> {
         let tables = read(&self.tables);

@@ -9,13 +9,14 @@
 //! Bounds are exclusive unless `inclusive`. A cursor names the last row that
 //! was seen, so rows that arrive or vanish elsewhere shift nothing.
 
-use super::answer::{self, ApiError, MessageRow};
+use super::answer::{self, ApiError};
 use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::pages::FaultyPages;
 use super::ids;
 use super::params::Params;
-use rusqlite::{Connection, params};
+use super::rows::{self, Details, Row};
+use rusqlite::Connection;
 use serde::Serialize;
 
 const LIMIT_DEFAULT: usize = 100;
@@ -90,14 +91,6 @@ fn parse_cursor(cursor: &str) -> Option<(Towards, u64)> {
     Some((towards, ids::parse_ts(ts)?))
 }
 
-/// A row as the database holds it.
-pub(super) struct Row {
-    pub(super) ts: u64,
-    pub(super) user: i64,
-    pub(super) key: Option<String>,
-    pub(super) text: String,
-}
-
 /// A page as it was read.
 pub(super) struct Page {
     /// In walking order.
@@ -124,43 +117,25 @@ pub(super) fn answer(
     if request.towards == Towards::Newest {
         page.rows.reverse();
     }
-    Ok(render(&page.rows, page.cursor.is_some(), &next_cursor))
+    let details = Details::read(database, channel.number, &page.rows)?;
+    Ok(render(&rows::render(&page.rows, details), page.cursor.is_some(), &next_cursor))
 }
 
 /// Reads a page.
 pub(super) fn read(database: &Connection, channel: i64, request: &PageRequest) -> rusqlite::Result<Page> {
     // One more than the page holds says whether there are more.
-    let mut rows = select(database, channel, request, request.limit + 1)?;
+    let mut rows = rows::select(database, channel, request, request.limit + 1)?;
     let has_more = rows.len() > request.limit;
     rows.truncate(request.limit);
     Ok(Page { cursor: rows.last().filter(|_| has_more).map(|last| last.ts), rows })
 }
 
-/// So many of the rows of a request at most, in walking order.
-pub(super) fn select(
-    database: &Connection,
-    channel: i64,
-    request: &PageRequest,
-    count: usize,
-) -> rusqlite::Result<Vec<Row>> {
-    const TO_OLDEST: &str = "SELECT ts, user, client_msg_id, text FROM messages
-        WHERE channel = ?1 AND ts BETWEEN ?2 AND ?3 ORDER BY ts DESC LIMIT ?4";
-    const TO_NEWEST: &str = "SELECT ts, user, client_msg_id, text FROM messages
-        WHERE channel = ?1 AND ts BETWEEN ?2 AND ?3 ORDER BY ts ASC LIMIT ?4";
-    let sql = if request.towards == Towards::Newest { TO_NEWEST } else { TO_OLDEST };
-    let mut statement = database.prepare_cached(sql)?;
-    let bounds = params![channel, request.from_us as i64, request.to_us as i64, count as i64];
-    let rows = statement.query_map(bounds, |row| {
-        Ok(Row { ts: row.get::<_, i64>(0)?.unsigned_abs(), user: row.get(1)?, key: row.get(2)?, text: row.get(3)? })
-    })?;
-    rows.collect()
-}
-
-fn render(rows: &[Row], has_more: bool, next_cursor: &str) -> String {
+/// A page as JSON.
+pub(super) fn render<Message: Serialize>(messages: &[Message], has_more: bool, next_cursor: &str) -> String {
     #[derive(Serialize)]
-    struct Page<'a> {
+    struct Page<'a, Message> {
         ok: bool,
-        messages: Vec<MessageRow<'a>>,
+        messages: &'a [Message],
         has_more: bool,
         response_metadata: Metadata<'a>,
     }
@@ -168,11 +143,5 @@ fn render(rows: &[Row], has_more: bool, next_cursor: &str) -> String {
     struct Metadata<'a> {
         next_cursor: &'a str,
     }
-    let names: Vec<_> = rows.iter().map(|row| (ids::user_id(row.user), ids::ts_text(row.ts))).collect();
-    let messages = rows
-        .iter()
-        .zip(&names)
-        .map(|(row, (user, ts))| MessageRow::new(user, &row.text, ts, row.key.as_deref()))
-        .collect();
     answer::text(&Page { ok: true, messages, has_more, response_metadata: Metadata { next_cursor } })
 }

@@ -1,12 +1,13 @@
 //! Connections: accepting them, routing their requests, ending them.
 
-use super::answer;
+use super::answer::{self, ApiError};
 use super::api::{self, LoseAnswer};
-use super::apps;
 use super::ids;
+use super::params::{Malformed, Params};
 use super::rtm;
 use super::shared::{Bearer, Shared};
 use super::socket;
+use super::{app_api, apps};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
@@ -44,6 +45,7 @@ pub(super) fn router(server: Arc<Shared>) -> Router {
         .route("/api/{method}", any(call))
         .route("/rtm", get(open_socket))
         .route("/link", get(open_socket))
+        .route("/response/{id}", any(respond))
         .with_state(server)
 }
 
@@ -54,6 +56,17 @@ async fn call(State(server): State<Arc<Shared>>, Path(method): Path<String>, req
         Err(_) => {
             answer::with_status(StatusCode::PAYLOAD_TOO_LARGE, r#"{"ok":false,"error":"request_too_large"}"#.to_owned())
         }
+    }
+}
+
+async fn respond(State(server): State<Arc<Shared>>, Path(id): Path<Uuid>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    match Params::read(head.uri.query(), &head.headers, body.to_bytes()).await {
+        Ok(params) => app_api::respond(&server, id, &params).await,
+        Err(Malformed(name)) => answer::error(ApiError(name)),
     }
 }
 

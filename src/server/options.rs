@@ -48,11 +48,21 @@ pub struct AppOptions {
     pub answer_within: Duration,
     /// How long a connection of Socket Mode lives; without it, for ever.
     pub socket_refresh: Option<Duration>,
+    /// What the waits of a minute and of five before an event is posted again
+    /// are multiplied with.
+    pub retry_scale: f64,
+    /// The key of the signatures of POSTs to apps.
+    pub signing_secret: String,
 }
 
 impl Default for AppOptions {
     fn default() -> Self {
-        Self { answer_within: Duration::from_secs(3), socket_refresh: None }
+        Self {
+            answer_within: Duration::from_secs(3),
+            socket_refresh: None,
+            retry_scale: 1.0,
+            signing_secret: "posthaste".to_owned(),
+        }
     }
 }
 

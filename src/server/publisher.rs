@@ -78,8 +78,8 @@ impl Publisher {
             (Write::User { token, answer }, Ok(Effect::User(number))) => {
                 let _ = answer.send(Ok(self.directory.add_user(number, &token)));
             }
-            (Write::App { bot, answer }, Ok(Effect::App)) => {
-                let app = self.apps.enter(&bot);
+            (Write::App { bot, url, answer }, Ok(Effect::App)) => {
+                let app = self.apps.enter(&bot, url);
                 self.directory.lead_to(&app, &bot);
                 let _ = answer.send(Ok(app));
             }
@@ -97,12 +97,20 @@ impl Publisher {
                 self.directory.leave(&channel, &user, goes_on);
                 let _ = answer.send(Ok(()));
             }
+            (Write::Change(change, answer), Ok(Effect::Changed(changed))) => {
+                let _ = answer.send(Ok(()));
+                let mut outlet = change.channel.outlet();
+                if !outlet.is_idle(&self.replay) {
+                    outlet.push(changed.event, &changed.frame.into(), &self.replay);
+                }
+            }
+            (Write::Change(_, answer), effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Leave { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::App { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::User { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Channel { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
             (Write::Join { answer, .. }, effect) => drop(answer.send(Err(failure(effect)))),
-            (Write::End, _) => {}
+            (Write::End | Write::Resurrect { .. }, _) => {}
             (Write::Post(post, answer), Ok(_)) => reply(&post, answer, Err(Failure::Internal)),
         }
     }

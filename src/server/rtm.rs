@@ -2,6 +2,7 @@
 
 use super::answer::{self, ApiError};
 use super::api;
+use super::hints;
 use super::publisher;
 use super::shared::Shared;
 use super::socket::Socket;
@@ -26,8 +27,15 @@ pub(super) fn take(frame: &str, socket: &Arc<Socket>, server: &Shared) -> Option
             let error = send(&mut fields, id.clone(), socket, server).err()?;
             id.map(|id| answer::socket_error(&id, error))
         }
-        // Typing and presence are hints that nobody has to be told.
-        Some("typing" | "presence_sub" | "presence_query" | "tickle") => None,
+        Some("typing") => {
+            hints::typing(server, &socket.user, fields.get("channel"));
+            None
+        }
+        Some(kind @ ("presence_sub" | "presence_query")) => {
+            hints::presence(server, socket, &fields, kind == "presence_sub");
+            None
+        }
+        Some("tickle") => None,
         _ => id.map(|id| answer::socket_error(&id, ApiError("invalid_type"))),
     }
 }
@@ -55,8 +63,9 @@ fn send(
     let channel = text("channel").and_then(|name| server.directory.channel(&name));
     let channel = channel.ok_or(ApiError("channel_not_found"))?;
     let (body, key) = (text("text").unwrap_or_default(), text("client_msg_id"));
+    let thread = text("thread_ts");
     let key = key.filter(|key| !key.is_empty());
-    let post = api::check_post(&socket.user, channel, body, key)?;
+    let post = api::check_post(&socket.user, channel, body, key, thread.as_deref())?;
     if server.defects.drop_send(&post) {
         return Ok(());
     }

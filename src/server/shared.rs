@@ -1,9 +1,11 @@
 //! What all connections of one server share.
 
 use super::answer::ApiError;
+use super::apps::questions::Responses;
 use super::apps::{self, App, Apps};
 use super::defects::Defects;
 use super::directory::{Directory, User};
+use super::hints::Watchers;
 use super::options::{Options, ReplayWindow};
 use super::readers::Readers;
 use super::socket::Push;
@@ -32,6 +34,8 @@ pub(super) enum Bearer {
 pub(super) struct Shared {
     pub(super) directory: Arc<Directory>,
     pub(super) apps: Arc<Apps>,
+    pub(super) responses: Responses,
+    pub(super) watchers: Watchers,
     pub(super) readers: Arc<Readers>,
     pub(super) defects: Arc<Defects>,
     /// Whether what comes over a socket is pushed before it is stored.
@@ -56,6 +60,8 @@ impl Shared {
         Self {
             directory,
             apps,
+            responses: Responses::default(),
+            watchers: Watchers::default(),
             readers: Arc::new(Readers::new(options.db.clone())),
             fanout_first: options.fanout_first,
             replay: options.replay,
@@ -97,9 +103,9 @@ impl Shared {
     pub(super) async fn app(&self, token: &str) -> Result<(Arc<App>, Arc<User>), ApiError> {
         let bot = apps::bot_token(token).ok_or(ApiError("not_allowed_token_type"))?;
         let bot = self.user(&bot).await?;
-        let app = match self.apps.of(&bot) {
+        let app = match self.apps.of(bot.number) {
             Some(app) => app,
-            None => self.write(|answer| Write::App { bot: bot.clone(), answer }).await?,
+            None => self.write(|answer| Write::App { bot: bot.clone(), url: None, answer }).await?,
         };
         Ok((app, bot))
     }

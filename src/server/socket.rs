@@ -5,6 +5,7 @@ use super::answer;
 use super::apps::{self, App};
 use super::defects::{Defect, subscriptions};
 use super::directory::User;
+use super::hints;
 use super::replay;
 use super::rtm;
 use super::shared::Shared;
@@ -77,6 +78,14 @@ impl Socket {
         self.send(Push::Frame(frame.clone()));
     }
 
+    /// Queues a shared frame where half of the queue is free; otherwise nobody
+    /// has to be told.
+    pub(super) fn hint(&self, frame: &Utf8Bytes) {
+        if self.queue.capacity() >= self.queue.max_capacity() / 2 {
+            self.push(frame);
+        }
+    }
+
     /// Queues anything. A full queue ends the socket; a socket that has ended
     /// takes nothing.
     pub(super) fn send(&self, push: Push) {
@@ -134,6 +143,7 @@ pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, last_event: Op
     if server.stopping() {
         socket.send(Push::Goodbye);
     }
+    hints::opened(&server, &socket.user);
     let hello = stream.send(Message::text(r#"{"type":"hello"}"#)).await;
     if greets_early {
         subscriptions::subscribe_late(&server, &socket).await;
@@ -147,6 +157,7 @@ pub(super) async fn serve(mut stream: WebSocket, user: Arc<User>, last_event: Op
         Err(end) => end,
     };
     server.directory.disconnect(&socket);
+    hints::closed(&server, &socket);
     if server.defects.due(Defect::LostUnsubscribe) {
         subscriptions::unsubscribe_user_late(&server, &socket);
     }

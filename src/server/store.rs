@@ -1,6 +1,7 @@
 //! The database: what is in it, and how one row gets in and out.
 
-use super::apps::Apps;
+use super::apps::poster::near_url;
+use super::apps::{Apps, Event};
 use super::channel::Channel;
 use super::directory::Directory;
 use super::options::{Options, Synchronous};
@@ -25,16 +26,37 @@ CREATE TABLE IF NOT EXISTS members (
     user INTEGER NOT NULL,
     PRIMARY KEY (channel, user)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS apps (bot INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS apps (bot INTEGER PRIMARY KEY, url TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS untold (
+    number INTEGER PRIMARY KEY,
+    bot INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    frame TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS messages (
     channel INTEGER NOT NULL,
     ts INTEGER NOT NULL,
     user INTEGER NOT NULL,
     client_msg_id TEXT,
     text TEXT NOT NULL,
+    thread INTEGER,
+    edited INTEGER,
+    deleted INTEGER,
     PRIMARY KEY (channel, ts)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reactions (
+    channel INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    user INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (channel, ts, name, user)
+) WITHOUT ROWID;
 ";
+
+/// Costs nothing but where there are replies.
+const THREADS: &str = "CREATE INDEX IF NOT EXISTS threads ON messages (channel, thread, ts) WHERE thread IS NOT NULL";
 
 /// The idempotency rule itself.
 const UNIQUE_KEYS: &str = "
@@ -67,8 +89,20 @@ pub(super) fn open_writer(options: &Options, unique_keys: bool) -> Result<Connec
     database.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     database.pragma_update(None, "cache_size", -CACHE_KIB)?;
     database.execute_batch(SCHEMA)?;
+    add_columns(&database)?;
+    database.execute_batch(THREADS)?;
     database.execute_batch(if unique_keys { UNIQUE_KEYS } else { REPEATED_KEYS })?;
     Ok(database)
+}
+
+/// Adds what messages have that those of older databases had not.
+fn add_columns(database: &Connection) -> Result<()> {
+    for column in ["thread", "edited", "deleted"] {
+        if !database.column_exists(None, "messages", column)? {
+            database.execute_batch(&format!("ALTER TABLE messages ADD COLUMN {column} INTEGER"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the database for reads alone.
@@ -112,11 +146,12 @@ pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
             directory.join(channel, user);
         }
     }
-    let mut statement = database.prepare("SELECT bot FROM apps")?;
+    let mut statement = database.prepare("SELECT bot, url FROM apps")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if let Some(bot) = users.get(&row.get(0)?) {
-            directory.lead_to(&apps.enter(bot), bot);
+            let url = near_url(row.get_ref(1)?.as_str()?);
+            directory.lead_to(&apps.enter(bot, Some(url)), bot);
         }
     }
     Ok(directory)
@@ -158,10 +193,36 @@ pub(super) fn remove_member(database: &Connection, channel: i64, user: i64) -> R
     Ok(())
 }
 
-/// Enters an app by its bot; no change where it is known.
-pub(super) fn add_app(database: &Connection, bot: i64) -> Result<()> {
+/// Enters an app by its bot, and sets its URL where one is given ("": none).
+pub(super) fn add_app(database: &Connection, bot: i64, url: Option<&str>) -> Result<()> {
     database.prepare_cached("INSERT INTO apps (bot) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([bot])?;
+    if let Some(url) = url {
+        database.prepare_cached("UPDATE apps SET url = ?2 WHERE bot = ?1")?.execute(params![bot, url])?;
+    }
     Ok(())
+}
+
+/// Keeps events that apps were not told, each with the row of a bot.
+pub(super) fn keep_untold(path: &Path, untold: &[(i64, Event)]) -> Result<()> {
+    let mut database = Connection::open(path)?;
+    let transaction = database.transaction()?;
+    for (bot, Event { id, ts, frame }) in untold {
+        let insert = "INSERT INTO untold (bot, event, ts, frame) VALUES (?1, ?2, ?3, ?4)";
+        transaction.prepare_cached(insert)?.execute(params![bot, id, *ts as i64, frame.as_str()])?;
+    }
+    transaction.commit()
+}
+
+/// Takes them out again, in the order in which they were kept.
+pub(super) fn take_untold(database: &Connection) -> Result<Vec<(i64, Event)>> {
+    let mut statement = database.prepare("SELECT bot, event, ts, frame FROM untold ORDER BY number")?;
+    let rows = statement.query_map([], |row| {
+        let frame = row.get::<_, String>(3)?.into();
+        Ok((row.get(0)?, Event { id: row.get(1)?, ts: row.get::<_, i64>(2)?.unsigned_abs(), frame }))
+    })?;
+    let untold = rows.collect();
+    database.execute("DELETE FROM untold", [])?;
+    untold
 }
 
 /// What a row of a message is to hold.
@@ -171,21 +232,32 @@ pub(super) struct NewMessage<'a> {
     pub(super) user: i64,
     pub(super) key: Option<&'a str>,
     pub(super) text: &'a str,
+    /// The message that it replies to, where it does.
+    pub(super) thread: Option<u64>,
 }
 
 /// Stores a message; `false` where its key is stored already.
 pub(super) fn add_message(database: &Connection, message: &NewMessage<'_>) -> Result<bool> {
-    const INSERT: &str = "INSERT INTO messages (channel, ts, user, client_msg_id, text)
-        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    const INSERT: &str = "INSERT INTO messages (channel, ts, user, client_msg_id, text, thread)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
     let mut insert = database.prepare_cached(INSERT)?;
-    let NewMessage { channel, ts, user, key, text } = message;
-    Ok(insert.execute(params![channel, *ts as i64, user, key, text])? == 1)
+    let NewMessage { channel, ts, user, key, text, thread } = message;
+    let thread = thread.map(|thread| thread as i64);
+    Ok(insert.execute(params![channel, *ts as i64, user, key, text, thread])? == 1)
 }
 
 /// Removes a message; `false` where there is none. Only a defect does.
 pub(super) fn remove_message(database: &Connection, channel: i64, ts: u64) -> Result<bool> {
     const REMOVE: &str = "DELETE FROM messages WHERE channel = ?1 AND ts = ?2";
     Ok(database.prepare_cached(REMOVE)?.execute([channel, ts as i64])? == 1)
+}
+
+/// Undoes the deletion of a message; `false` where it is none. Only a defect
+/// does.
+pub(super) fn restore_message(database: &Connection, channel: i64, ts: u64) -> Result<bool> {
+    const RESTORE: &str = "UPDATE messages SET deleted = NULL
+        WHERE channel = ?1 AND ts = ?2 AND deleted IS NOT NULL";
+    Ok(database.prepare_cached(RESTORE)?.execute([channel, ts as i64])? == 1)
 }
 
 /// Position and text of the first row with a key.

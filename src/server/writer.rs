@@ -3,6 +3,7 @@
 //! one commit waits for the disk, the next batch gathers.
 
 use super::apps::App;
+use super::changes::{self, Change, Changed};
 use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
@@ -11,6 +12,7 @@ use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::socket::Socket;
 use super::store::{self, NewMessage};
+use reqwest::Url;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,8 +33,8 @@ pub(super) enum Failure {
     Overloaded,
     /// The store failed; whether something is stored is open.
     Internal,
-    /// A channel of that name exists.
-    NameTaken,
+    /// It cannot be, for this reason of Slack's; nothing is stored.
+    Refused(&'static str),
 }
 
 /// A message as it was posted.
@@ -43,6 +45,8 @@ pub(super) struct Post {
     /// `client_msg_id`
     pub(super) key: Option<Box<str>>,
     pub(super) text: Box<str>,
+    /// The position of the message that it replies to, in µs, where it does.
+    pub(super) thread: Option<u64>,
     /// The position at which it was pushed already, in µs: `fanout_first`.
     pub(super) pushed_ts: Option<u64>,
 }
@@ -93,6 +97,8 @@ pub(super) enum Write {
     },
     App {
         bot: Arc<User>,
+        /// To be set, where there is one (`Some(None)`: none).
+        url: Option<Option<Url>>,
         answer: oneshot::Sender<Result<Arc<App>, Failure>>,
     },
     Channel {
@@ -112,6 +118,12 @@ pub(super) enum Write {
         answer: oneshot::Sender<Result<(), Failure>>,
     },
     Post(Arc<Post>, Answer),
+    Change(Box<Change>, oneshot::Sender<Result<(), Failure>>),
+    /// Undoes a deletion: a defect.
+    Resurrect {
+        channel: i64,
+        ts: u64,
+    },
     /// The last one.
     End,
 }
@@ -125,6 +137,9 @@ pub(super) enum Effect {
     Joined,
     Left,
     Post(Stored),
+    Changed(Changed),
+    /// Nothing that anybody is told.
+    Nothing,
 }
 
 /// A write and its effect, or why it has none.
@@ -148,7 +163,7 @@ impl Writer {
         publisher: mpsc::Sender<Notice>,
         defects: &Arc<Defects>,
     ) -> Self {
-        database.set_prepared_statement_cache_capacity(32);
+        database.set_prepared_statement_cache_capacity(64);
         let batch_writes = match options.commit {
             Commit::Group => BATCH_WRITES,
             Commit::Each => 1,
@@ -208,6 +223,7 @@ impl Writer {
         for write in batch {
             effects.push(match write {
                 Write::Post(post, _) if refuses => self.refuse(post)?,
+                Write::Change(..) if refuses => Err(Failure::Internal),
                 _ => self.apply(write)?,
             });
         }
@@ -226,19 +242,25 @@ impl Writer {
     fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
         let database = &self.database;
         Ok(match write {
+            Write::Post(post, _) if !may_be_stored(database, post)? => Err(Failure::Refused("thread_not_found")),
+            Write::Change(change, _) => match &mut self.faulty {
+                None => changes::apply(database, change, true)?.map(Effect::Changed),
+                Some(faulty) => faulty.change(database, change)?.map(Effect::Changed),
+            },
             Write::Post(post, answer) => match &mut self.faulty {
                 None => Ok(Effect::Post(store_post(database, post)?)),
                 Some(faulty) => faulty.store_post(database, post, answer)?.map(Effect::Post),
             },
             Write::User { token, .. } => Ok(Effect::User(store::add_user(database, token)?)),
-            Write::App { bot, .. } => {
-                store::add_app(database, bot.number)?;
+            Write::App { bot, url, .. } => {
+                let url = url.as_ref().map(|url| url.as_ref().map_or("", Url::as_str));
+                store::add_app(database, bot.number, url)?;
                 Ok(Effect::App)
             }
             Write::Channel { name, creator, is_private, .. } => {
                 let created_s = (now_us() / 1_000_000) as i64;
                 match store::add_channel(database, name, creator.number, created_s)? {
-                    None => Err(Failure::NameTaken),
+                    None => Err(Failure::Refused("name_taken")),
                     Some(number) => {
                         store::add_member(database, number, creator.number)?;
                         if *is_private {
@@ -259,9 +281,26 @@ impl Writer {
                 store::remove_member(database, channel.number, user.number)?;
                 Ok(Effect::Left)
             }
-            Write::End => Err(Failure::Internal),
+            Write::Resurrect { channel, ts } => {
+                if let Some(faulty) = &mut self.faulty {
+                    faulty.resurrect(database, *channel, *ts)?;
+                }
+                Ok(Effect::Nothing)
+            }
+            Write::End => Ok(Effect::Nothing),
         })
     }
+}
+
+/// Whether what a post replies to takes replies; the repetition of one that was
+/// stored is no new reply.
+fn may_be_stored(database: &Connection, post: &Post) -> rusqlite::Result<bool> {
+    let (channel, user) = (post.channel.number, post.user.number);
+    Ok(match (post.thread, post.key.as_deref()) {
+        (None, _) => true,
+        (Some(_), Some(key)) if store::find_message(database, channel, user, key)?.is_some() => true,
+        (Some(thread), _) => changes::takes_replies(database, channel, thread)?,
+    })
 }
 
 /// Stores a post as a correct server does: the unique index decides whether it
@@ -279,7 +318,14 @@ fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
 
 /// The row of a post at a position.
 pub(super) fn row(post: &Post, ts: u64) -> NewMessage<'_> {
-    NewMessage { channel: post.channel.number, ts, user: post.user.number, key: post.key.as_deref(), text: &post.text }
+    NewMessage {
+        channel: post.channel.number,
+        ts,
+        user: post.user.number,
+        key: post.key.as_deref(),
+        text: &post.text,
+        thread: post.thread,
+    }
 }
 
 /// The next position of a channel: now, or just behind the last one.

@@ -5,17 +5,21 @@
 //! bytes to send or facts that were read.
 
 mod address;
+mod app;
 mod classify;
 mod history;
 mod profile;
 mod push;
+mod signature;
 mod slack;
 
 pub use address::{Address, AddressError};
+pub use app::{AppFrame, Callback, Envelope, acknowledgement};
 pub use classify::{Answer, Classified, Effect, Retry};
 pub use history::{
     HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_invited, parse_socket_url, parse_user_id,
 };
 pub use profile::{TargetError, TargetProfile, built_in_targets};
-pub use push::{Frame, Push};
+pub use push::{Frame, Push, changed_channel};
+pub use signature::is_signed;
 pub use slack::{Call, Slack};

@@ -41,8 +41,16 @@ pub struct Push<'a> {
     pub intact: bool,
 }
 
+impl Push<'_> {
+    /// The same, of its own.
+    pub fn into_owned(self) -> Push<'static> {
+        let Push { channel, message, intended_wrapped_us, position, intact } = self;
+        Push { channel: channel.into_owned().into(), message, intended_wrapped_us, position, intact }
+    }
+}
+
 #[derive(Deserialize)]
-struct Event<'a> {
+pub(super) struct Event<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -59,12 +67,30 @@ struct Event<'a> {
     reply_to: Option<u64>,
 }
 
+/// The target's id of the channel of which a frame says that it has changed;
+/// `None` where it says nothing of the kind. What else it says is not looked at.
+pub fn changed_channel(frame: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Change<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        channel: Cow<'a, str>,
+    }
+    let change = serde_json::from_str::<Change<'_>>(frame).ok()?;
+    (change.kind == "message").then_some(change.channel)
+}
+
 impl<'a> Frame<'a> {
     /// Reads one text frame.
     pub fn parse(text: &'a str, texts: &TextCodec) -> Self {
         let Ok(event) = serde_json::from_str::<Event<'a>>(text) else {
             return Frame::Garbage;
         };
+        Self::of_event(event, texts)
+    }
+
+    pub(super) fn of_event(event: Event<'a>, texts: &TextCodec) -> Self {
         match event.kind.as_deref() {
             Some("message") if event.subtype.is_none() => Self::message(event, texts),
             Some("hello") => Frame::Hello,
@@ -100,6 +126,20 @@ impl<'a> Frame<'a> {
 mod tests {
     use super::*;
     use crate::model::{ChannelId, KeyCodec, KeyLayout, RunId, SizeRange};
+
+    #[test]
+    fn a_change_is_that_of_a_channel() {
+        for (frame, channel) in [
+            (r#"{"type":"message","channel":"C9","text":"anything"}"#, Some("C9")),
+            (r#"{"type":"message","subtype":"message_changed","channel":"C9"}"#, Some("C9")),
+            (r#"{"type":"user_typing","channel":"C9"}"#, None),
+            (r#"{"type":"message"}"#, None),
+            (r#"{"type":"hello"}"#, None),
+            ("hello", None),
+        ] {
+            assert_eq!(changed_channel(frame).as_deref(), channel, "{frame}");
+        }
+    }
 
     #[test]
     fn frames_are_told_apart() {

@@ -92,9 +92,26 @@ impl Slack {
         self.form("conversations.leave", &[("channel", channel)])
     }
 
-    /// `rtm.connect`: a single-use socket URL.
-    pub fn rtm_connect(&self) -> Call {
-        self.form("rtm.connect", &[])
+    /// `rtm.connect`: a single-use socket URL. With the position of the last
+    /// event that the client saw, events behind it are replayed where the target
+    /// does that.
+    pub fn rtm_connect(&self, last_event: Option<Position>) -> Call {
+        let last_event = last_event.map(format_ts);
+        let fields: Vec<_> = last_event.iter().map(|ts| ("last_event", ts.as_str())).collect();
+        self.form("rtm.connect", &fields)
+    }
+
+    /// `apps.connections.open`, with the token of the app: a single-use URL of a
+    /// Socket Mode connection.
+    pub fn open_app_connection(&self) -> Call {
+        self.form("apps.connections.open", &[])
+    }
+
+    /// `posthaste.apps.subscribe`, with the token of the app: events are posted to
+    /// the URL from now on. A call of the reference server; at Slack, it is a
+    /// page.
+    pub fn subscribe_app(&self, url: &str) -> Call {
+        self.form("posthaste.apps.subscribe", &[("url", url)])
     }
 
     /// `conversations.history` of everything past a position (exclusive; from
@@ -180,6 +197,8 @@ mod tests {
         let call = slack.history("C&1", Some(Position(5)), 10, Some("a=b"));
         assert_eq!(call.path, "/base/api/conversations.history");
         assert_eq!(call.body, b"channel=C%261&oldest=0.000005&limit=10&cursor=a%3Db");
+        assert_eq!(slack.rtm_connect(None).body, b"");
+        assert_eq!(slack.rtm_connect(Some(Position(7_000_002))).body, b"last_event=7.000002");
         assert_eq!(slack.create_channel("a", false).body, b"name=a");
         assert_eq!(slack.create_channel("a", true).body, b"name=a&is_private=true");
         assert_eq!(slack.invite("C1", "U2").body, b"channel=C1&users=U2");

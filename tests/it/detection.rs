@@ -29,7 +29,8 @@ enum Count {
     Exactly(usize),
     /// More than nothing: the log notes more than a client can tell.
     UpTo(usize),
-    /// Off by a few: the server is killed between a commit and its note.
+    /// Off by a few: the server is killed between a commit and its note, and a
+    /// commit of a busy machine has many messages.
     Near(usize),
     Any,
 }
@@ -294,7 +295,7 @@ impl Row {
             let right = match expected.get(finding.as_str()) {
                 Some(Exactly(noted)) => count == *noted && count > 0,
                 Some(UpTo(noted)) => (1..=*noted).contains(&count),
-                Some(Near(noted)) => count > 0 && count.abs_diff(*noted) <= 3 + noted / 100,
+                Some(Near(noted)) => count > 0 && count.abs_diff(*noted) <= 3 + noted / 5,
                 Some(Any) => count > 0,
                 None => count == 0 || (found["class"] != "zero" && finding != "silent_loss"),
             };

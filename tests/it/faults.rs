@@ -89,6 +89,42 @@ fn a_fault_that_hits_nothing_makes_the_run_inconclusive() {
     assert!(remote.stderr.contains("crash needs a process"), "{}", remote.stderr);
 }
 
+#[test]
+fn twenty_crashes_in_a_row_at_a_thousand_messages_a_second() {
+    let crash = |number: u32| format!(r#"{{kind="crash",at="{}ms",for="100ms"}}"#, 700 + 800 * number);
+    let crashes: Vec<String> = (0..20).map(crash).collect();
+    let faults = format!("faults=[{}]", crashes.join(","));
+    let run = Run::new(&[
+        "--users",
+        "60",
+        "--rate",
+        "1000",
+        "--duration",
+        "17s",
+        "--set",
+        "population.channels=20",
+        "--set",
+        "population.members=3",
+        "--set",
+        "connect.rate=2000",
+        "--set",
+        "send.attempts=8",
+        "--set",
+        "thresholds=[\"errors.share < 50%\"]",
+        "--set",
+        &faults,
+    ]);
+    // Stored is all that was acknowledged, and nothing that was refused: what
+    // is only unknown may be either.
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
+    run.only(&[]);
+    run.adds_up();
+    assert_eq!(hit(&run).iter().map(|(_, touched)| touched).sum::<u64>(), 20);
+    let (acknowledged, unknown, stored) = (run.ledger("acknowledged"), run.ledger("unknown"), run.ledger("stored"));
+    assert!((acknowledged..=acknowledged + unknown).contains(&stored), "{}", run.summary["ledger"]);
+    assert!(run.ledger("retries") > 20, "each crash had somebody wait: {}", run.summary["ledger"]);
+}
+
 /// What is wrong with a run against a correct server under some faults; empty
 /// where nothing is.
 fn wrong_under(design: &str, faults: &[&str]) -> Vec<String> {

@@ -1,10 +1,15 @@
 //! The reference server: its wire, its promises, and its planted defects.
 
 mod api;
+mod changes;
 mod defects;
 mod designs;
+mod events_api;
 pub mod harness;
+mod hints;
+mod hooks;
 mod process;
+mod questions;
 mod replay;
 mod socket_mode;
 mod sockets;

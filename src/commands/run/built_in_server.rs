@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
+/// What `posthaste serve` signs with where it is not told otherwise.
+pub const BUILT_IN_SECRET: &str = "posthaste";
+
 /// A running reference server, with a database that lives as long.
 pub struct BuiltInServer {
     /// Where it listens.
@@ -41,6 +44,9 @@ impl BuiltInServer {
         }
         if let Some(path) = &args.defect_log {
             add("--defect-log", path.display().to_string());
+        }
+        if plan.receive.replay_window > 0 {
+            add("--replay-window", plan.receive.replay_window.to_string());
         }
         if !plan.send.design.stores_first() {
             flags.push("--fanout-first".to_owned());

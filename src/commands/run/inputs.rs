@@ -2,7 +2,7 @@
 
 use crate::cli::RunArgs;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
-use crate::plan::{Fault, Touches};
+use crate::plan::{Fault, RunPlan, Touches};
 use crate::server::DefectSpec;
 use crate::target::{Address, TargetProfile, built_in_targets};
 use anyhow::{Context, bail};
@@ -49,6 +49,18 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
         );
     }
     Ok(Inputs { resolved, target, address })
+}
+
+/// The plan of a workload on a target, with values replaced.
+pub fn plan_of(workload_name: &str, target_name: &str, set: &[String], seed: Option<u64>) -> anyhow::Result<RunPlan> {
+    let target = target(target_name)?;
+    let mut overrides = Vec::new();
+    overrides.extend(seed.map(|seed| Override::flag("--seed", "seed", seed.to_string())));
+    for assignment in set {
+        overrides.push(Override::set(assignment)?);
+    }
+    let (text, file) = workload(workload_name)?;
+    Ok(load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?.plan)
 }
 
 fn target(name: &str) -> anyhow::Result<TargetProfile> {

@@ -2,7 +2,7 @@
 
 mod built_in_server;
 mod diagnostics;
-mod inputs;
+pub mod inputs;
 mod recorder;
 
 use crate::cli::RunArgs;
@@ -18,7 +18,7 @@ use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
 use anyhow::Context;
-use built_in_server::BuiltInServer;
+use built_in_server::{BUILT_IN_SECRET, BuiltInServer};
 use inputs::Inputs;
 use recorder::Recorder;
 use std::io::Write;
@@ -84,6 +84,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         workers: workers(args),
         means: server.as_ref().map(BuiltInServer::means).unwrap_or_default(),
         always_proxy: args.through_proxy,
+        signing_secret: signing_secret(),
         spill: spill.clone(),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
@@ -142,6 +143,12 @@ fn workers(args: &RunArgs) -> usize {
     args.workers.map_or(shared.clamp(1, 8), |workers| usize::from(workers).max(1))
 }
 
+/// The key of the signatures of what a target posts to apps. It stands in no
+/// file of the run.
+fn signing_secret() -> String {
+    std::env::var("POSTHASTE_SIGNING_SECRET").unwrap_or_else(|_| BUILT_IN_SECRET.to_owned())
+}
+
 fn dry_run(resolved: &Resolved) -> String {
     let plan = &resolved.plan;
     format!(
@@ -175,9 +182,9 @@ fn catch_signals(stopper: watch::Sender<Stop>) -> anyhow::Result<()> {
     watching.map(|_| ()).context("cannot start a thread for signals")
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+/// Prints to stdout; a reader that has seen enough is no failure.
+pub fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough is no failure.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }

@@ -4,27 +4,47 @@ use super::Subscriber;
 use crate::ledger::{FirstSeen, Leak, Reordered};
 use crate::model::{LatencyKind, unwrap_intended_us};
 use crate::plan::CatchUpCursor;
-use crate::target::{Frame, Push};
+use crate::target::{Frame, Push, changed_channel};
 
 impl Subscriber {
-    pub(super) fn take_text(&self, text: &str, now_us: u64) {
-        match Frame::parse(text, &self.shard.shared.texts) {
+    pub(super) fn take_text(&mut self, text: &str, now_us: u64) {
+        if let Some(fetches) = &mut self.fetches
+            && let Some(channel) = changed_channel(text)
+        {
+            if let Some(channel) = self.shard.shared.directory.channel(&channel) {
+                fetches.want(channel);
+            }
+            return;
+        }
+        if self.app.is_some() {
+            return self.take_app_frame(text, now_us);
+        }
+        let shared = self.shard.shared.clone();
+        match Frame::parse(text, &shared.texts) {
+            Frame::Reply(id) => {
+                if let Some(outbox) = &self.outbox {
+                    outbox.answer(id, text);
+                }
+            }
+            event => self.take_event(event, now_us),
+        }
+    }
+
+    /// Takes what a frame tells that asks nothing back.
+    pub(super) fn take_event(&mut self, frame: Frame<'_>, now_us: u64) {
+        match frame {
             Frame::Push(push) => self.take_push(&push, now_us),
             Frame::Foreign(text) => {
                 let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
                 self.shard.facts.borrow_mut().foreign(&text, seen);
             }
             Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
-            Frame::Reply(id) => {
-                if let Some(outbox) = &self.outbox {
-                    outbox.answer(id, text);
-                }
-            }
-            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Other => {}
+            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Reply(_) | Frame::Other => {}
         }
     }
 
-    fn take_push(&self, push: &Push<'_>, now_us: u64) {
+    pub(super) fn take_push(&mut self, push: &Push<'_>, now_us: u64) {
+        self.last_event = self.last_event.max(push.position);
         let shard = &self.shard;
         let message = push.message;
         if !push.intact {

@@ -3,21 +3,26 @@
 //! arrive.
 
 mod errands;
+mod events;
 mod frames;
+mod healing;
+mod heartbeat;
 mod held;
 mod membership;
 mod wishes;
+mod without_socket;
 
-use super::catch_up::{CatchUpTask, missing_channels};
+use super::app::App;
+use super::catch_up::CatchUpTask;
+use super::fetches::{self, Fetches};
 use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::{self, Socket};
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
-use crate::model::{LatencyKind, Random, UserId};
+use crate::model::{Position, Random, UserId};
 use crate::plan::{Wish, wishes};
-use crate::target::Frame;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use held::Held;
 use membership::Absences;
 use std::cell::RefCell;
@@ -28,6 +33,8 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{self, Message};
 use wishes::leave_half_open;
 
+/// How long what was missed takes to be sent again over a new connection.
+const SENT_AGAIN_US: u64 = 1_000_000;
 /// How long a clean close waits for the target's own.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -43,9 +50,19 @@ pub struct Subscriber {
     /// owed.
     owed: Option<(CatchUpKind, u64)>,
     absences: Rc<Absences>,
+    /// Its reads of history, where all messages come from there.
+    fetches: Option<Fetches>,
+    /// What it knows as an app, if it is one.
+    app: Option<App>,
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
+    /// What was missed may be sent again until then, and is not asked for.
+    settles_us: u64,
+    /// The connection was opened before the last one ended.
+    overlaps: bool,
+    /// The greatest position of a push.
+    last_event: Option<Position>,
     drained: bool,
 }
 
@@ -66,6 +83,8 @@ impl Subscriber {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
         let outbox = shard.outbox(user);
+        let app = shard.plan().receive.design.is_app().then(App::default);
+        let fetches = shard.plan().receive.design.fetches().then(|| Fetches::new(&shard, user, &log));
         Self {
             shard,
             user,
@@ -75,20 +94,31 @@ impl Subscriber {
             random,
             owed: None,
             absences: Rc::default(),
+            fetches,
+            app,
             outbox,
             connected_before: false,
+            settles_us: 0,
+            overlaps: false,
+            last_event: None,
             drained: false,
         }
     }
 
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
+        if !self.shard.plan().receive.design.holds_socket() {
+            return self.live_without_socket(connect_at_us).await;
+        }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
         while let Some(socket) = self.connect().await {
             let Some(parted) = self.hold(socket).await else { return };
-            if parted.away_us > 0 && !self.stay_away(parted.away_us).await {
-                return;
+            if parted.away_us > 0 {
+                self.app.iter_mut().for_each(App::drop_next);
+                if !self.stay_away(parted.away_us).await {
+                    return;
+                }
             }
             // A chosen absence is the user's own time: healing begins after it.
             self.owed = Some((parted.owed, self.shard.now_us()));
@@ -98,10 +128,15 @@ impl Subscriber {
     /// Connects, with jittered back-off after the first try; `None` when the
     /// run ends.
     async fn connect(&mut self) -> Option<Socket> {
+        self.overlaps = self.app.as_ref().is_some_and(|app| app.next.is_some());
+        if let Some(socket) = self.opened_before().await {
+            return Some(socket);
+        }
         let mut tries = 0;
+        let last_event = self.last_event_to_name();
         loop {
             let opened = tokio::select! {
-                opened = socket::open(&self.shard, self.user) => opened,
+                opened = socket::open(&self.shard, self.user, last_event) => opened,
                 () = ended(self.phase.clone()) => return None,
             };
             match opened {
@@ -157,7 +192,8 @@ impl Subscriber {
                 let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
                 leave_half_open(socket, half_open_us);
             }
-            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Lost | ConnectionEnd::Dead => {}
+            ConnectionEnd::Lost => self.note_half_open(&held, noticed_us),
+            ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Dead => {}
         }
         if held.armed {
             self.log.borrow_mut().disconnected(noticed_us, end);
@@ -173,6 +209,8 @@ impl Subscriber {
                 return Some(parted);
             }
             let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
+            let due_us = due_us.min(self.app.as_ref().map_or(u64::MAX, App::due_us));
+            let due_us = if self.settles_us > self.shard.now_us() { due_us.min(self.settles_us) } else { due_us };
             timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
             loop {
                 let (healing, reading) = (held.catch_up.is_some(), held.stopped_until_us.is_none());
@@ -180,12 +218,17 @@ impl Subscriber {
                     biased;
                     frame = socket.next(), if reading => {
                         let now_us = self.shard.now_us();
-                        held.last_frame_us = now_us;
+                        if matches!(frame, Some(Ok(_))) {
+                            held.last_frame_us = now_us;
+                        }
                         if let Err(end) = self.take_frame(frame, held, now_us) {
                             return Some(self.parted(end, 0));
                         }
-                        if held.schedule_changed {
-                            held.schedule_changed = false;
+                        if let Some(parted) = self.write_acknowledgements(socket).await {
+                            return Some(parted);
+                        }
+                        let delays = self.app.as_ref().is_some_and(|app| !app.is_idle());
+                        if std::mem::take(&mut held.schedule_changed) || delays {
                             break;
                         }
                     }
@@ -193,6 +236,12 @@ impl Subscriber {
                         self.caught_up(held, reached);
                         break;
                     }
+                    () = fetches::one_over(&mut self.fetches) => {
+                        if self.draining() {
+                            break;
+                        }
+                    }
+                    () = App::next_opened(&mut self.app) => return Some(self.parted(ConnectionEnd::ChosenClose, 0)),
                     () = self.absences.one_over() => break,
                     errand = errands::next(&self.outbox), if held.armed => {
                         if let Some(parted) = self.run_errand(errand, socket, held).await {
@@ -234,6 +283,10 @@ impl Subscriber {
         if !held.armed && now_us >= held.arm_by_us {
             return Some(self.parted(ConnectionEnd::Lost, 0));
         }
+        self.take_delayed(now_us);
+        if let Some(parted) = self.write_acknowledgements(socket).await {
+            return Some(parted);
+        }
         if held.stopped_until_us.is_some_and(|until_us| now_us >= until_us || self.draining()) {
             self.read_again(held, now_us);
         }
@@ -250,27 +303,7 @@ impl Subscriber {
         if held.stopped_until_us.is_some() {
             return None;
         }
-        let heartbeat = self.shard.plan().heartbeat;
-        match held.pinged_us {
-            Some(pinged_us) if held.last_frame_us >= pinged_us => held.pinged_us = None,
-            Some(pinged_us) if now_us >= pinged_us + heartbeat.timeout_us => {
-                self.shard.record(LatencyKind::Notice, now_us - held.last_frame_us);
-                return Some(self.parted(ConnectionEnd::Dead, 0));
-            }
-            Some(_) => {}
-            None if now_us >= held.next_ping_us => {
-                held.pings += 1;
-                held.pinged_us = Some(now_us);
-                held.pong_due_us = now_us + heartbeat.timeout_us;
-                held.next_ping_us = now_us + heartbeat.interval_us;
-                let ping = socket.send(Message::text(Frame::ping(held.pings)));
-                if !matches!(tokio::time::timeout(Duration::from_secs(1), ping).await, Ok(Ok(()))) {
-                    return Some(self.parted(ConnectionEnd::Lost, 0));
-                }
-            }
-            None => {}
-        }
-        None
+        self.beat(socket, held, now_us).await
     }
 
     /// Reads what still arrives until the target closes too.
@@ -280,7 +313,10 @@ impl Subscriber {
                 return;
             }
             while let Some(Ok(message)) = socket.next().await {
-                if let Message::Text(text) = message {
+                // What an app cannot acknowledge any more, it does not take.
+                if let Message::Text(text) = message
+                    && self.app.is_none()
+                {
                     self.take_text(&text, self.shard.now_us());
                 }
             }
@@ -316,7 +352,10 @@ impl Subscriber {
     fn arm(&mut self, held: &mut Held, now_us: u64) {
         held.armed = true;
         held.schedule_changed = true;
-        self.log.borrow_mut().connected(now_us);
+        // A push that only hints at a message is none that could be missed.
+        if self.fetches.is_none() {
+            self.log.borrow_mut().connected(now_us);
+        }
         if let Some(outbox) = &self.outbox {
             outbox.open(held.local);
         }
@@ -325,59 +364,11 @@ impl Subscriber {
             counters.connected += 1;
             counters.ever_connected += u64::from(first);
         });
-        if let Some((kind, since_us)) = self.owed.take() {
-            let channels = match &*self.phase.borrow() {
-                Phase::Drain(stored) if kind == CatchUpKind::Drain => missing_channels(&self.log.borrow(), stored),
-                _ => self.log.borrow().channels().collect(),
-            };
-            held.healing_since_us = since_us;
-            held.catch_up = Some(CatchUpTask::spawn(&self.shard, self.user, &self.log, channels, kind));
+        // A connection that was opened before the last one ended has missed nothing.
+        if self.shard.plan().receive.design.is_sent_again() && !self.overlaps {
+            self.settles_us = now_us + SENT_AGAIN_US;
         }
-    }
-
-    fn caught_up(&mut self, held: &mut Held, reached: bool) {
-        let Some(task) = held.catch_up.take() else { return };
-        let now_us = self.shard.now_us();
-        if !reached {
-            self.shard.count(|counters| counters.failed_catch_ups += 1);
-        } else if task.kind == CatchUpKind::Policy {
-            self.shard.record(LatencyKind::Heal, now_us.saturating_sub(held.healing_since_us));
-        }
-        if task.kind == CatchUpKind::Drain {
-            self.finish_drain();
-        }
-    }
-
-    /// In the drain, once no catch-up is under way: a subscriber that still
-    /// misses something reconnects and catches up.
-    fn continue_drain(&mut self, held: &Held) -> Option<Parted> {
-        if self.drained || !held.armed || held.catch_up.is_some() || !self.absences.are_over() {
-            return None;
-        }
-        let missing = match &*self.phase.borrow() {
-            Phase::Drain(stored) => !missing_channels(&self.log.borrow(), stored).is_empty(),
-            _ => return None,
-        };
-        if missing {
-            return Some(Parted {
-                half_open_us: 0,
-                end: ConnectionEnd::ChosenClose,
-                away_us: 0,
-                owed: CatchUpKind::Drain,
-            });
-        }
-        self.finish_drain();
-        None
-    }
-
-    fn finish_drain(&mut self) {
-        if !std::mem::replace(&mut self.drained, true) {
-            self.shard.count(|counters| counters.drained += 1);
-        }
-    }
-
-    fn draining(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Drain(_) | Phase::End)
+        self.begin_owed(held);
     }
 }
 

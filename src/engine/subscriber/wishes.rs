@@ -33,7 +33,9 @@ impl Subscriber {
 
     pub(super) fn read_again(&mut self, held: &mut Held, now_us: u64) {
         held.stopped_until_us = None;
-        self.log.borrow_mut().reads_again(now_us);
+        if self.fetches.is_none() {
+            self.log.borrow_mut().reads_again(now_us);
+        }
         // What was not read is no sign of a dead socket.
         (held.last_frame_us, held.pinged_us) = (now_us, None);
         held.next_ping_us = held.next_ping_us.max(now_us);

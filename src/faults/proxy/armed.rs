@@ -3,15 +3,20 @@
 
 use super::effect::CutAt;
 use super::registry::Arming;
+use super::side::later;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a client may pause in its request, where it does not say when it
+/// has written it.
+const QUIET: Duration = Duration::from_millis(5);
 
 /// An arming on a connection, and how far it has come.
 #[derive(Debug)]
 pub(super) struct Armed {
     pub arming: Arc<Arming>,
-    /// A byte to the target was forwarded since it was armed.
-    request_begun: bool,
+    /// When a byte to the target was last forwarded since it was armed.
+    request_at: Option<Instant>,
     written_at: Option<Instant>,
     forwarded: u64,
     discarded: u64,
@@ -21,11 +26,11 @@ pub(super) struct Armed {
 
 impl Armed {
     pub fn new(arming: Arc<Arming>) -> Self {
-        Self { arming, request_begun: false, written_at: None, forwarded: 0, discarded: 0, fired: false }
+        Self { arming, request_at: None, written_at: None, forwarded: 0, discarded: 0, fired: false }
     }
 
-    pub fn request_forwarded(&mut self) {
-        self.request_begun = true;
+    pub fn request_forwarded(&mut self, now: Instant) {
+        self.request_at = Some(now);
     }
 
     pub fn written(&mut self, at: Option<Instant>) {
@@ -47,11 +52,11 @@ impl Armed {
         }
         self.discarded += discarded as u64;
         self.fired |= match self.arming.how.at {
-            CutAt::FirstByte => self.request_begun,
+            CutAt::FirstByte => self.request_at.is_some(),
             CutAt::After(_) => true,
             CutAt::AfterWritten(_) => false,
         };
-        if self.request_begun {
+        if self.request_at.is_some() {
             self.arming.mark.discarded(discarded);
         }
         goes_on
@@ -69,36 +74,42 @@ impl Armed {
             self.ran_out();
         }
         self.fired |= target_ended && self.is_spent();
-        self.fired && drained
+        self.fired && drained && self.quiet_at().is_none_or(|at| now >= at)
     }
 
-    /// When [`Armed::cuts`] is to be asked again at the latest.
-    pub fn wake_at(&self) -> Instant {
+    /// When [`Armed::cuts`] is to be asked again, after `now`.
+    pub fn wake_at(&self, now: Instant) -> Instant {
+        let next = if self.fired { self.quiet_at() } else { self.cut_at() };
         let give_up_at = self.give_up_at();
-        if self.fired { give_up_at } else { self.cut_at().map_or(give_up_at, |at| at.min(give_up_at)) }
+        next.filter(|at| *at > now).map_or(give_up_at, |at| at.min(give_up_at))
     }
 
-    /// Its fault has ended, or its connection: whether something is already
-    /// missing, so that the connection cannot go on.
+    /// Whether something is already missing, so that the connection cannot go
+    /// on.
     pub fn is_spent(&self) -> bool {
         self.discarded > 0
     }
 
     fn cut_at(&self) -> Option<Instant> {
         match self.arming.how.at {
-            CutAt::AfterWritten(time) => self.written_at.map(|at| at + time),
+            CutAt::AfterWritten(time) => self.written_at.map(|at| later(at, time)),
             _ => None,
         }
     }
 
+    /// Before this the request may still be coming.
+    fn quiet_at(&self) -> Option<Instant> {
+        if self.written_at.is_some() { None } else { self.request_at.map(|at| at + QUIET) }
+    }
+
     fn give_up_at(&self) -> Instant {
-        self.arming.since + self.arming.how.give_up
+        later(self.arming.since, self.arming.how.give_up)
     }
 
     /// The time is over: the answer counts as lost where there was a request,
     /// unless it has arrived at least in part.
     fn ran_out(&self) {
-        if (self.request_begun || self.written_at.is_some()) && self.forwarded == 0 {
+        if (self.request_at.is_some() || self.written_at.is_some()) && self.forwarded == 0 {
             self.arming.mark.showed();
         }
     }

@@ -139,7 +139,9 @@ impl fmt::Debug for Scope {
 }
 
 /// How one answer is lost: it is thrown away, then the client gets an RST and
-/// the target a FIN, once all that the client wrote is with the target.
+/// the target a FIN, which leaves it the whole request. The cut waits until
+/// what the client has written is with the target and, unless the client has
+/// said [`written`](super::FaultProxy::written), has paused for 5 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropAnswer {
     /// When the connection is cut.

@@ -2,9 +2,9 @@
 
 use super::armed::Armed;
 use super::effect::{Effect, Way};
-use super::pipe::{Pipe, State};
+use super::pipe::{Pipe, Rules, State};
 use super::registry::{Control, Cut, Order, Orders, Place};
-use super::side::Side;
+use super::side::{Side, later};
 use super::tally::{Counters, Mark};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -97,9 +97,10 @@ impl Flow {
                 }
             }
             let (sent, returned) = (self.up.forwarded, self.down.forwarded);
+            let are_old = &|| control.version() != version;
             let progress = match &mut self.faults {
-                None => self.forward(cx),
-                Some(_) => self.forward_with_faults(cx),
+                None => self.forward(cx, are_old),
+                Some(_) => self.forward_with_faults(cx, are_old),
             };
             let (sent, returned) = (self.up.forwarded - sent, self.down.forwarded - returned);
             if sent > 0 {
@@ -122,25 +123,30 @@ impl Flow {
         }
     }
 
-    fn forward(&mut self, cx: &mut Context<'_>) -> bool {
-        let all = &mut |bytes| bytes;
-        let up = self.up.step(cx, &mut self.client, &mut self.server, None, all);
-        let down = self.down.step(cx, &mut self.server, &mut self.client, None, all);
+    fn forward(&mut self, cx: &mut Context<'_>, are_old: &dyn Fn() -> bool) -> bool {
+        let is_last = self.down.state == State::Finished;
+        let mut rules = Rules { is_last, are_old, side: None, armed: None };
+        let up = self.up.step(cx, &mut self.client, &mut self.server, &mut rules);
+        rules.is_last = self.up.state == State::Finished;
+        let down = self.down.step(cx, &mut self.server, &mut self.client, &mut rules);
         up | down
     }
 
-    fn forward_with_faults(&mut self, cx: &mut Context<'_>) -> bool {
+    fn forward_with_faults(&mut self, cx: &mut Context<'_>, are_old: &dyn Fn() -> bool) -> bool {
         let Some(faults) = &mut self.faults else { return false };
         faults.up.wake_at = None;
         faults.down.wake_at = None;
         let before = self.up.forwarded;
-        let up = self.up.step(cx, &mut self.client, &mut self.server, Some(&mut faults.up), &mut |bytes| bytes);
+        let is_last = self.down.state == State::Finished;
+        let mut rules = Rules { is_last, are_old, side: Some(&mut faults.up), armed: None };
+        let up = self.up.step(cx, &mut self.client, &mut self.server, &mut rules);
         if let Some(armed) = faults.armed.as_mut().filter(|_| self.up.forwarded > before) {
-            armed.request_forwarded();
+            armed.request_forwarded(Instant::now());
         }
-        let armed = &mut faults.armed;
-        let filter = &mut |bytes| armed.as_mut().map_or(bytes, |armed| armed.filter(bytes));
-        let down = self.down.step(cx, &mut self.server, &mut self.client, Some(&mut faults.down), filter);
+        let is_last = self.up.state == State::Finished;
+        let armed = faults.armed.as_mut();
+        let mut rules = Rules { is_last, are_old, side: Some(&mut faults.down), armed };
+        let down = self.down.step(cx, &mut self.server, &mut self.client, &mut rules);
         if up | down {
             faults.active_at = Some(Instant::now());
         }
@@ -161,7 +167,7 @@ impl Flow {
         if faults.evict(now) {
             return Poll::Ready(None);
         }
-        faults.sleep(cx).map(|()| None)
+        faults.sleep(cx, now).map(|()| None)
     }
 
     fn ended(&self) -> Option<Partings> {
@@ -244,10 +250,10 @@ impl Faults {
     }
 
     /// Ready when time has come to look again.
-    fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn sleep(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let active_at = self.active_at;
         let idle = self.idle.iter().filter(|_| self.evicted.is_none()).map(|idle| idle.at(active_at));
-        let armed = self.armed.as_ref().map(Armed::wake_at);
+        let armed = self.armed.as_ref().map(|armed| armed.wake_at(now));
         let at = idle.chain(armed).chain(self.up.wake_at).chain(self.down.wake_at).min();
         let Some(at) = at.map(tokio::time::Instant::from_std) else {
             self.timer = None;
@@ -263,7 +269,7 @@ impl Faults {
 
 impl Idle {
     fn at(&self, active_at: Option<Instant>) -> Instant {
-        active_at.map_or(self.since, |at| at.max(self.since)) + self.after
+        later(active_at.map_or(self.since, |at| at.max(self.since)), self.after)
     }
 }
 

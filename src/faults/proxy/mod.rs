@@ -46,8 +46,9 @@ pub struct FaultProxy {
 
 impl FaultProxy {
     /// Listens on a free port of 127.0.0.1. Connections go to the upstreams in
-    /// turn; one that refuses, or does not answer for ten seconds, is passed
-    /// over for the next. Where all refuse, the client's connection is reset.
+    /// turn; one that refuses, or is silent for as long as the kernel tries
+    /// (two minutes as a rule), is passed over for the next. Where all refuse,
+    /// the client's connection is reset.
     ///
     /// # Errors
     /// `InvalidInput` without an upstream; what the system says.
@@ -105,8 +106,9 @@ impl FaultProxy {
         self.registry.drop_answer(fault, client, how);
     }
 
-    /// Says that the client has written its request, for
-    /// [`CutAt::AfterWritten`]. Nothing where no answer is to be lost.
+    /// Says that the client has written its request: [`CutAt::AfterWritten`]
+    /// counts from here, and the others need not guess. Nothing where no
+    /// answer is to be lost.
     pub fn written(&self, client: SocketAddr) {
         self.registry.written(client);
     }

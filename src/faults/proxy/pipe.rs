@@ -1,5 +1,6 @@
 //! One direction of one connection: read here, write there.
 
+use super::armed::Armed;
 use super::side::Side;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,11 +24,26 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Pipe {
     backlog: Option<Box<Backlog>>,
+    /// Read before new orders were seen that may concern it.
+    fresh: Option<Box<[u8]>>,
     /// Seen at the source, and not yet passed on.
     end: Option<End>,
     pub state: State,
     /// Bytes written so far.
     pub forwarded: u64,
+}
+
+/// What holds for one direction.
+pub(super) struct Rules<'a> {
+    /// Whether the other direction has ended, so that both sockets are closed
+    /// as soon as this one has.
+    pub is_last: bool,
+    /// Whether orders have come that are not among these rules.
+    pub are_old: &'a dyn Fn() -> bool,
+    /// The faults in force, if any.
+    pub side: Option<&'a mut Side>,
+    /// The answer that is to be lost, if any.
+    pub armed: Option<&'a mut Armed>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +79,12 @@ struct Chunk {
 
 impl Pipe {
     pub fn new() -> Self {
-        Self { backlog: None, end: None, state: State::Open, forwarded: 0 }
+        Self { backlog: None, fresh: None, end: None, state: State::Open, forwarded: 0 }
     }
 
     /// Whether nothing that was read waits to be written.
     pub fn is_empty(&self) -> bool {
-        self.backlog.is_none()
+        self.backlog.is_none() && self.fresh.is_none()
     }
 
     /// Whether the source has ended, and the sink does not know.
@@ -77,38 +93,37 @@ impl Pipe {
     }
 
     /// Does at most one write and one read. False: there is nothing to do
-    /// until the task is woken, by a socket or, with a side, at its `wake_at`.
-    ///
-    /// `filter` is told how many bytes were read, and says how many of them,
-    /// the first ones, go on.
+    /// until the task is woken, by a socket or, with faults, at the `wake_at`
+    /// of the side.
     pub fn step(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut TcpStream,
         sink: &mut TcpStream,
-        mut side: Option<&mut Side>,
-        filter: &mut dyn FnMut(usize) -> usize,
+        rules: &mut Rules<'_>,
     ) -> bool {
         if self.state != State::Open {
             return false;
         }
-        let wrote = self.backlog.is_some() && self.write(cx, sink, side.as_deref_mut());
-        if self.state == State::Open && self.backlog.is_none() && self.pass_on_end(cx, sink, side.as_deref()) {
+        if let Some(bytes) = self.fresh.take() {
+            self.admit(cx, sink, rules, &bytes);
+            return true;
+        }
+        let wrote = self.backlog.is_some() && self.write(cx, sink, rules);
+        if self.state == State::Open && self.backlog.is_none() && self.pass_on_end(cx, sink, rules) {
             return true;
         }
         let waiting = self.backlog.as_ref().map_or(0, |backlog| backlog.bytes);
-        let may_read = side.as_ref().map_or(waiting == 0, |side| side.may_read(waiting));
-        let got = self.state == State::Open
-            && self.end.is_none()
-            && may_read
-            && self.read(cx, source, sink, side, filter).is_ready();
-        wrote || got
+        let may_read = rules.side.as_ref().map_or(waiting == 0, |side| side.may_read(waiting));
+        let may_read = may_read && self.state == State::Open && self.end.is_none();
+        wrote | (may_read && self.read(cx, source, sink, rules).is_ready())
     }
 
     /// How many bytes wait, here or unread in the kernel, as far as one
     /// buffer shows; an end that waits counts as something, too.
     pub fn waiting(&self, cx: &mut Context<'_>, source: &mut TcpStream) -> Option<usize> {
-        let here: usize = self.backlog.iter().flat_map(|backlog| &backlog.chunks).map(|chunk| chunk.left().len()).sum();
+        let here = self.fresh.as_ref().map_or(0, |bytes| bytes.len())
+            + self.backlog.as_ref().map_or(0, |backlog| backlog.bytes_left());
         if self.end.is_some() {
             return Some(here);
         }
@@ -124,34 +139,36 @@ impl Pipe {
         cx: &mut Context<'_>,
         source: &mut TcpStream,
         sink: &mut TcpStream,
-        side: Option<&mut Side>,
-        filter: &mut dyn FnMut(usize) -> usize,
+        rules: &mut Rules<'_>,
     ) -> Poll<()> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut target = ReadBuf::new(buffer);
-            let end = match ready!(Pin::new(source).poll_read(cx, &mut target)) {
-                Ok(()) if target.filled().is_empty() => Some(End::Fin),
-                Ok(()) => None,
-                Err(_) => Some(End::Reset),
-            };
-            if end.is_some() {
-                self.end = end;
-                return Poll::Ready(());
-            }
-            let read = target.filled();
-            let goes_on = &read[..filter(read.len())];
-            match side {
-                _ if goes_on.is_empty() => {}
-                Some(side) if side.loses() => side.count_lost(goes_on.len()),
-                Some(side) if !side.is_direct() => {
-                    let now = Instant::now();
-                    let due = side.due(goes_on.len(), now);
-                    self.keep(goes_on, due);
-                }
-                _ => self.write_directly(cx, sink, goes_on),
+            match ready!(Pin::new(source).poll_read(cx, &mut target)) {
+                Ok(()) if target.filled().is_empty() => self.end = Some(End::Fin),
+                Ok(()) if (rules.are_old)() => self.fresh = Some(target.filled().into()),
+                Ok(()) => self.admit(cx, sink, rules, target.filled()),
+                Err(_) => self.end = Some(End::Reset),
             }
             Poll::Ready(())
         })
+    }
+
+    /// Takes in what was read.
+    fn admit(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream, rules: &mut Rules<'_>, read: &[u8]) {
+        let goes_on = match &mut rules.armed {
+            Some(armed) => &read[..armed.filter(read.len())],
+            None => read,
+        };
+        match &mut rules.side {
+            _ if goes_on.is_empty() => {}
+            Some(side) if side.loses() => side.count_lost(goes_on.len()),
+            Some(side) if side.holds() || !side.is_direct() => {
+                let due = side.due(goes_on.len(), Instant::now());
+                self.keep(goes_on, due);
+            }
+            _ if self.backlog.is_some() => self.keep(goes_on, Instant::now()),
+            _ => self.write_directly(cx, sink, goes_on),
+        }
     }
 
     fn write_directly(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream, bytes: &[u8]) {
@@ -169,21 +186,19 @@ impl Pipe {
 
     fn keep(&mut self, bytes: &[u8], due: Instant) {
         let backlog = self.backlog.get_or_insert_default();
-        // Jitter must not let a chunk overtake the one before it.
-        let due = backlog.chunks.back().map_or(due, |last| last.due.max(due));
         backlog.bytes += bytes.len() + CHUNK_BYTES;
         backlog.chunks.push_back(Chunk { bytes: bytes.into(), written: 0, due });
     }
 
     /// Writes of the first waiting chunk what may be written.
-    fn write(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream, mut side: Option<&mut Side>) -> bool {
+    fn write(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream, rules: &mut Rules<'_>) -> bool {
         let Some(backlog) = &mut self.backlog else { return false };
         let Some(chunk) = backlog.chunks.front_mut() else { return false };
         let mut bytes = chunk.left();
         let now = Instant::now();
-        if let Some(side) = &mut side {
+        if let Some(side) = &mut rules.side {
             if side.loses() {
-                side.count_lost(backlog.chunks.iter().map(|chunk| chunk.left().len()).sum());
+                side.count_lost(backlog.bytes_left());
                 self.backlog = None;
                 return true;
             }
@@ -210,7 +225,7 @@ impl Pipe {
         if backlog.chunks.is_empty() {
             self.backlog = None;
         }
-        if let Some(side) = side {
+        if let Some(side) = &mut rules.side {
             side.wrote(written, now);
         }
         true
@@ -218,13 +233,15 @@ impl Pipe {
 
     /// Tells the sink that the source has ended, once all is written; a
     /// blackhole keeps that back as well.
-    fn pass_on_end(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream, side: Option<&Side>) -> bool {
-        if side.is_some_and(Side::keeps_end) {
+    fn pass_on_end(&mut self, cx: &mut Context<'_>, sink: &mut TcpStream, rules: &Rules<'_>) -> bool {
+        if rules.side.as_ref().is_some_and(|side| side.keeps_end()) {
             return false;
         }
         self.state = match self.end {
             None => return false,
             Some(End::Reset) => State::Reset,
+            // The close says it, and saves a call.
+            Some(End::Fin) if rules.is_last => State::Finished,
             Some(End::Fin) => match Pin::new(sink).poll_shutdown(cx) {
                 Poll::Ready(Ok(())) => State::Finished,
                 Poll::Ready(Err(_)) => State::Broken,
@@ -232,6 +249,12 @@ impl Pipe {
             },
         };
         true
+    }
+}
+
+impl Backlog {
+    fn bytes_left(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.left().len()).sum()
     }
 }
 

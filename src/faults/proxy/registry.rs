@@ -344,3 +344,95 @@ fn finish(orders: &mut Orders, fault: usize, ended: Option<&Arc<Active>>) -> boo
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::effect::{CutAt, Direction};
+    use super::*;
+
+    fn client(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    fn blackhole(new_flows_too: bool, end: Ending) -> Effect {
+        Effect::Blackhole { direction: Direction::Both, new_flows_too, lost: false, end }
+    }
+
+    fn only(label: u64) -> Scope {
+        Scope::Labels(Arc::new(move |other| other == label))
+    }
+
+    #[test]
+    fn what_was_said_before_the_accept_is_found_at_it() {
+        let registry = Arc::new(Registry::default());
+        registry.begin(0, blackhole(true, Ending::Heal), only(1));
+        registry.label(client(1), 1);
+        registry.drop_answer(1, client(1), DropAnswer { at: CutAt::FirstByte, give_up: Duration::MAX });
+        registry.written(client(1));
+        registry.label(client(2), 2);
+        let orders = registry.enter(client(1)).control.orders();
+        assert_eq!((orders.label, orders.effects.len()), (Some(1), 1));
+        assert!(orders.arming.is_some() && orders.written_at.is_some());
+        let orders = registry.enter(client(2)).control.orders();
+        assert_eq!((orders.label, orders.effects.len()), (Some(2), 0));
+        // Those places are given up; what was said is used up.
+        assert_eq!(registry.enter(client(1)).control.orders().label, None);
+        assert_eq!(registry.touched(0).in_scope, 1);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_longer_to_be_lost_is_not_expected() {
+        let registry = Arc::new(Registry::default());
+        registry.drop_answer(1, client(1), DropAnswer { at: CutAt::FirstByte, give_up: Duration::MAX });
+        registry.end(1);
+        assert!(registry.enter(client(1)).control.orders().arming.is_none());
+    }
+
+    #[test]
+    fn an_address_that_is_used_again_while_its_former_connection_is_held() {
+        let registry = Arc::new(Registry::default());
+        let former = registry.enter(client(1));
+        registry.label(client(1), 1);
+        registry.begin(0, blackhole(false, Ending::Reset), only(1));
+        let next = registry.enter(client(1));
+        registry.label(client(1), 2);
+        assert_eq!(former.control.orders().label, Some(1));
+        registry.end(0);
+        assert!(former.control.orders().cut.is_some_and(|cut| cut.reset));
+        assert!(next.control.orders().cut.is_none());
+        drop(former);
+        registry.label(client(1), 3);
+        assert_eq!(next.control.orders().label, Some(3));
+        drop(next);
+        let state = lock(&registry.state);
+        assert!(state.flows.is_empty() && state.by_client.is_empty() && state.expected.is_empty());
+    }
+
+    #[test]
+    fn a_second_label_is_the_one_that_counts() {
+        let registry = Arc::new(Registry::default());
+        let place = registry.enter(client(1));
+        registry.begin(0, Effect::Bandwidth { bytes_per_s: 1 }, only(1));
+        registry.begin(1, Effect::Bandwidth { bytes_per_s: 1 }, Scope::All);
+        registry.begin(2, Effect::Disconnect { reset: true }, only(1));
+        assert_eq!(place.control.orders().effects.len(), 1);
+        registry.label(client(1), 1);
+        assert_eq!(place.control.orders().effects.len(), 2);
+        registry.label(client(1), 2);
+        assert_eq!(place.control.orders().effects.len(), 1);
+        assert!(place.control.orders().cut.is_none(), "a disconnect is of those that were there");
+        assert_eq!((registry.touched(0).in_scope, registry.touched(1).in_scope), (1, 1));
+    }
+
+    #[test]
+    fn what_nobody_fetches_is_forgotten() {
+        let registry = Arc::new(Registry::default());
+        for port in 1..=EXPECTED_SWEPT_AT as u16 {
+            registry.label(client(port), 1);
+        }
+        let long_ago = Instant::now().checked_sub(EXPECTED_FOR).expect("the machine runs for a minute");
+        lock(&registry.state).expected.values_mut().for_each(|expected| expected.since = long_ago);
+        registry.label(client(0), 1);
+        assert_eq!(lock(&registry.state).expected.len(), 1);
+    }
+}

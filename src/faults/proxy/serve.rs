@@ -14,8 +14,6 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 /// Connections that wait to be accepted; the kernel caps it by
 /// `net.core.somaxconn`. A herd comes back at once.
 const BACKLOG: u32 = 65_535;
-/// After this an upstream that does not answer counts as one that refuses.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer that was sent a FIN may take to end its own direction.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait where no connection can be accepted, for want of
@@ -25,6 +23,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Binds on loopback; to be called within the runtime.
 pub(super) fn listen() -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
+    // Accepted sockets inherit it: else the kernel would join small writes,
+    // and delay them.
+    socket.set_nodelay(true)?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     socket.listen(BACKLOG)
 }
@@ -71,8 +72,6 @@ async fn connection(
         drop(place);
         return part(client, Parting::Reset).await;
     };
-    // Without this the kernel would join small writes, and delay them.
-    let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     let mut flow = Flow::new(client, server);
     let partings = flow.run(&place, &registry.counters).await;
@@ -81,9 +80,11 @@ async fn connection(
 }
 
 /// The first upstream that accepts, beginning with the one whose turn it is.
+/// How long one may be silent is the kernel's to say: a timer for each
+/// connection costs a system call to wake the thread that sets it.
 async fn connect(upstreams: &[SocketAddr], turn: usize) -> Option<TcpStream> {
     for upstream in upstreams.iter().cycle().skip(turn).take(upstreams.len()) {
-        if let Ok(Ok(server)) = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(upstream)).await {
+        if let Ok(server) = TcpStream::connect(upstream).await {
             return Some(server);
         }
     }

@@ -37,6 +37,7 @@ pub(super) fn plan() -> RunPlan {
             backoff,
             idle_timeout_us: 10_000_000,
         },
+        receive: crate::plan::Receive::default(),
         connect: Connect { rate_per_s: 100.0, timeout_us: 5_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.0, away_us: Range { min: 0, max: 0 } },
         members: crate::plan::Members::STEADY,

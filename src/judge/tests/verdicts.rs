@@ -111,6 +111,7 @@ fn when_latencies_are_withheld() {
         canary_late: 1,
         canary_worst_us: 9,
         taps: 0,
+        apps: Default::default(),
         faults: Vec::new(),
     };
     for (change, reason) in [
@@ -373,4 +374,27 @@ fn a_fault_that_never_hit_anything_leaves_the_run_open() {
         h.record.killed = true;
         assert!(!h.judge().correctness.reasons.iter().any(|reason| reason.contains("crash at")), "nobody knows");
     }
+}
+
+#[test]
+fn the_acknowledgements_are_split_by_the_fault() {
+    let mut history = History::new();
+    let fault = |kind| Fault { kind, at_us: 0, for_us: 0, share: 1.0, settings: FaultSettings::default() };
+    history.plan.faults = vec![fault(FaultKind::Pause), fault(FaultKind::Crash)];
+    history.record.faults = vec![
+        FaultRecord { fired_us: Some(2_000_000), healed_us: Some(3_000_000), touched: 1 },
+        FaultRecord { fired_us: None, healed_us: None, touched: 0 },
+    ];
+    history.send(1, 0, 1_999).acked(2_009, 1);
+    history.send(1, 0, 2_000).acked(2_900, 2);
+    history.send(1, 0, 2_500).unknown(4_500);
+    history.send(1, 0, 3_000).acked(3_020, 3);
+    let summary = history.judge();
+    let ack = summary.faults[0].ack_us.clone().unwrap();
+    let parts = [&ack.before, &ack.during, &ack.after].map(|part| (part.count, part.at_least_count, part.max));
+    let near = |max: Option<u64>, us: u64| max.is_some_and(|max| max.abs_diff(us) <= us / 500);
+    assert_eq!(parts.map(|(count, open, _)| (count, open)), [(1, 0), (2, 1), (1, 0)]);
+    assert!(near(parts[0].2, 10_000) && near(parts[1].2, 2_000_000) && near(parts[2].2, 20_000), "{parts:?}");
+    assert_eq!(ack.during.lower_bounds, ["max"]);
+    assert_eq!(summary.faults[1].ack_us, None, "it never touched anything");
 }

@@ -126,7 +126,7 @@ fn ids_that_nothing_spells_stand_in_the_arena() {
 #[test]
 fn a_log_knows_whether_it_has_rows() {
     let mut log = SendLog::default();
-    assert!(log.is_empty() && log.len() == 0 && log.get(0).is_none());
+    assert!(log.is_empty() && log.get(0).is_none());
     log.push(SendRow::intended(MessageRef { channel: ChannelId(3), index: 0 }, UserId(5), 0));
     assert!(!log.is_empty() && log.len() == 1);
 }

@@ -2,9 +2,10 @@
 
 use super::error::ProfileError;
 use super::keys::Reading;
+use super::receive;
 use crate::model::KeyLayout;
 use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
-use crate::plan::{FaultKind, Population, RunPlan};
+use crate::plan::{Capabilities, FaultKind, Population, RunPlan};
 
 /// (Channel, member) pairs that a run can hold in memory.
 const MOST_MEMBERSHIPS: u64 = 500_000_000;
@@ -19,6 +20,7 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
         return Err(reading.error("members.churn_per_minute", message));
     }
     send(reading, &plan)?;
+    receive::check(reading, &plan)?;
     backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
     backoff(reading, "connect", plan.connect.backoff.base_us, plan.connect.backoff.max_us)?;
     let channels = plan.population.channels.into();
@@ -33,7 +35,9 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
         );
         return Err(reading.error("arrival", message));
     };
-    Ok(RunPlan { key_layout, ..plan })
+    let ordered = plan.capabilities.live_order && plan.receive.design.keeps_order();
+    let capabilities = Capabilities { live_order: ordered, ..plan.capabilities };
+    Ok(RunPlan { key_layout, capabilities, ..plan })
 }
 
 fn population(reading: &Reading<'_>, population: &Population) -> Result<(), ProfileError> {

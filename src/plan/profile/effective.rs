@@ -100,6 +100,7 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("send.taps");
     text.number("share", plan.send.taps.share);
     text.range("after", plan.send.taps.after_us, |time| quoted(&format_duration(time)));
+    receiving(text, plan);
     text.table("connect");
     text.number("rate", plan.connect.rate_per_s);
     text.time("timeout", plan.connect.timeout_us);
@@ -120,6 +121,19 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
         text.number("share", fault.share);
         fault_settings(text, fault);
     }
+}
+
+fn receiving(text: &mut Text<'_>, plan: &RunPlan) {
+    text.table("receive");
+    text.string("design", plan.receive.design.name());
+    text.time("interval", plan.receive.interval_us);
+    text.line("replay_window", plan.receive.replay_window.to_string());
+    let app = plan.receive.app;
+    text.string("ack", app.acknowledges.name());
+    text.number("fail_share", app.fail_share);
+    text.number("delay_share", app.delay_share);
+    text.time("delay", app.delay_us);
+    text.number("crash_share", app.crash_share);
 }
 
 /// The keys that only some kinds of fault have.

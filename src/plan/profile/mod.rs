@@ -13,6 +13,7 @@ mod error;
 mod faults;
 mod keys;
 mod overrides;
+mod receive;
 mod sections;
 mod tree;
 mod units;

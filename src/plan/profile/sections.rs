@@ -3,7 +3,7 @@
 use super::error::ProfileError;
 use super::keys::{Keys, Reading, constant, word};
 use super::tree::{Node, Value};
-use super::{Origin, arrival, faults};
+use super::{Origin, arrival, faults, receive};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
@@ -19,6 +19,7 @@ const SECTIONS: &[&str] = &[
     "arrival",
     "message",
     "send",
+    "receive",
     "connect",
     "churn",
     "members",
@@ -53,6 +54,7 @@ pub(super) fn read(
         arrival: arrival::read(reading, &root)?,
         message_size_bytes: message_size(&root)?,
         send: send(&root)?,
+        receive: receive::read(&root)?,
         connect: connect(&root)?,
         churn: churn(&root)?,
         members: members(&root)?,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::tests::capabilities;
-use crate::plan::{ArrivalProcess, PhaseKind, Range, UserChoice, disconnects, expected_messages};
+use crate::plan::{ArrivalProcess, PhaseKind, Range, ReceiveDesign, UserChoice, disconnects, expected_messages};
 use proptest::prelude::*;
 
 /// The least that a profile must say.
@@ -173,6 +173,25 @@ fn wrong_profiles_say_where_and_what() {
                 "[send]\ndesign = \"ws-ack\"\n[[faults]]\nkind = \"hedge\"\nat = \"1s\"\n[arrival]",
             ),
             "6:8: the fault hedge posts twice over HTTP, and send.design = \"ws-ack\" posts nothing",
+        ),
+        (
+            LEAST.to_owned() + "[send]\ndesign = \"ws\"\n[receive]\ndesign = \"poll\"\n",
+            "9:10: receive.design: poll holds no socket to send over, and send.design = \"ws\" sends over one; set \
+             send.design to \"http\"",
+        ),
+        (
+            LEAST.to_owned() + "[receive]\ndesign = \"poll\"\n[churn]\nshare_per_minute = 1\n",
+            "9:20: churn.share_per_minute: subscribers lose their sockets, and receive.design = \"poll\" holds none; set it to 0",
+        ),
+        (
+            LEAST.to_owned() + "[receive]\ndesign = \"poll\"\n[[faults]]\nkind = \"herd\"\nat = \"1s\"\n",
+            "9:8: the fault herd is one of sockets, and receive.design = \"poll\" holds none",
+        ),
+        (LEAST.to_owned() + "[receive]\nack = \"before\"\n", "7:7: receive.ack: ws acknowledges nothing"),
+        (LEAST.to_owned() + "[receive]\ncrash_share = 0.1\n", "7:15: receive.crash_share: ws is no app"),
+        (
+            LEAST.to_owned() + "[receive]\ndesign = \"socket-mode\"\nfail_share = 0.6\ndelay_share = 0.6\n",
+            "8:14: receive.fail_share: socket-mode has fail_share, delay_share and crash_share that are above 1 together",
         ),
         (
             LEAST.replace("users = 100", "users = 10_000\nchannels = 100_000\nmembers = 10_000"),
@@ -412,7 +431,7 @@ fn built_ins_are_valid_and_described() {
     assert_eq!(find_built_in("quikstart").unwrap_err(), "unknown workload \"quikstart\"; did you mean \"quickstart\"?");
     assert_eq!(
         find_built_in("zzz").unwrap_err(),
-        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn; a file is a path"
+        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix; a file is a path"
     );
 }
 
@@ -462,6 +481,11 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "population.private_share", format!("{share:?}"))),
         "[a-z\"#\\\\\n é]{0,9}".prop_map(|name| Override::flag("--set", "name", toml_edit::Value::from(name))),
         Just(Override::flag("--set", "arrival.process", "constant")),
+        (0..ReceiveDesign::ALL.len()).prop_map(|rank| Override::flag(
+            "--set",
+            "receive.design",
+            ReceiveDesign::ALL[rank].name()
+        )),
         Just(Override::flag("--set", "thresholds", "['ack.p99 < 5s', 'ledger.retries < 9']")),
         Just(Override::flag("--set", "message.size", "{min=65,max=66}")),
     ];

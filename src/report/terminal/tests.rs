@@ -1,7 +1,7 @@
 //! What a reader sees, letter by letter.
 
 use super::*;
-use crate::judge::FaultSummary;
+use crate::judge::{FaultLatency, FaultSummary, LatencySummary};
 use crate::report::example_summary::{failed, inconclusive, killed, passed};
 
 const PLAIN: Style = Style { colour: false, width: 80 };
@@ -269,7 +269,14 @@ fn what_a_summary_does_not_have_is_left_out() {
     summary.latency_us.clear();
     let fault = FaultSummary { kind: "disconnect\u{1b}[31m".to_owned(), at_us: 3_000_000, ..FaultSummary::default() };
     let hit = FaultSummary { fired_us: Some(3_100_000), touched: 2, what: "subscribers".to_owned(), ..fault.clone() };
-    summary.faults = vec![fault, hit.clone(), FaultSummary { healed_us: Some(4_000_000), ..hit }];
+    let over = FaultSummary { healed_us: Some(4_000_000), ..hit.clone() };
+    let slowest = |max, open: &str| LatencySummary {
+        max: Some(max),
+        lower_bounds: vec![open.to_owned()],
+        ..LatencySummary::default()
+    };
+    let ack = FaultLatency { before: slowest(5_100, ""), during: slowest(1_040_000, "max"), ..FaultLatency::default() };
+    summary.faults = vec![fault, hit, over.clone(), FaultSummary { ack_us: Some(ack), ..over }];
     let text = terminal(&summary, None, Style { colour: false, width: 100 });
     assert!(!text.contains("open loop") && !text.contains("THRESHOLDS") && !text.contains("next:"), "{text}");
     assert!(
@@ -278,6 +285,8 @@ fn what_a_summary_does_not_have_is_left_out() {
     );
     assert!(text.contains("3.100 s disconnect[31m: 2 subscribers\n"), "{text}");
     assert!(text.contains("3.100 s disconnect[31m: 2 subscribers, over after 900 ms\n"), "{text}");
+    let unwrapped = text.replace("\n         ", " ");
+    assert!(unwrapped.contains("over after 900 ms · slowest ack 5.10 ms before, ≥1.04 s during, n/a after"), "{text}");
     let first = text.lines().next().unwrap();
     assert!(
         first.ends_with("8065                     20261124-031502-k7q2"),

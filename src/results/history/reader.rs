@@ -282,6 +282,7 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
             backoff,
             idle_timeout_us: 0,
         },
+        receive: crate::plan::Receive::default(),
         connect: Connect { rate_per_s: 1.0, timeout_us: 0, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.0, away_us: Range { min: 0, max: 0 } },
         members: crate::plan::Members::STEADY,

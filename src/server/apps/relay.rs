@@ -11,9 +11,13 @@
 
 use super::super::socket::{Push, Socket};
 use super::super::sync::lock;
+use super::questions::QuestionKind;
+use super::{Event, Identity};
+use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// Connections of one app at most.
@@ -25,42 +29,35 @@ const UNDER_WAY: usize = 100;
 /// How often an envelope is sent at most.
 const ATTEMPTS: u32 = 10;
 
-/// What an envelope is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Kind {
-    EventsApi,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::EventsApi => "events_api",
-        }
-    }
-}
-
-/// Something that an app is told.
+/// What is in an envelope.
 #[derive(Debug)]
-pub(in super::super) struct Envelope {
+enum Content {
+    /// It is sent until it is acknowledged.
+    Event(Event),
+    /// It is sent once: whoever asked does not wait any longer. The
+    /// acknowledgement may carry an answer.
+    Question { kind: QuestionKind, payload: String, answer: oneshot::Sender<Option<Value>> },
+}
+
+/// Something that an app is told, or asked.
+#[derive(Debug)]
+struct Envelope {
     id: Uuid,
     /// In the order in which they came.
     serial: u64,
-    kind: Kind,
-    payload: String,
+    content: Content,
     /// 0 at first.
     attempt: u32,
     reason: &'static str,
 }
 
 impl Envelope {
-    /// A new one; `payload` is JSON.
-    pub(in super::super) fn new(kind: Kind, payload: String) -> Self {
-        Self { id: Uuid::new_v4(), serial: 0, kind, payload, attempt: 0, reason: "" }
-    }
-
-    fn frame(&self) -> String {
-        let Self { id, kind, payload, attempt, reason, .. } = self;
-        let (kind, answers) = (kind.name(), *kind != Kind::EventsApi);
+    fn frame(&self, identity: &Identity) -> String {
+        let Self { id, content, attempt, reason, .. } = self;
+        let (kind, payload, answers) = match content {
+            Content::Event(event) => ("events_api", &identity.callback(event), false),
+            Content::Question { kind, payload, .. } => (kind.name(), payload, true),
+        };
         format!(
             r#"{{"envelope_id":"{id}","type":"{kind}","payload":{payload},"accepts_response_payload":{answers},"retry_attempt":{attempt},"retry_reason":"{reason}"}}"#
         )
@@ -69,6 +66,9 @@ impl Envelope {
     /// The same for another try, where there is one.
     fn again(mut self, reason: &'static str) -> Option<Self> {
         (self.attempt, self.reason) = (self.attempt + 1, reason);
+        if matches!(self.content, Content::Question { .. }) {
+            return None;
+        }
         if self.attempt < ATTEMPTS {
             return Some(self);
         }
@@ -120,21 +120,31 @@ struct State {
 /// The queue of one app.
 #[derive(Debug)]
 pub(in super::super) struct Relay {
+    identity: Identity,
     /// How long an acknowledgement may take.
     patience: Duration,
     state: Mutex<State>,
 }
 
 impl Relay {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, state: Mutex::default() }
+    pub(super) fn new(identity: Identity, patience: Duration) -> Self {
+        Self { identity, patience, state: Mutex::default() }
     }
 
-    /// Takes an envelope, and sends it where it can.
-    pub(super) fn offer(&self, mut envelope: Envelope) {
+    /// Takes an event, and sends it where it can.
+    pub(super) fn offer_event(&self, event: Event) {
+        self.offer(Content::Event(event));
+    }
+
+    /// Asks the app; what comes is what its acknowledgement carries.
+    pub(super) fn ask(&self, kind: QuestionKind, payload: String) -> oneshot::Receiver<Option<Value>> {
+        let (answer, answered) = oneshot::channel();
+        self.offer(Content::Question { kind, payload, answer });
+        answered
+    }
+
+    fn offer(&self, content: Content) {
         let mut state = lock(&self.state);
-        state.serial += 1;
-        envelope.serial = state.serial;
         if state.waiting.len() >= WAITING {
             state.dropped += 1;
             if state.dropped.is_power_of_two() {
@@ -143,8 +153,10 @@ impl Relay {
             }
             return;
         }
-        state.waiting.push_back(envelope);
-        state.hand_out(self.patience);
+        state.serial += 1;
+        let (id, serial) = (Uuid::new_v4(), state.serial);
+        state.waiting.push_back(Envelope { id, serial, content, attempt: 0, reason: "" });
+        self.hand_out(&mut state);
     }
 
     /// Adds a connection, and gives how many there are then; `None` where there
@@ -170,7 +182,7 @@ impl Relay {
         if let Some(link) = state.link(socket) {
             link.stage = Stage::Working;
         }
-        state.hand_out(self.patience);
+        self.hand_out(&mut state);
     }
 
     /// A connection gets no more envelopes.
@@ -187,24 +199,25 @@ impl Relay {
         let lost = state.sent.extract_if(|_, sent| Arc::ptr_eq(&sent.socket, socket));
         let mut lost: Vec<_> = lost.filter_map(|(_, sent)| sent.envelope.again("connection_closed")).collect();
         state.requeue(&mut lost);
-        state.hand_out(self.patience);
+        self.hand_out(&mut state);
     }
 
     /// An acknowledgement came, over whichever connection.
-    pub(super) fn acknowledge(&self, id: Uuid) -> bool {
+    pub(super) fn acknowledge(&self, id: Uuid, answer: Option<Value>) {
         let mut state = lock(&self.state);
         let Some(sent) = state.sent.remove(&id) else {
             // It may have been given up as overdue, and wait to be sent again.
-            let waiting = state.waiting.len();
-            state.waiting.retain(|envelope| envelope.id != id);
-            return state.waiting.len() < waiting;
+            return state.waiting.retain(|envelope| envelope.id != id);
         };
         if let Some(link) = state.link(&sent.socket) {
             link.under_way -= 1;
             link.suspect = false;
         }
-        state.hand_out(self.patience);
-        true
+        if let Content::Question { answer: asked, .. } = sent.envelope.content {
+            // Whoever asked may have given up.
+            let _ = asked.send(answer);
+        }
+        self.hand_out(&mut state);
     }
 
     /// Sends again what was not acknowledged in time.
@@ -225,7 +238,36 @@ impl Relay {
             late.extend(sent.envelope.again("timeout"));
         }
         state.requeue(&mut late);
-        state.hand_out(self.patience);
+        self.hand_out(&mut state);
+    }
+
+    /// Takes out every event that is not acknowledged, in order.
+    pub(super) fn take_events(&self) -> Vec<Event> {
+        let mut state = lock(&self.state);
+        let mut envelopes: Vec<Envelope> = state.sent.drain().map(|(_, sent)| sent.envelope).collect();
+        envelopes.extend(state.waiting.drain(..));
+        envelopes.sort_by_key(|envelope| envelope.serial);
+        let events = envelopes.into_iter().filter_map(|envelope| match envelope.content {
+            Content::Event(event) => Some(event),
+            Content::Question { .. } => None,
+        });
+        events.collect()
+    }
+
+    /// Sends what waits, as far as the connections have room.
+    fn hand_out(&self, state: &mut State) {
+        while !state.waiting.is_empty() {
+            let Some(chosen) = state.choose() else { return };
+            let Some(envelope) = state.waiting.pop_front() else { return };
+            state.turn = chosen + 1;
+            let link = &mut state.links[chosen];
+            link.under_way += 1;
+            link.socket.send(Push::Frame(envelope.frame(&self.identity).into()));
+            let socket = link.socket.clone();
+            let overdue = Instant::now() + self.patience * (envelope.attempt + 1);
+            state.overdue.insert((overdue, envelope.id, envelope.attempt));
+            state.sent.insert(envelope.id, Sent { socket, envelope });
+        }
     }
 
     /// The connections.
@@ -261,19 +303,82 @@ impl State {
         let turns = (0..count).map(|step| (self.turn + step) % count).filter(|index| has_room(&self.links[*index]));
         turns.min_by_key(|index| self.links[*index].suspect)
     }
+}
 
-    /// Sends what waits, as far as the connections have room.
-    fn hand_out(&mut self, patience: Duration) {
-        while !self.waiting.is_empty() {
-            let Some(chosen) = self.choose() else { return };
-            let Some(envelope) = self.waiting.pop_front() else { return };
-            self.turn = chosen + 1;
-            let link = &mut self.links[chosen];
-            link.under_way += 1;
-            link.socket.send(Push::Frame(envelope.frame().into()));
-            let overdue = Instant::now() + patience * (envelope.attempt + 1);
-            self.overdue.insert((overdue, envelope.id, envelope.attempt));
-            self.sent.insert(envelope.id, Sent { socket: link.socket.clone(), envelope });
+#[cfg(test)]
+mod tests {
+    use super::super::super::directory::Directory;
+    use super::*;
+    use tokio::sync::mpsc;
+
+    fn relay(patience: Duration) -> Relay {
+        let identity = Identity { app: "A1".into(), bot: "U1".into(), number: 1 };
+        Relay::new(identity, patience)
+    }
+
+    fn event(ts: u64) -> Event {
+        Event::new(ts, &"{}".into())
+    }
+
+    fn link(relay: &Relay) -> (Arc<Socket>, mpsc::Receiver<Push>) {
+        let (socket, frames) = Socket::new(Directory::default().add_user(1, "xoxb-a"), None, 256);
+        assert!(relay.attach(&socket).is_some());
+        relay.employ(&socket);
+        (socket, frames)
+    }
+
+    /// The envelope ids that were sent until now.
+    fn sent(frames: &mut mpsc::Receiver<Push>) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        while let Ok(Push::Frame(frame)) = frames.try_recv() {
+            let frame: Value = serde_json::from_str(&frame).unwrap();
+            ids.push(frame["envelope_id"].as_str().unwrap().parse().unwrap());
         }
+        ids
+    }
+
+    #[test]
+    fn ten_thousand_wait_and_the_newest_are_dropped() {
+        let relay = relay(Duration::from_secs(60));
+        (0..10_003).for_each(|ts| relay.offer_event(event(ts)));
+        let kept: Vec<u64> = relay.take_events().iter().map(|event| event.ts).collect();
+        assert_eq!(kept, (0..10_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_envelope_is_sent_ten_times_and_then_given_up() {
+        let relay = relay(Duration::ZERO);
+        let (_socket, mut frames) = link(&relay);
+        relay.offer_event(event(1));
+        (0..50).for_each(|_| relay.expire());
+        let ids = sent(&mut frames);
+        assert_eq!((ids.len(), ids.iter().all(|id| *id == ids[0])), (10, true));
+        assert!(relay.take_events().is_empty());
+    }
+
+    #[test]
+    fn an_acknowledgement_that_comes_late_still_counts() {
+        let relay = relay(Duration::ZERO);
+        let (socket, mut frames) = link(&relay);
+        relay.offer_event(event(1));
+        relay.retire(&socket);
+        relay.expire();
+        assert_eq!(lock(&relay.state).waiting.len(), 1, "it waits for another connection");
+        relay.acknowledge(sent(&mut frames)[0], None);
+        assert!(relay.take_events().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_lets_envelopes_become_overdue_is_asked_last() {
+        let relay = relay(Duration::ZERO);
+        let (_dead, mut of_dead) = link(&relay);
+        relay.offer_event(event(1));
+        let (_live, mut of_live) = link(&relay);
+        relay.expire();
+        let first = sent(&mut of_dead);
+        assert_eq!(sent(&mut of_live), first, "sent again, to the other one");
+        relay.acknowledge(first[0], None);
+        (2..8).for_each(|ts| relay.offer_event(event(ts)));
+        assert_eq!((sent(&mut of_dead).len(), sent(&mut of_live).len()), (0, 6));
     }
 }

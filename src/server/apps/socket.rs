@@ -53,7 +53,7 @@ fn hello(app: &App, connections: usize, refresh: Option<Duration>) -> String {
     answer::text(&json!({
         "type": "hello",
         "num_connections": connections,
-        "connection_info": { "app_id": app.id },
+        "connection_info": { "app_id": app.identity.app },
         "debug_info": {
             "host": "posthaste",
             "started": jiff::Timestamp::now().to_string(),
@@ -98,9 +98,9 @@ async fn farewell(stream: &mut WebSocket, app: &App, reason: &str) {
 
 /// Takes a frame: an acknowledgement, or nothing that matters.
 pub(in super::super) fn take(frame: &str, app: &App) {
-    let Ok(frame) = serde_json::from_str::<Value>(frame) else { return };
+    let Ok(mut frame) = serde_json::from_str::<Value>(frame) else { return };
     let id = frame.get("envelope_id").and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok());
     if let Some(id) = id {
-        app.relay.acknowledge(id);
+        app.relay.acknowledge(id, frame.get_mut("payload").map(Value::take));
     }
 }

@@ -5,14 +5,17 @@
 //! This file counts opportunities and notes instances. The bugs stand beside
 //! the part of the server that would have them: `writes` and `keys` beside the
 //! writer, `pages` beside history, `fanout` beside the publisher,
-//! `subscriptions` beside the sockets. A correct server never enters them.
+//! `subscriptions` beside the sockets, `changes` beside the changes of messages,
+//! `webhooks` beside the endpoints of apps. A correct server never enters them.
 
+mod changes;
 pub(super) mod fanout;
 pub(super) mod keys;
 mod names;
 pub(super) mod pages;
 mod rows;
 pub(super) mod subscriptions;
+mod webhooks;
 pub(super) mod writes;
 
 pub use names::{Defect, DefectError, DefectSpec};

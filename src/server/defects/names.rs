@@ -9,9 +9,7 @@ macro_rules! defects {
         ///
         /// The first sentence of each says what the bug does; the rest says
         /// what one instance of the log is, and how a finding is counted from
-        /// the log. Not here yet: the bugs of a server that posts events to
-        /// webhooks, because this one does not (`webhook-no-retry`,
-        /// `webhook-new-event-id`).
+        /// the log.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Defect { $($(#[doc = $doc])* $defect,)* }
 
@@ -203,6 +201,30 @@ defects! {
     /// An instance is such a message: `silent_loss` where the client does not
     /// wait for answers.
     DropSocketSends = "drop-socket-sends" every 100,
+    /// Every n-th event whose POST to an app failed is not posted again.
+    ///
+    /// An instance is such an event, with the app's bot as its user: the app
+    /// has never received it, unless the answer was lost on its way.
+    WebhookNoRetry = "webhook-no-retry" every 1,
+    /// Every n-th retry of a POST to an app carries a new `event_id`.
+    ///
+    /// An instance is such a retry, with the app's bot as its user: an app that
+    /// had the event takes it for another one.
+    WebhookNewEventId = "webhook-new-event-id" every 1,
+    /// Every n-th edit of a message is acknowledged and pushed, and not stored.
+    ///
+    /// An instance is such an edit, with the message's key and position:
+    /// history shows the text before it.
+    EditLost = "edit-lost" every 10,
+    /// Every n-th deleted message is back in history after 300 ms.
+    ///
+    /// An instance is such a message, noted when it is back.
+    DeleteResurrected = "delete-resurrected" every 10,
+    /// Every n-th reply is stored with a parent that no row has.
+    ///
+    /// It is acknowledged and pushed as a reply. An instance is such a reply:
+    /// neither its thread nor its channel shows it.
+    OrphanReply = "orphan-reply" every 10,
 }
 
 impl Defect {

@@ -2,7 +2,8 @@
 //! are capped or lag.
 
 use super::super::channel::Channel;
-use super::super::history::{self, Page, PageRequest, Row, Towards};
+use super::super::history::{self, Page, PageRequest, Towards};
+use super::super::rows::{self, Row};
 use super::super::writer::now_us;
 use super::rows::{Doomed, Given};
 use super::{Defect, Defects, Instance};
@@ -67,7 +68,7 @@ impl FaultyPages<'_> {
     }
 
     fn select(&self, request: &PageRequest, count: usize) -> Result<Vec<Row>> {
-        history::select(self.database, self.channel.number, request, count)
+        rows::select(self.database, self.channel.number, request, count)
     }
 
     /// Reads from a copy that lags: what is newer is not there.

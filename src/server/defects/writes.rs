@@ -17,6 +17,8 @@ use tokio::sync::mpsc;
 
 /// Longest text that a cut row holds, in characters: `mangle`.
 const CUT_CHARS: usize = 60;
+/// A position at which no message is: `orphan-reply`.
+const NO_PARENT: u64 = 1;
 /// The definite error of `store-rejected`.
 const REFUSAL: &str = "msg_too_long";
 
@@ -34,10 +36,10 @@ enum Lie {
 
 /// A writer that has defects.
 pub(crate) struct FaultyWriter {
-    defects: Arc<Defects>,
+    pub(super) defects: Arc<Defects>,
     publisher: mpsc::Sender<Notice>,
     /// Where writes that were held back go in again.
-    writes: mpsc::WeakSender<Write>,
+    pub(super) writes: mpsc::WeakSender<Write>,
     keys: Keys,
     lies: HashMap<Identity, Lie>,
     /// Positions of messages that are held back.
@@ -45,7 +47,9 @@ pub(crate) struct FaultyWriter {
     /// The last position of each channel and user.
     last: HashMap<(i64, i64), u64>,
     /// Instances of the open transaction.
-    open: Vec<Instance>,
+    pub(super) open: Vec<Instance>,
+    /// Deleted messages that come back, by channel and position.
+    pub(super) resting: HashMap<(i64, u64), Instance>,
     /// Rows of the open transaction that were held back.
     open_late: Vec<(i64, u64)>,
 }
@@ -63,6 +67,7 @@ impl FaultyWriter {
             given: HashMap::new(),
             last: HashMap::new(),
             open: Vec::new(),
+            resting: HashMap::new(),
             open_late: Vec::new(),
         }
     }
@@ -238,6 +243,10 @@ impl FaultyWriter {
         let place = (post.channel.number, post.user.number);
         let cut = cut(&post.text).filter(|_| self.defects.due(Defect::Mangle));
         let mut message = NewMessage { text: cut.unwrap_or(&post.text), ..row(post, 0) };
+        let orphaned = post.thread.is_some() && self.defects.due(Defect::OrphanReply);
+        if orphaned {
+            message.thread = Some(NO_PARENT);
+        }
         let previous = self.last.get(&place).copied();
         if let Some(previous) = previous.filter(|_| self.defects.due(Defect::LatePosition)) {
             // A clock that lags behind the one which gave the previous one.
@@ -253,6 +262,9 @@ impl FaultyWriter {
         let ts = message.ts;
         self.last.entry(place).and_modify(|last| *last = ts.max(*last)).or_insert(ts);
         self.open_late.extend(given.map(|ts| (post.channel.number, ts)));
+        if orphaned {
+            self.note_open(Defect::OrphanReply, post, ts);
+        }
         if cut.is_some() {
             self.note_open(Defect::Mangle, post, ts);
         }

@@ -209,3 +209,22 @@ async fn a_close_is_no_reset_though_the_peers_talk() {
     drop((client, server));
     bench.until_none_is_open().await;
 }
+
+#[tokio::test]
+async fn what_was_held_arrives_though_the_other_way_has_broken() {
+    let bench = Bench::new().await;
+    let (mut client, mut server) = bench.pair(1).await;
+    bench.proxy.begin(0, blackhole(Direction::FromTarget, Ending::Heal), Scope::All);
+    send(&mut server, b"an answer").await;
+    // A target that goes with something unread resets.
+    send(&mut client, b"unread").await;
+    within(server.peek(&mut [0])).await.unwrap();
+    drop(server);
+    send(&mut client, b"to nobody").await;
+    bench.until_touched(0, |touched| touched.connections == 1).await;
+    bench.proxy.end(0);
+    expect(&mut client, b"an answer").await;
+    let (more, _) = rest(&mut client).await;
+    assert_eq!(more, b"");
+    bench.until_none_is_open().await;
+}

@@ -1,9 +1,11 @@
 //! Planted defects: what they note is what happened, and nothing else did.
 
+mod changes;
 mod fanout;
 mod keys;
 mod pages;
 mod subscriptions;
+mod webhooks;
 mod writes;
 
 use super::harness::{Client, PATIENCE, Running, Socket, field};

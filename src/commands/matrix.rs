@@ -1,0 +1,221 @@
+//! `posthaste matrix`: every design against every failure.
+
+use crate::cli::MatrixArgs;
+use crate::commands::complain;
+use crate::commands::report::stdout_style;
+use crate::commands::run::{inputs, print};
+use crate::exit_code;
+use crate::judge::{Design, MatrixAbout, MatrixCell, MatrixSummary};
+use crate::plan::near::nearest;
+use crate::plan::{ReceiveDesign, RunPlan, SendDesign};
+use crate::report::{Style, matrix_html, matrix_markdown, matrix_terminal};
+use crate::results::{MatrixFolder, new_run_id};
+use crate::study::matrix::{CellEvent, Failure, Settings, receive_failures, send_failures, table};
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Width of a table that no terminal shows.
+const FILE_WIDTH: usize = 120;
+
+/// Runs the cells, prints the table and returns the exit code.
+pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
+    let asked = match read(args) {
+        Ok(asked) => asked,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            return Ok(exit_code::USAGE);
+        }
+    };
+    let now = jiff::Timestamp::now();
+    let matrix_id = format!("matrix-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
+    let folder = MatrixFolder::create(&args.results, &matrix_id)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    catch_signals(stop.clone())?;
+    let cells = asked.tables.iter().map(|(designs, failures)| designs.len() * failures.len()).sum();
+    let progress = Progress::new(args, cells);
+    let settings = Settings {
+        common: common(args),
+        built_in: args.url.is_none(),
+        folder: &folder,
+        jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+        stop: &stop,
+        told: &|event| progress.tell(&event),
+    };
+    let tables = asked.tables.iter().map(|(designs, failures)| table(&settings, designs, failures)).collect();
+    progress.bar.finish_and_clear();
+    let about = MatrixAbout {
+        matrix_id,
+        started_at: now.to_string(),
+        workload: asked.plan.workload.clone(),
+        target: asked.plan.target.clone(),
+        url: args.url.clone(),
+        seed: asked.plan.seed,
+        interrupted: stop.load(Ordering::Relaxed),
+    };
+    let summary = MatrixSummary::new(about, tables);
+    let shown = folder.path().display().to_string();
+    folder.write_summary(&summary)?;
+    folder.write_text("matrix.md", &matrix_markdown(&summary))?;
+    folder.write_text("matrix.html", &matrix_html(&summary))?;
+    let plain = Style { colour: false, width: FILE_WIDTH };
+    folder.write_text("matrix.txt", &matrix_terminal(&summary, &shown, plain))?;
+    if args.json {
+        print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
+    } else {
+        let style = stdout_style();
+        print(&matrix_terminal(&summary, &shown, Style { width: style.width.max(60), ..style }))?;
+    }
+    Ok(summary.exit_code)
+}
+
+/// What is to be run, valid.
+struct Asked {
+    plan: RunPlan,
+    tables: Vec<(Vec<Design>, Vec<Failure>)>,
+}
+
+fn read(args: &MatrixArgs) -> anyhow::Result<Asked> {
+    for value in &args.set {
+        for taken in ["send.design", "receive.design", "faults"] {
+            if value.starts_with(&format!("{taken}=")) {
+                bail!("--set {taken}: the matrix sets it in each cell; choose with --designs and --failures");
+            }
+        }
+    }
+    let plan = inputs::plan_of(&args.workload, &args.target, &args.set, args.seed)?;
+    if !plan.faults.is_empty() {
+        bail!("the workload {} has faults of its own, and the matrix sets them in each cell", plan.workload);
+    }
+    if plan.population.subscribers < plan.population.users {
+        bail!("population.subscribers must be all users: the designs over sockets send over them");
+    }
+    let load_us = plan.arrival.duration_us();
+    let send: Vec<Design> = SendDesign::ALL.into_iter().map(Design::Send).collect();
+    let mut tables = vec![(send, send_failures(load_us))];
+    if !args.quick {
+        let receive = ReceiveDesign::ALL.into_iter().map(Design::Receive).collect();
+        tables.push((receive, receive_failures(load_us)));
+    }
+    let designs: Vec<&str> = tables.iter().flat_map(|(designs, _)| designs).map(|design| design.name()).collect();
+    let failures: Vec<&str> = tables.iter().flat_map(|(_, failures)| failures).map(|failure| failure.name).collect();
+    check_names("--designs", &args.designs, &designs)?;
+    check_names("--failures", &args.failures, &failures)?;
+    for (designs, failures) in &mut tables {
+        designs.retain(|design| is_wanted(&args.designs, design.name()));
+        failures.retain(|failure| is_wanted(&args.failures, failure.name));
+    }
+    tables.retain(|(designs, failures)| !designs.is_empty() && !failures.is_empty());
+    if tables.is_empty() {
+        bail!("--designs and --failures leave no cell");
+    }
+    Ok(Asked { plan, tables })
+}
+
+fn is_wanted(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|one| one == name)
+}
+
+fn check_names(flag: &str, wanted: &[String], names: &[&str]) -> anyhow::Result<()> {
+    let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) else { return Ok(()) };
+    match nearest(unknown, names.iter().copied(), 1).first() {
+        Some(near) => bail!("{flag} {unknown}: did you mean {near:?}?"),
+        None => bail!("{flag} {unknown}: there are {}", names.join(", ")),
+    }
+}
+
+/// What `posthaste run` is given in every cell.
+fn common(args: &MatrixArgs) -> Vec<String> {
+    let mut common = vec![args.workload.clone()];
+    let mut add = |flag: &str, value: String| common.extend([flag.to_owned(), value]);
+    add("--target", args.target.clone());
+    if let Some(url) = &args.url {
+        add("--url", url.clone());
+    }
+    for host in &args.allow_host {
+        add("--allow-host", host.clone());
+    }
+    for value in &args.set {
+        add("--set", value.clone());
+    }
+    if let Some(seed) = args.seed {
+        add("--seed", seed.to_string());
+    }
+    common
+}
+
+/// After the first signal no further cell begins; those that run drain and
+/// judge, because the terminal sends it to them too. The second leaves at once.
+fn catch_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            for last in [false, true] {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                stop.store(true, Ordering::Relaxed);
+                if last {
+                    std::process::exit(exit_code::INTERRUPTED.into());
+                }
+                complain("no further cell begins; once more to leave at once");
+            }
+        });
+    });
+    watching.map(|_| ()).context("cannot start a thread for signals")
+}
+
+/// A bar on a terminal, a line a cell elsewhere.
+struct Progress {
+    bar: ProgressBar,
+    lines: bool,
+    under_way: Mutex<Vec<String>>,
+}
+
+impl Progress {
+    fn new(args: &MatrixArgs, cells: usize) -> Self {
+        let quiet = args.quiet || args.json;
+        let terminal = stderr().is_terminal();
+        let bar = if quiet || !terminal { ProgressBar::hidden() } else { ProgressBar::new(cells as u64) };
+        let look = ProgressStyle::with_template("{bar:24} {pos} of {len} cells · {elapsed} · {eta} left · {wide_msg}");
+        bar.set_style(look.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(std::time::Duration::from_millis(250));
+        Self { bar, lines: !quiet && !terminal, under_way: Mutex::default() }
+    }
+
+    fn tell(&self, event: &CellEvent<'_>) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            CellEvent::Begins { design, failure } => under_way.push(place(*design, failure)),
+            CellEvent::Done(design, cell) => {
+                let name = place(*design, &cell.failure);
+                under_way.retain(|one| *one != name);
+                self.bar.inc(1);
+                if self.lines {
+                    complain(&format!("{name}: {}", in_words(cell)));
+                }
+            }
+        }
+        self.bar.set_message(under_way.join(", "));
+    }
+}
+
+fn place(design: Design, failure: &str) -> String {
+    format!("{} {} × {failure}", design.table(), design.name())
+}
+
+fn in_words(cell: &MatrixCell) -> String {
+    if let Some(because) = &cell.silent_because {
+        return because.clone();
+    }
+    let counts: Vec<String> = cell.counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") }
+}
