@@ -90,11 +90,7 @@ impl Sealed {
     }
 
     fn push_whole_chunks(&mut self, run: Range<u32>) {
-        let (first, last) = (number_of(run.start), number_of(run.end - 1));
-        match self.chunks.last_mut() {
-            Some(full) if full.is_full() && full.last + 1 == first => full.last = last,
-            _ => self.push_chunk(Chunk { first, last, bytes: Vec::new() }),
-        }
+        self.push_chunk(Chunk { first: number_of(run.start), last: number_of(run.end - 1), bytes: Vec::new() });
     }
 
     fn push_within_block(&mut self, run: Range<u32>) {

@@ -210,6 +210,17 @@ fn a_hole_that_is_filled_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_continues_a_run_of_long_ago_is_no_run_of_its_own() {
+    let mut pair = Pair::of([0, 100, 300]);
+    let bytes = pair.set.heap_bytes();
+    for index in (40..100).rev().chain(101..200) {
+        pair.insert(index);
+        assert_eq!(pair.set.heap_bytes(), bytes, "{index}");
+    }
+    pair.check();
+}
+
+#[test]
 fn long_outages_and_whole_chunks() {
     // Two messages, an outage of 100,000, and then 300,000 of which every
     // thousandth is missing.
@@ -233,6 +244,56 @@ fn long_outages_and_whole_chunks() {
     assert!(long.heap_bytes() < 2_000, "{}", long.heap_bytes());
     assert_eq!(long.len(), u64::from(u32::MAX) - 1_000 + 450);
     assert_eq!((long.insert(70_000), long.insert(u32::MAX - 1_000)), (Arrival::Duplicate, Arrival::LateFill));
+}
+
+#[test]
+fn compressed_runs_over_whole_chunks() {
+    const CHUNK: u32 = 65_536;
+    for (ends, reason) in [
+        (&[(0, CHUNK)][..], "one whole chunk"),
+        (&[(5, 3 * CHUNK)], "from within a chunk over whole ones"),
+        (&[(5, 3 * CHUNK + 7)], "and into another"),
+        (&[(0, 9), (20, 2 * CHUNK), (2 * CHUNK + 1, 4 * CHUNK), (5 * CHUNK, 7 * CHUNK)], "several"),
+        (&[(CHUNK, 2 * CHUNK), (2 * CHUNK, 4 * CHUNK), (4 * CHUNK, 4 * CHUNK + 1)], "that touch at the border"),
+        (&[(3 * CHUNK - 1, 3 * CHUNK), (3 * CHUNK + 4_095, 3 * CHUNK + 4_097)], "around borders"),
+        (&[(CHUNK - 1, u32::MAX)], "to the greatest index"),
+    ] {
+        let runs: Vec<Range<u32>> = ends.iter().map(|&(start, end)| start..end).collect();
+        let mut sealed = sealed::Sealed::default();
+        runs.iter().cloned().for_each(|run| sealed.push(run));
+        let mut joined: Vec<Range<u32>> = Joined { runs: sealed.runs(), next: None }.collect();
+        let expected: Vec<Range<u32>> = Joined { runs: runs.iter().cloned(), next: None }.collect();
+        assert_eq!(joined, expected, "{reason}");
+        assert_eq!(Some(sealed.end()), runs.last().map(|run| run.end), "{reason}");
+        let within = |index: u32| runs.iter().any(|run| run.contains(&index));
+        let borders = || runs.iter().flat_map(|run| [run.start, run.end]).chain((0..9).map(|number| number * CHUNK));
+        let probes: Vec<u32> = borders().flat_map(|at| [at.saturating_sub(1), at, at.saturating_add(1)]).collect();
+        for &probe in &probes {
+            assert_eq!(sealed.contains(probe), within(probe), "{reason}: {probe}");
+        }
+        for probe in probes.into_iter().filter(|probe| *probe < sealed.end()).collect::<BTreeSet<u32>>() {
+            assert_eq!(sealed.insert(probe), !within(probe), "{reason}: {probe}");
+            assert!(sealed.contains(probe) && !sealed.insert(probe), "{reason}: {probe}");
+            if !within(probe) {
+                joined.push(probe..probe + 1);
+            }
+        }
+        let all = |runs: &[Range<u32>]| runs.iter().map(|run| u64::from(run.end - run.start)).sum::<u64>();
+        assert_eq!(all(&sealed.runs().collect::<Vec<_>>()), all(&joined), "{reason}");
+    }
+}
+
+#[test]
+fn chunks_are_reserved_by_a_quarter() {
+    let mut sealed = sealed::Sealed::default();
+    let bytes: Vec<usize> = (0..9)
+        .map(|rank| {
+            sealed.push(rank * 131_072..rank * 131_072 + 65_536);
+            sealed.heap_bytes()
+        })
+        .collect();
+    let room: Vec<usize> = bytes.iter().map(|all| all / bytes[0]).collect();
+    assert_eq!(room, [1, 2, 3, 4, 6, 6, 8, 8, 11]);
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn order_is_judged_within_one_connection_and_by_first_copies() {
     log.disconnected(2, ConnectionEnd::Lost);
     log.connected(3);
     assert_eq!(push(&mut log, 3, 15), None, "another connection starts anew");
+    assert_eq!(push(&mut log, 4, 15), None, "at the same position there is no order");
 }
 
 #[test]
