@@ -50,19 +50,9 @@ pub struct RunArgs {
     /// Built-in workload, or the path of a workload profile
     #[arg(default_value = "quickstart")]
     pub workload: String,
-    /// Built-in target profile, or the path of one
-    #[arg(long, default_value = "reference")]
-    pub target: String,
-    /// Where the target is, such as http://127.0.0.1:8080; without it the
-    /// built-in server is started
-    #[arg(long)]
-    pub url: Option<String>,
-    /// Sends load to this host although it is neither loopback nor private
-    #[arg(long, value_name = "HOST")]
-    pub allow_host: Vec<String>,
-    /// Replaces a value of the workload, such as send.attempts=1
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// What a run is aimed at
+    #[command(flatten)]
+    pub aim: AimArgs,
     /// Virtual users
     #[arg(long)]
     pub users: Option<u32>,
@@ -72,9 +62,6 @@ pub struct RunArgs {
     /// How long messages are sent, such as 30s or 5m
     #[arg(long)]
     pub duration: Option<String>,
-    /// Seed of the schedule, the membership and the disconnects
-    #[arg(long)]
-    pub seed: Option<u64>,
     /// Worker threads of the generator
     #[arg(long)]
     pub workers: Option<u16>,
@@ -106,6 +93,27 @@ pub struct RunArgs {
     pub defect_log: Option<PathBuf>,
 }
 
+/// The target, and the values of the workload that are replaced.
+#[derive(Debug, Args)]
+pub struct AimArgs {
+    /// Built-in target profile, or the path of one
+    #[arg(long, default_value = "reference")]
+    pub target: String,
+    /// Where the target is, such as http://127.0.0.1:8080; without it the
+    /// built-in server is started
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Sends load to this host although it is neither loopback nor private
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// Replaces a value of the workload, such as send.attempts=1
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Seed of the schedule, the membership and the disconnects
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
 /// Arguments of `posthaste matrix`.
 #[derive(Debug, Args)]
 pub struct MatrixArgs {
@@ -113,22 +121,9 @@ pub struct MatrixArgs {
     /// runs
     #[arg(default_value = "matrix")]
     pub workload: String,
-    /// Built-in target profile, or the path of one
-    #[arg(long, default_value = "reference")]
-    pub target: String,
-    /// Where the target is; without it each cell starts a built-in server of
-    /// its own
-    #[arg(long)]
-    pub url: Option<String>,
-    /// Sends load to this host although it is neither loopback nor private
-    #[arg(long, value_name = "HOST")]
-    pub allow_host: Vec<String>,
-    /// Replaces a value of the workload, in every cell
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Seed of every cell
-    #[arg(long)]
-    pub seed: Option<u64>,
+    /// What every cell is aimed at
+    #[command(flatten)]
+    pub aim: AimArgs,
     /// Only these designs, such as http,ws-ack
     #[arg(long, value_name = "DESIGN", value_delimiter = ',')]
     pub designs: Vec<String>,

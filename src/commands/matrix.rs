@@ -4,6 +4,7 @@ use crate::cli::MatrixArgs;
 use crate::commands::complain;
 use crate::commands::report::stdout_style;
 use crate::commands::run::{inputs, print};
+use crate::commands::signals::{Asked, on_signals};
 use crate::exit_code;
 use crate::judge::{Design, MatrixAbout, MatrixCell, MatrixSummary};
 use crate::plan::near::nearest;
@@ -11,7 +12,7 @@ use crate::plan::{ReceiveDesign, RunPlan, SendDesign};
 use crate::report::{Style, matrix_html, matrix_markdown, matrix_terminal};
 use crate::results::{MatrixFolder, new_run_id};
 use crate::study::matrix::{CellEvent, Failure, Settings, receive_failures, send_failures, table};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +23,8 @@ const FILE_WIDTH: usize = 120;
 
 /// Runs the cells, prints the table and returns the exit code.
 pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
-    let asked = match read(args) {
-        Ok(asked) => asked,
+    let wanted = match read(args) {
+        Ok(wanted) => wanted,
         Err(error) => {
             complain(&format!("{error:#}"));
             return Ok(exit_code::USAGE);
@@ -33,29 +34,43 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
     let matrix_id = format!("matrix-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
     let folder = MatrixFolder::create(&args.results, &matrix_id)?;
     let stop = Arc::new(AtomicBool::new(false));
-    catch_signals(stop.clone())?;
-    let cells = asked.tables.iter().map(|(designs, failures)| designs.len() * failures.len()).sum();
+    let on_signal = stop.clone();
+    // The runs drain and judge what there is: the terminal tells them too.
+    on_signals(move |asked| {
+        on_signal.store(true, Ordering::Relaxed);
+        match asked {
+            Asked::Once => complain("no further cell begins; once more to leave at once"),
+            Asked::Twice => std::process::exit(exit_code::INTERRUPTED.into()),
+        }
+    })?;
+    let cells = wanted.tables.iter().map(|(designs, failures)| designs.len() * failures.len()).sum();
     let progress = Progress::new(args, cells);
     let settings = Settings {
         common: common(args),
-        built_in: args.url.is_none(),
+        built_in: args.aim.url.is_none(),
         folder: &folder,
         jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
         stop: &stop,
         told: &|event| progress.tell(&event),
+        unreachable: Mutex::default(),
     };
-    let tables = asked.tables.iter().map(|(designs, failures)| table(&settings, designs, failures)).collect();
+    let tables = wanted.tables.iter().map(|(designs, failures)| table(&settings, designs, failures)).collect();
     progress.bar.finish_and_clear();
+    let unreachable = settings.unreachable.into_inner().unwrap_or_else(PoisonError::into_inner);
     let about = MatrixAbout {
         matrix_id,
         started_at: now.to_string(),
-        workload: asked.plan.workload.clone(),
-        target: asked.plan.target.clone(),
-        url: args.url.clone(),
-        seed: asked.plan.seed,
+        workload: wanted.plan.workload.clone(),
+        target: wanted.plan.target.clone(),
+        url: args.aim.url.clone(),
+        seed: wanted.plan.seed,
         interrupted: stop.load(Ordering::Relaxed),
     };
     let summary = MatrixSummary::new(about, tables);
+    if let Some(reason) = unreachable.filter(|_| !summary.speaks()) {
+        complain(&reason);
+        return Ok(exit_code::UNREACHABLE);
+    }
     let shown = folder.path().display().to_string();
     folder.write_summary(&summary)?;
     folder.write_text("matrix.md", &matrix_markdown(&summary))?;
@@ -72,20 +87,20 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
 }
 
 /// What is to be run, valid.
-struct Asked {
+struct Wanted {
     plan: RunPlan,
     tables: Vec<(Vec<Design>, Vec<Failure>)>,
 }
 
-fn read(args: &MatrixArgs) -> anyhow::Result<Asked> {
-    for value in &args.set {
+fn read(args: &MatrixArgs) -> anyhow::Result<Wanted> {
+    for value in &args.aim.set {
         for taken in ["send.design", "receive.design", "faults"] {
             if value.starts_with(&format!("{taken}=")) {
                 bail!("--set {taken}: the matrix sets it in each cell; choose with --designs and --failures");
             }
         }
     }
-    let plan = inputs::plan_of(&args.workload, &args.target, &args.set, args.seed)?;
+    let plan = inputs::plan_of(&args.workload, &args.aim)?;
     if !plan.faults.is_empty() {
         bail!("the workload {} has faults of its own, and the matrix sets them in each cell", plan.workload);
     }
@@ -111,7 +126,7 @@ fn read(args: &MatrixArgs) -> anyhow::Result<Asked> {
     if tables.is_empty() {
         bail!("--designs and --failures leave no cell");
     }
-    Ok(Asked { plan, tables })
+    Ok(Wanted { plan, tables })
 }
 
 fn is_wanted(wanted: &[String], name: &str) -> bool {
@@ -130,47 +145,20 @@ fn check_names(flag: &str, wanted: &[String], names: &[&str]) -> anyhow::Result<
 fn common(args: &MatrixArgs) -> Vec<String> {
     let mut common = vec![args.workload.clone()];
     let mut add = |flag: &str, value: String| common.extend([flag.to_owned(), value]);
-    add("--target", args.target.clone());
-    if let Some(url) = &args.url {
+    add("--target", args.aim.target.clone());
+    if let Some(url) = &args.aim.url {
         add("--url", url.clone());
     }
-    for host in &args.allow_host {
+    for host in &args.aim.allow_host {
         add("--allow-host", host.clone());
     }
-    for value in &args.set {
+    for value in &args.aim.set {
         add("--set", value.clone());
     }
-    if let Some(seed) = args.seed {
+    if let Some(seed) = args.aim.seed {
         add("--seed", seed.to_string());
     }
     common
-}
-
-/// After the first signal no further cell begins; those that run drain and
-/// judge, because the terminal sends it to them too. The second leaves at once.
-fn catch_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _entered = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            for last in [false, true] {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                stop.store(true, Ordering::Relaxed);
-                if last {
-                    std::process::exit(exit_code::INTERRUPTED.into());
-                }
-                complain("no further cell begins; once more to leave at once");
-            }
-        });
-    });
-    watching.map(|_| ()).context("cannot start a thread for signals")
 }
 
 /// A bar on a terminal, a line a cell elsewhere.

@@ -7,6 +7,7 @@ pub mod profiles;
 pub mod report;
 pub mod run;
 pub mod serve;
+mod signals;
 
 /// Words for the person at the terminal.
 #[allow(clippy::print_stderr, reason = "stderr is where a command speaks; stdout has its result alone")]

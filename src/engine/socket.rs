@@ -6,9 +6,11 @@ use super::shard::Shard;
 use crate::model::{Position, UserId};
 use crate::plan::{Fault, FaultKind, ReceiveDesign, touches_subscriber};
 use crate::target::parse_socket_url;
+use futures_util::SinkExt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::{Host, Url};
@@ -21,6 +23,8 @@ pub type Socket = WebSocketStream<TcpStream>;
 const READ_BUFFER_BYTES: usize = 4096;
 /// The least that Linux gives.
 const SLOW_BUFFER_BYTES: u32 = 2304;
+/// How long a frame may wait for room in the socket.
+const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 /// No chat event is larger; a larger frame ends the connection.
 const MAX_FRAME_BYTES: usize = 1024 * 1024;
 
@@ -55,6 +59,12 @@ pub async fn open(shard: &Shard, user: UserId, last_event: Option<Position>) -> 
         Ok(socket)
     };
     tokio::time::timeout(timeout, opening).await.unwrap_or_else(|_| Err("no connection in time".to_owned()))
+}
+
+/// Writes a frame; false where the connection is broken, or has had no room for
+/// a while.
+pub async fn write(socket: &mut Socket, frame: Message) -> bool {
+    matches!(tokio::time::timeout(WRITE_PATIENCE, socket.send(frame)).await, Ok(Ok(())))
 }
 
 /// Who will stop reading has a small receive buffer, so that the target soon

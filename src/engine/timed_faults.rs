@@ -8,7 +8,7 @@ use super::orchestrator::Orchestrator;
 use crate::faults::{FaultProxy, ServerProcess};
 use crate::ledger::FaultRecord;
 use crate::model::Random;
-use crate::plan::{Fault, FaultKind, RunPlan, Touches};
+use crate::plan::{FAULT_JITTER_US, Fault, FaultKind, RunPlan, Touches};
 use serde_json::json;
 use std::io;
 use std::path::PathBuf;
@@ -77,8 +77,7 @@ impl TimedFaults {
             if matches!(fault.kind.touches(), Touches::Subscribers | Touches::Messages) {
                 continue;
             }
-            // Not at a fixed distance to the requests.
-            let jitter_us = Random::new(plan.seed, "fault-moment").split(rank as u64).below(50_000);
+            let jitter_us = Random::new(plan.seed, "fault-moment").split(rank as u64).below(FAULT_JITTER_US);
             let at_us = load_start_us + fault.at_us + jitter_us;
             let (cut_short, end) = std_mpsc::channel();
             let doer = Doer { rank, fault: fault.clone(), plan: plan.clone(), means: means.clone(), clock, end };

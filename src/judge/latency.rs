@@ -134,34 +134,26 @@ impl Sample {
 /// How long the sends after the warm-up waited that were never acknowledged,
 /// in µs.
 fn open_sends_us(input: &Input, truth: &Truth) -> Vec<u64> {
-    sends_between(input, truth, 0..u64::MAX)
-        .filter_map(|(state, waited_us)| (state == Open).then_some(waited_us))
-        .collect()
+    let sends = sends_between(input, truth, 0..u64::MAX);
+    sends.filter_map(|(state, waited_us)| (state == SendState::Unknown).then_some(waited_us)).collect()
 }
 
-/// Whether a send was acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waited {
-    Acknowledged,
-    Open,
-}
-use Waited::{Acknowledged, Open};
-
-/// How long each send waited that was intended within a time after the
-/// warm-up, in µs: to its acknowledgement, or to its last attempt.
-fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Iterator<Item = (Waited, u64)> {
+/// How long each acknowledged or unknown send waited that was intended within a
+/// time after the warm-up, in µs: to its acknowledgement, or to its last
+/// attempt.
+fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Iterator<Item = (SendState, u64)> {
     let from_us = input.first_measured_us().max(intended.start);
     let ended_us = input.record.ended_us;
     let messages = truth.channels.iter().flat_map(|channel| &channel.messages);
     let sends = messages.filter_map(|message| Some((message.send?, message.state()?)));
     let sends = sends.filter(move |(send, _)| (from_us..intended.end).contains(&send.intended_us));
     sends.filter_map(move |(send, state)| {
-        let (waited, until_us) = match state {
-            SendState::Acknowledged => (Acknowledged, send.acknowledged_us?),
-            SendState::Unknown => (Open, send.last_attempt_us.unwrap_or(ended_us)),
+        let until_us = match state {
+            SendState::Acknowledged => send.acknowledged_us?,
+            SendState::Unknown => send.last_attempt_us.unwrap_or(ended_us),
             _ => return None,
         };
-        Some((waited, until_us.saturating_sub(send.intended_us)))
+        Some((state, until_us.saturating_sub(send.intended_us)))
     })
 }
 
@@ -170,10 +162,10 @@ fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Ite
 pub(super) fn ack_between(input: &Input, truth: &Truth, intended: Range<u64>, withheld: bool) -> LatencySummary {
     let mut measured = new_histogram();
     let mut bounds_us = Vec::new();
-    for (waited, us) in sends_between(input, truth, intended) {
-        match waited {
-            Acknowledged => measured.saturating_record(us.max(1)),
-            Open => bounds_us.push(us),
+    for (state, waited_us) in sends_between(input, truth, intended) {
+        match state {
+            SendState::Acknowledged => measured.saturating_record(waited_us.max(1)),
+            _ => bounds_us.push(waited_us),
         }
     }
     Sample::new(&measured, &bounds_us).summary(withheld)

@@ -20,20 +20,9 @@ pub struct MatrixSummary {
     pub schema_version: u32,
     /// Version of posthaste that ran.
     pub posthaste_version: String,
-    /// Name of the matrix and of its folder.
-    pub matrix_id: String,
-    /// Wall clock at the start, RFC 3339 in UTC.
-    pub started_at: String,
-    /// Name of the workload that every cell runs.
-    pub workload: String,
-    /// Name of the target profile.
-    pub target: String,
-    /// Where the target was; null for the built-in server.
-    pub url: Option<String>,
-    /// The seed of every cell.
-    pub seed: u64,
-    /// Whether every cell that could run did.
-    pub complete: bool,
+    /// What it is about.
+    #[serde(flatten)]
+    pub about: MatrixAbout,
     /// What it comes to.
     pub verdict: MatrixVerdict,
     /// What the process returns.
@@ -199,6 +188,11 @@ impl MatrixCell {
 }
 
 impl MatrixSummary {
+    /// Whether any cell says something.
+    pub fn speaks(&self) -> bool {
+        self.tables.iter().flat_map(|table| &table.cells).any(MatrixCell::speaks)
+    }
+
     /// A matrix with its exit code: a promise that was broken, an
     /// interruption, and a cell that says nothing, in this order.
     pub fn new(about: MatrixAbout, tables: Vec<MatrixTable>) -> Self {
@@ -215,13 +209,7 @@ impl MatrixSummary {
         Self {
             schema_version: SCHEMA_VERSION,
             posthaste_version: env!("CARGO_PKG_VERSION").to_owned(),
-            matrix_id: about.matrix_id,
-            started_at: about.started_at,
-            workload: about.workload,
-            target: about.target,
-            url: about.url,
-            seed: about.seed,
-            complete: !about.interrupted,
+            about,
             verdict,
             exit_code,
             tables,
@@ -230,7 +218,7 @@ impl MatrixSummary {
 }
 
 /// What a matrix is about, beside its cells.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MatrixAbout {
     /// Name of the matrix and of its folder.
     pub matrix_id: String,

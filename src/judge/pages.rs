@@ -134,24 +134,25 @@ impl Row {
 /// What a point read finds, a complete read must have shown.
 fn judge_point_reads(tally: &mut Tally, input: &Input, truth: &Truth) {
     let mut found: HashSet<(ChannelId, &str)> = HashSet::new();
+    let mut shown: HashMap<ChannelId, HashSet<(&str, Option<MessageRef>)>> = HashMap::new();
     for read in &input.ledger.point_reads {
         let id = read.message.channel;
         let Some(channel) = truth.channels.get(id.0 as usize).filter(|channel| channel.is_known()) else { continue };
         let Some(row) = &read.row else { continue };
         tally.could_have(1);
         let Some(index) = index_of(channel, id, row) else { continue };
-        let shown = channel.reads.iter().any(|read| shows(read, row));
-        if !shown && !channel.is_truncated(&channel.messages[index as usize]) && found.insert((id, &row.server_id)) {
+        // By the id alone: a row may stand at another place in another read.
+        let shown = shown.entry(id).or_insert_with(|| {
+            let rows = channel.reads.iter().flat_map(|read| &read.rows);
+            rows.map(|row| (&*row.server_id, row.message)).collect()
+        });
+        let is_shown = shown.contains(&(&*row.server_id, row.message));
+        if !is_shown && !channel.is_truncated(&channel.messages[index as usize]) && found.insert((id, &row.server_id)) {
             let note = format!("row {} was found by its id, and no final read shows it", row.server_id);
             let instance = Instance::seen(read.written_us).message(MessageRef { channel: id, index });
             tally.add_to(DIFFERING, instance.note(note));
         }
     }
-}
-
-/// By the id alone: a row may stand at another place in another read.
-fn shows(read: &FinalRead, row: &HistoryRow) -> bool {
-    read.rows.iter().any(|other| other.server_id == row.server_id && other.message == row.message)
 }
 
 fn index_of(channel: &Channel, id: ChannelId, row: &HistoryRow) -> Option<u32> {

@@ -4,6 +4,7 @@ mod absence;
 mod bodies;
 mod counts;
 mod deliveries;
+mod faults;
 mod history;
 mod matrix;
 mod oracle;

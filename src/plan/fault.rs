@@ -7,6 +7,10 @@ pub use wishes::{Act, Wish, answer_dropped_by, hedged_by, touches_subscriber, to
 
 use serde::{Deserialize, Serialize};
 
+/// A fault with a time of its own begins up to so much later, in µs: not at a
+/// fixed distance to the requests.
+pub const FAULT_JITTER_US: u64 = 50_000;
+
 /// One fault of a workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {

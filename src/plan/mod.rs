@@ -23,8 +23,8 @@ mod threshold;
 pub use capabilities::Capabilities;
 pub use churn::{Disconnect, disconnects};
 pub use fault::{
-    Act, Connections, Direction, Ending, Fault, FaultKind, FaultSettings, Touches, Wish, answer_dropped_by, hedged_by,
-    touches_subscriber, touches_user, wishes,
+    Act, Connections, Direction, Ending, FAULT_JITTER_US, Fault, FaultKind, FaultSettings, Touches, Wish,
+    answer_dropped_by, hedged_by, touches_subscriber, touches_user, wishes,
 };
 pub use membership::{Leave, Members, is_private, leaves};
 pub use receive::{Acknowledges, AppManners, Fate, Receive, ReceiveDesign, app_fate, receive_settle_us};

@@ -2,8 +2,6 @@
 
 use crate::judge::RunSummary;
 use crate::results::RunFolder;
-use anyhow::{Context, anyhow};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,32 +13,38 @@ pub struct Ended {
     pub summary: RunSummary,
 }
 
+/// Why there is no summary.
+pub struct NoRun {
+    /// What the run returned, if it began.
+    pub code: Option<u8>,
+    /// What it said, in one line.
+    pub said: String,
+}
+
 /// Makes one run with these arguments of `posthaste run`, and reads its
 /// summary. A Ctrl-C in the terminal reaches it too, and has it drain and
 /// judge what there is.
-///
-/// # Errors
-/// Where there is no summary: what the run said, in one line.
-pub fn run(args: &[String], results: &Path) -> anyhow::Result<Ended> {
-    let program = std::env::current_exe().context("cannot find posthaste's own program")?;
-    let results_flag: [OsString; 2] = ["--results".into(), results.into()];
-    let ran = Command::new(program)
+pub fn run(args: &[String], results: &Path) -> Result<Ended, NoRun> {
+    let cannot = |error: std::io::Error| NoRun { code: None, said: format!("cannot start a run: {error}") };
+    let ran = Command::new(std::env::current_exe().map_err(cannot)?)
         .arg("run")
         .args(args)
-        .args(results_flag)
+        .arg("--results")
+        .arg(results)
         .arg("--quiet")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .output()
-        .context("cannot start a run")?;
-    let folder = RunFolder::open(&results.join("latest"));
-    let summary = folder.as_ref().ok().and_then(|folder| folder.read_summary().ok());
-    match (folder, summary) {
-        (Ok(folder), Some(summary)) => Ok(Ended { folder: folder.path().to_owned(), summary }),
-        _ => {
-            let said = String::from_utf8_lossy(&ran.stderr);
-            let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-            Err(anyhow!("{}", last.trim_start_matches("posthaste: ")))
-        }
-    }
+        .map_err(cannot)?;
+    let folder = RunFolder::open(&results.join("latest")).ok();
+    let ended = folder.and_then(|folder| {
+        let summary = folder.read_summary().ok()?;
+        Some(Ended { folder: folder.path().to_owned(), summary })
+    });
+    ended.ok_or_else(|| {
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        let code = ran.status.code().and_then(|code| u8::try_from(code).ok());
+        NoRun { code, said: last.trim_start_matches("posthaste: ").to_owned() }
+    })
 }

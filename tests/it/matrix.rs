@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -28,7 +29,7 @@ fn the_designs_differ_as_they_are_known_to() {
     let (code, stdout, stderr) = matrix(&folder, &[designs, "--failures=ack lost,store fails,disconnect", "--json"]);
     assert_eq!(code, 0, "{stdout}\n{stderr}");
     let summary: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((summary["verdict"].as_str(), summary["complete"].as_bool()), (Some("kept"), Some(true)));
+    assert_eq!((summary["verdict"].as_str(), summary["interrupted"].as_bool()), (Some("kept"), Some(false)));
 
     let count = |table, design, failure, name: &str| cell(&summary, table, design, failure)["counts"][name].as_u64();
     for failure in ["ack lost", "store fails"] {
@@ -66,6 +67,7 @@ fn what_cannot_be_asked_for_says_so() {
         (&["--set", "send.design=ws"], "--set send.design: the matrix sets it in each cell"),
         (&["--set", "faults=[]"], "--set faults: the matrix sets it in each cell"),
         (&["--set", "population.subscribers=3"], "population.subscribers must be all users"),
+        (&["--url", "ftp://127.0.0.1"], "ftp"),
         (&["nowhere.toml"], "cannot read the workload nowhere.toml"),
         (&["--quick", "--failures", "disconnect"], "--failures disconnect: there are"),
     ] {
@@ -74,4 +76,8 @@ fn what_cannot_be_asked_for_says_so() {
         assert!(stderr.contains(said), "{args:?}: {stderr}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was begun");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, stderr) = matrix(&folder, &["--url", &format!("http://{closed}")]);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains(&format!("cannot reach the target at http://{closed}")), "{stderr}");
 }

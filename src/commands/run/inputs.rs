@@ -1,6 +1,6 @@
 //! What a run is asked to do: profiles read, flags applied, addresses checked.
 
-use crate::cli::RunArgs;
+use crate::cli::{AimArgs, RunArgs};
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
 use crate::plan::{Fault, RunPlan, Touches};
 use crate::server::DefectSpec;
@@ -20,15 +20,15 @@ pub struct Inputs {
 
 /// Reads the inputs of a run. Every error is the user's to mend.
 pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
-    if args.url.is_some() && !(args.defect.is_empty() && args.lose_ack.is_none() && args.defect_log.is_none()) {
+    if args.aim.url.is_some() && !(args.defect.is_empty() && args.lose_ack.is_none() && args.defect_log.is_none()) {
         bail!(
             "--defect, --defect-log and --lose-ack are for the built-in server; remove --url, or give them to posthaste serve"
         );
     }
     let defects = args.defect.iter().map(|text| text.parse()).collect::<Result<Vec<DefectSpec>, _>>();
     defects.context("--defect")?;
-    let address = args.url.as_deref().map(Address::parse).transpose()?;
-    let target = target(&args.target)?;
+    let address = args.aim.url.as_deref().map(Address::parse).transpose()?;
+    let target = target(&args.aim.target)?;
     let overrides = overrides(args)?;
     let (text, file) = workload(&args.workload)?;
     let resolved = load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?;
@@ -51,16 +51,12 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
     Ok(Inputs { resolved, target, address })
 }
 
-/// The plan of a workload on a target, with values replaced.
-pub fn plan_of(workload_name: &str, target_name: &str, set: &[String], seed: Option<u64>) -> anyhow::Result<RunPlan> {
-    let target = target(target_name)?;
-    let mut overrides = Vec::new();
-    overrides.extend(seed.map(|seed| Override::flag("--seed", "seed", seed.to_string())));
-    for assignment in set {
-        overrides.push(Override::set(assignment)?);
-    }
+/// The plan of a workload, and where it would go.
+pub fn plan_of(workload_name: &str, aim: &AimArgs) -> anyhow::Result<RunPlan> {
+    aim.url.as_deref().map(Address::parse).transpose()?;
+    let target = target(&aim.target)?;
     let (text, file) = workload(workload_name)?;
-    Ok(load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?.plan)
+    Ok(load(&text, &file, &replaced(aim)?, target.capabilities.clone(), &target.name)?.plan)
 }
 
 fn target(name: &str) -> anyhow::Result<TargetProfile> {
@@ -95,11 +91,18 @@ fn overrides(args: &RunArgs) -> anyhow::Result<Vec<Override>> {
         ("--users", "population.users", args.users.map(|value| value.to_string())),
         ("--rate", "arrival.rate", args.rate.map(|value| value.to_string())),
         ("--duration", "arrival.duration", args.duration.clone()),
-        ("--seed", "seed", args.seed.map(|value| value.to_string())),
     ] {
         all.extend(value.map(|value| Override::flag(flag, path, value)));
     }
-    for assignment in &args.set {
+    all.extend(replaced(&args.aim)?);
+    Ok(all)
+}
+
+/// The values that `--seed` and `--set` replace.
+fn replaced(aim: &AimArgs) -> anyhow::Result<Vec<Override>> {
+    let seed = aim.seed.map(|seed| Override::flag("--seed", "seed", seed.to_string()));
+    let mut all: Vec<Override> = seed.into_iter().collect();
+    for assignment in &aim.set {
         all.push(Override::set(assignment)?);
     }
     Ok(all)

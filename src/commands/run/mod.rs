@@ -7,6 +7,7 @@ mod recorder;
 
 use crate::cli::RunArgs;
 use crate::commands::report::{stdout_style, write_summary_files};
+use crate::commands::signals::{Asked, on_signals};
 use crate::engine::{self, EngineError, Job, Outcome, Stop};
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::Ledger;
@@ -62,7 +63,13 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let shown = args.results.join(&run_id).display().to_string();
 
     let (stopper, stop) = watch::channel(Stop::No);
-    catch_signals(stopper.clone())?;
+    let on_signal = stopper.clone();
+    on_signals(move |asked| {
+        on_signal.send_replace(match asked {
+            Asked::Once => Stop::Intending,
+            Asked::Twice => Stop::Now,
+        });
+    })?;
     let server = match address {
         Some(_) => None,
         None => Some(BuiltInServer::start(args, &resolved.plan, &folder)?),
@@ -77,7 +84,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         plan: resolved.plan.clone(),
         target,
         address,
-        allowed_hosts: args.allow_host.clone(),
+        allowed_hosts: args.aim.allow_host.clone(),
         run: number,
         run_id,
         started_at: now.to_string(),
@@ -139,7 +146,7 @@ fn conclude(
 /// the machine; at most eight.
 fn workers(args: &RunArgs) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let shared = if args.url.is_none() { cores.div_ceil(2) } else { cores };
+    let shared = if args.aim.url.is_none() { cores.div_ceil(2) } else { cores };
     args.workers.map_or(shared.clamp(1, 8), |workers| usize::from(workers).max(1))
 }
 
@@ -158,28 +165,6 @@ fn dry_run(resolved: &Resolved) -> String {
         memory_estimate_bytes(plan).div_ceil(1024 * 1024),
         crate::plan::expected_messages(plan),
     )
-}
-
-/// The first signal stops intending, the second leaves at once.
-fn catch_signals(stopper: watch::Sender<Stop>) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _entered = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    let watching = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            for level in [Stop::Intending, Stop::Now] {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                stopper.send_replace(level);
-            }
-        });
-    });
-    watching.map(|_| ()).context("cannot start a thread for signals")
 }
 
 /// Prints to stdout; a reader that has seen enough is no failure.

@@ -3,16 +3,11 @@
 use super::held::Held;
 use super::{Parted, Subscriber};
 use crate::engine::outbox::{Errand, Outbox, Outgoing};
-use crate::engine::socket::Socket;
+use crate::engine::socket::{self, Socket};
 use crate::ledger::ConnectionEnd;
 use crate::model::LatencyKind;
-use futures_util::SinkExt;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-
-/// How long a frame may wait for room in the socket.
-const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The next errand; never, where nothing is sent over the socket.
 pub(super) async fn next(outbox: &Option<Rc<Outbox>>) -> Errand {
@@ -34,8 +29,7 @@ impl Subscriber {
         };
         let Outgoing { frame, first_byte, written } = outgoing;
         first_byte.set(Some(self.shard.now_us()));
-        let writing = socket.send(Message::text(frame));
-        if !matches!(tokio::time::timeout(WRITE_PATIENCE, writing).await, Ok(Ok(()))) {
+        if !socket::write(socket, Message::text(frame)).await {
             return Some(self.parted(ConnectionEnd::Lost, 0));
         }
         // Whoever does not wait any longer has noted the attempt's end.

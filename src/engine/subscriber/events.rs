@@ -6,12 +6,7 @@ use crate::engine::socket::{self, Socket};
 use crate::ledger::ConnectionEnd;
 use crate::plan::{Acknowledges, Fate, app_fate};
 use crate::target::{AppFrame, Callback, Frame, acknowledgement};
-use futures_util::SinkExt;
-use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-
-/// How long a frame may wait for room in the socket.
-const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Subscriber {
     /// Takes a frame of a Socket Mode connection.
@@ -112,8 +107,7 @@ impl Subscriber {
         let app = self.app.as_mut()?;
         let died = std::mem::take(&mut app.died);
         for text in std::mem::take(&mut app.acknowledgements) {
-            let writing = socket.send(Message::text(text));
-            if !matches!(tokio::time::timeout(WRITE_PATIENCE, writing).await, Ok(Ok(()))) {
+            if !socket::write(socket, Message::text(text)).await {
                 return Some(self.parted(ConnectionEnd::Lost, 0));
             }
         }

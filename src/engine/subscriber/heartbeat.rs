@@ -2,20 +2,15 @@
 
 use super::held::Held;
 use super::{Parted, Subscriber};
-use crate::engine::socket::Socket;
+use crate::engine::socket::{self, Socket};
 use crate::ledger::ConnectionEnd;
 use crate::model::LatencyKind;
-use crate::plan::{Connections, Direction, Fault, FaultKind, touches_user};
+use crate::plan::{Connections, Direction, FAULT_JITTER_US, Fault, FaultKind, touches_user};
 use crate::target::Frame;
-use futures_util::SinkExt;
-use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
-/// How long a ping may wait for room in the socket.
-const WRITE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// How far behind its time a fault of the path begins and ends at most, in µs.
-const FAULT_JITTER_US: u64 = 100_000;
+const FAULT_LATE_US: u64 = 2 * FAULT_JITTER_US;
 
 impl Subscriber {
     /// A connection has ended by itself. If it was half-open before, the end is
@@ -28,8 +23,8 @@ impl Subscriber {
                 && fault.settings.connections != Connections::Posts
                 && fault.settings.direction != Direction::ToTarget
                 && touches_user(plan, rank, self.user)
-                && (from_us..=from_us + fault.for_us + FAULT_JITTER_US).contains(&noticed_us)
-                && held.opened_us < from_us + FAULT_JITTER_US
+                && (from_us..=from_us + fault.for_us + FAULT_LATE_US).contains(&noticed_us)
+                && held.opened_us < from_us + FAULT_LATE_US
         };
         if load_start_us > 0 && plan.faults.iter().enumerate().any(was_half_open) {
             self.shard.record(LatencyKind::Notice, noticed_us - held.last_frame_us);
@@ -56,8 +51,7 @@ impl Subscriber {
                     Some(_) => Message::Ping(held.pings.to_string().into()),
                     None => Message::text(Frame::ping(held.pings)),
                 };
-                let writing = socket.send(ping);
-                if !matches!(tokio::time::timeout(WRITE_PATIENCE, writing).await, Ok(Ok(()))) {
+                if !socket::write(socket, ping).await {
                     return Some(self.parted(ConnectionEnd::Lost, 0));
                 }
             }

@@ -111,7 +111,7 @@ fn the_exit_code_is_of_the_worst_that_counts() {
         let table = MatrixTable { name: "send".to_owned(), designs: Vec::new(), failures: Vec::new(), cells };
         let about = MatrixAbout { interrupted, ..MatrixAbout::default() };
         let matrix = MatrixSummary::new(about, vec![table]);
-        assert_eq!((matrix.exit_code, matrix.complete), (code, !interrupted));
+        assert_eq!((matrix.exit_code, matrix.about.interrupted), (code, interrupted));
     }
 }
 

@@ -3,9 +3,8 @@
 use super::found;
 use super::history::History;
 use crate::judge::{GeneratorSummary, RunSummary, Verdict, WorkerSummary};
-use crate::ledger::{FaultRecord, GeneratorFigures, WorkerFigures};
+use crate::ledger::{GeneratorFigures, WorkerFigures};
 use crate::model::LatencyKind;
-use crate::plan::{Fault, FaultKind, FaultSettings};
 
 /// A run in which everything is well: one message, pushed to one subscriber.
 fn well() -> History {
@@ -349,52 +348,4 @@ fn a_push_that_never_came_was_waited_for_until_the_connection_was_gone() {
     assert_eq!((delivery.count, delivery.at_least_count), (2, 1), "what was sent while away was not waited for");
     assert!(delivery.max.is_some_and(|max| (4_995_000..=5_005_000).contains(&max)), "{delivery:?}");
     assert_eq!(delivery.lower_bounds, ["max"]);
-}
-
-#[test]
-fn a_fault_that_never_hit_anything_leaves_the_run_open() {
-    for (touched, verdict, reason) in
-        [(0, Verdict::Inconclusive, "nothing was tested"), (1, Verdict::Pass, "it was, and nothing was found")]
-    {
-        let mut h = History::new();
-        h.said(1, 0, 1_000);
-        h.plan.faults = vec![Fault {
-            kind: FaultKind::Crash,
-            at_us: 2_500_000,
-            for_us: 0,
-            share: 1.0,
-            settings: FaultSettings::default(),
-        }];
-        h.record.faults = vec![FaultRecord { fired_us: Some(3), healed_us: Some(4), touched }];
-        let summary = h.judge();
-        assert_eq!(summary.correctness.verdict, verdict, "{reason}: {:?}", summary.correctness.reasons);
-        assert_eq!((summary.faults[0].touched, summary.faults[0].what.as_str()), (touched, "processes"));
-        let said = summary.correctness.reasons.iter().any(|reason| reason.contains("crash at 2.5 s"));
-        assert_eq!(said, touched == 0);
-        h.record.killed = true;
-        assert!(!h.judge().correctness.reasons.iter().any(|reason| reason.contains("crash at")), "nobody knows");
-    }
-}
-
-#[test]
-fn the_acknowledgements_are_split_by_the_fault() {
-    let mut history = History::new();
-    let fault = |kind| Fault { kind, at_us: 0, for_us: 0, share: 1.0, settings: FaultSettings::default() };
-    history.plan.faults = vec![fault(FaultKind::Pause), fault(FaultKind::Crash)];
-    history.record.faults = vec![
-        FaultRecord { fired_us: Some(2_000_000), healed_us: Some(3_000_000), touched: 1 },
-        FaultRecord { fired_us: None, healed_us: None, touched: 0 },
-    ];
-    history.send(1, 0, 1_999).acked(2_009, 1);
-    history.send(1, 0, 2_000).acked(2_900, 2);
-    history.send(1, 0, 2_500).unknown(4_500);
-    history.send(1, 0, 3_000).acked(3_020, 3);
-    let summary = history.judge();
-    let ack = summary.faults[0].ack_us.clone().unwrap();
-    let parts = [&ack.before, &ack.during, &ack.after].map(|part| (part.count, part.at_least_count, part.max));
-    let near = |max: Option<u64>, us: u64| max.is_some_and(|max| max.abs_diff(us) <= us / 500);
-    assert_eq!(parts.map(|(count, open, _)| (count, open)), [(1, 0), (2, 1), (1, 0)]);
-    assert!(near(parts[0].2, 10_000) && near(parts[1].2, 2_000_000) && near(parts[2].2, 20_000), "{parts:?}");
-    assert_eq!(ack.during.lower_bounds, ["max"]);
-    assert_eq!(summary.faults[1].ack_us, None, "it never touched anything");
 }

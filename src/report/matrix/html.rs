@@ -76,7 +76,7 @@ pub fn matrix_html(matrix: &MatrixSummary) -> String {
         title => title(matrix),
         verdict => verdict(matrix),
         passed => matrix.verdict == MatrixVerdict::Kept,
-        started_at => matrix.started_at,
+        started_at => matrix.about.started_at,
         version => matrix.posthaste_version,
         tables,
         legend => legend(matrix),

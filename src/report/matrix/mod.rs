@@ -98,7 +98,8 @@ pub fn matrix_markdown(matrix: &MatrixSummary) -> String {
             for cell in row(table, design) {
                 let lines = lines(cell);
                 let counts = lines.counts.join("<br>");
-                let counts = if lines.tone == Tone::Clean { counts } else { format!("**{counts}**") };
+                let plain = matches!(lines.tone, Tone::Clean | Tone::Silent);
+                let counts = if plain { counts } else { format!("**{counts}**") };
                 let latency = if lines.latency.is_empty() { String::new() } else { format!("<br>{}", lines.latency) };
                 text.push_str(&format!(" {counts}{latency} |"));
             }
@@ -114,11 +115,14 @@ pub fn matrix_markdown(matrix: &MatrixSummary) -> String {
 
 /// "posthaste matrix → built-in server · workload matrix, seed 42".
 fn title(matrix: &MatrixSummary) -> String {
-    let target = match &matrix.url {
-        Some(url) => format!("{} → {url}", matrix.target),
+    let target = match &matrix.about.url {
+        Some(url) => format!("{} → {url}", matrix.about.target),
         None => "built-in server".to_owned(),
     };
-    format!("posthaste matrix {} · {target} · workload {}, seed {}", matrix.matrix_id, matrix.workload, matrix.seed)
+    format!(
+        "posthaste matrix {} · {target} · workload {}, seed {}",
+        matrix.about.matrix_id, matrix.about.workload, matrix.about.seed
+    )
 }
 
 /// What it comes to, in a sentence or two.

@@ -6,6 +6,7 @@ mod failures;
 pub use failures::{Failure, receive_failures, send_failures};
 
 use super::child;
+use crate::exit_code;
 use crate::judge::{Design, MatrixCell, MatrixFailure, MatrixTable};
 use crate::plan::ReceiveDesign;
 use crate::results::MatrixFolder;
@@ -28,6 +29,9 @@ pub struct Settings<'a> {
     pub stop: &'a AtomicBool,
     /// Is told what happens to the cells.
     pub told: &'a (dyn Fn(CellEvent<'_>) + Sync),
+    /// What the first run said that could not reach the target; no cell begins
+    /// after it.
+    pub unreachable: Mutex<Option<String>>,
 }
 
 /// What happens to a cell.
@@ -81,6 +85,9 @@ fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCel
     if settings.stop.load(Ordering::Relaxed) {
         return MatrixCell::without_run(design.name(), failure.name, "interrupted");
     }
+    if let Some(reason) = &*settings.unreachable.lock().unwrap_or_else(PoisonError::into_inner) {
+        return MatrixCell::without_run(design.name(), failure.name, reason.as_str());
+    }
     (settings.told)(CellEvent::Begins { design, failure: failure.name });
     let mut args = settings.common.clone();
     // The proxy is in the way of every cell, so that they compare.
@@ -99,7 +106,13 @@ fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCel
             let run = settings.folder.relative(&ended.folder);
             MatrixCell::of(design, failure.name, &run, &ended.summary)
         }
-        Err(error) => MatrixCell::without_run(design.name(), failure.name, format!("{error:#}")),
+        Err(no_run) => {
+            if no_run.code == Some(exit_code::UNREACHABLE) {
+                let mut unreachable = settings.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+                unreachable.get_or_insert_with(|| no_run.said.clone());
+            }
+            MatrixCell::without_run(design.name(), failure.name, no_run.said)
+        }
     }
 }
 
