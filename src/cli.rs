@@ -68,6 +68,9 @@ pub struct RunArgs {
     /// Folder for the results
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,
+    /// Tell the CI server, too, what is broken
+    #[arg(long, value_name = "WHOSE")]
+    pub annotations: Option<Annotations>,
     /// No live progress
     #[arg(long)]
     pub quiet: bool,
@@ -191,8 +194,21 @@ pub enum ReportFormat {
     Text,
     /// For a pull request or a CI job's summary
     Markdown,
+    /// A page with charts, in one file
+    Html,
+    /// JUnit XML: a test for each threshold and each finding that must be zero
+    Junit,
+    /// Workflow commands of GitHub Actions, shown as annotations
+    Github,
     /// The contents of summary.json
     Json,
+}
+
+/// Where annotations are to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Annotations {
+    /// GitHub Actions
+    Github,
 }
 
 /// The reference server.

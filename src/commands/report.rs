@@ -7,8 +7,10 @@ use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::{Latencies, RunRecord};
 use crate::plan::RunPlan;
 use crate::plan::profile::load_effective;
-use crate::report::{Style, markdown, terminal};
-use crate::results::{ResultsError, RunFolder, private_file, read_latencies, read_ledger, write_history};
+use crate::report::{Figures, Style, bench, github_annotations, html, junit, markdown, terminal};
+use crate::results::{
+    ResultsError, RunFolder, private_file, read_intervals, read_latencies, read_ledger, write_history,
+};
 use anyhow::Context;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -38,6 +40,9 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     let text = match format {
         ReportFormat::Text => terminal(&summary, Some(&shown), stdout_style()),
         ReportFormat::Markdown => markdown(&summary),
+        ReportFormat::Html => page_of(&folder, &summary)?,
+        ReportFormat::Junit => junit(&summary),
+        ReportFormat::Github => github_annotations(&summary),
         ReportFormat::Json => serde_json::to_string_pretty(&summary)? + "\n",
     };
     match io::stdout().write_all(text.as_bytes()) {
@@ -75,13 +80,30 @@ fn latencies_of(folder: &RunFolder, record: &RunRecord) -> Result<Latencies, Res
     }
 }
 
-/// Writes `summary.json`, `findings.csv`, `summary.md` and `summary.txt`, at
-/// the end of a run and by `report --write`. `shown` is the folder as the user
-/// would type it.
+/// Writes what people and pipelines read of a run, at its end and by `report
+/// --write`. `shown` is the folder as the user would type it.
 pub fn write_summary_files(folder: &RunFolder, summary: &RunSummary, shown: &str) -> Result<(), ResultsError> {
     folder.write_summary(summary)?;
     folder.write_text("summary.md", &markdown(summary))?;
-    folder.write_text("summary.txt", &terminal(summary, Some(shown), Style { colour: false, width: FILE_WIDTH }))
+    folder.write_text("summary.txt", &terminal(summary, Some(shown), Style { colour: false, width: FILE_WIDTH }))?;
+    folder.write_text("junit.xml", &junit(summary))?;
+    folder.write_text("bench.json", &bench(summary))?;
+    folder.write_text("report.html", &page_of(folder, summary)?)
+}
+
+/// The page, with as many charts as there are files for: a run that was killed
+/// early has none.
+fn page_of(folder: &RunFolder, summary: &RunSummary) -> Result<String, ResultsError> {
+    let intervals = or_nothing(read_intervals(&folder.file("intervals.csv")))?;
+    let latencies = or_nothing(read_latencies(&folder.file("latency.hlog")))?;
+    Ok(html(summary, &Figures { intervals: &intervals, latencies: &latencies }))
+}
+
+fn or_nothing<T: Default>(read: Result<T, ResultsError>) -> Result<T, ResultsError> {
+    match read {
+        Err(error) if error.is_not_found() => Ok(T::default()),
+        read => read,
+    }
 }
 
 /// Colour and width of stdout: colour only on a terminal, and not where

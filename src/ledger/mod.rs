@@ -7,6 +7,7 @@
 
 mod encode;
 mod facts;
+mod interval;
 mod latency;
 mod page_log;
 mod reads;
@@ -19,6 +20,7 @@ mod window;
 
 pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
+pub use interval::{IntervalFigures, IntervalLatency, MeasuredInterval};
 pub use latency::{Latencies, new_histogram};
 pub use page_log::{PageLog, Spill};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};

@@ -9,7 +9,7 @@ use super::phrases::{
     message_sum, plan_parts, reasons, send_parts, verdict, verdict_parts, zero_line,
 };
 use super::safe_text::markdown as safe;
-use crate::judge::{FindingClass, RunSummary, Verdict};
+use crate::judge::{Example, FindingClass, RunSummary, Verdict};
 use crate::model::LatencyKind;
 
 /// Longest text of a server or a profile that is shown.
@@ -107,11 +107,18 @@ fn findings(summary: &RunSummary) -> String {
         let title = format!("{}: first of {}{}", safe(name, TEXT_MAX), count(finding.count), span.unwrap_or_default());
         text.push_str(&format!("\n<details><summary>{title}</summary>\n\n"));
         for example in finding.examples.iter().take(examples_shown(finding.class)) {
-            text.push_str(&format!("- {}\n", safe(&example_parts(example).join(" · "), 2 * TEXT_MAX)));
+            text.push_str(&format!("- {}\n", safe(&nameless(example).join(" · "), 2 * TEXT_MAX)));
         }
         text.push_str("\n</details>\n");
     }
     text
+}
+
+/// An example without who and where: a summary may be shown to people who may
+/// not see the conversation.
+fn nameless(example: &Example) -> Vec<String> {
+    let nobody = Example { channel: None, sender: None, subscriber: None, server_ids: Vec::new(), ..example.clone() };
+    example_parts(&nobody)
 }
 
 fn latencies(summary: &RunSummary) -> String {
@@ -192,8 +199,8 @@ correctness fail · 2 of 3 thresholds broken · measurement valid
 
 <details><summary>acked_lost: first of 5, from 12.300 s to 45.100 s</summary>
 
-- key 01890a5d-ac96-874b-8b5e-000000000001 · channel 3 · index 18 · sender u4 · id =1+1&#91;2J&#60;script&#62;&#124; · intended 12.300 s · acknowledged 12.400 s · in the middle of its sender's sequence
-- key 01890a5d-ac96-874b-8b5e-000000000002 · channel 3 · index 19 · sender u4 · id 1700000000.000100 · intended 12.300 s · acknowledged 12.400 s · in the middle of its sender's sequence
+- key 01890a5d-ac96-874b-8b5e-000000000001 · index 18 · intended 12.300 s · acknowledged 12.400 s · in the middle of its sender's sequence
+- key 01890a5d-ac96-874b-8b5e-000000000002 · index 19 · intended 12.300 s · acknowledged 12.400 s · in the middle of its sender's sequence
 
 </details>
 

@@ -1,18 +1,28 @@
-//! A run summary as text: terminal, Markdown; and the live progress.
+//! A run summary for readers: terminal, Markdown, HTML; and the live progress.
 //!
 //! Renderers return strings; they must not know where these go.
 
+mod annotations;
+mod bench;
+mod chart;
 #[cfg(test)]
 pub(crate) mod example_summary;
 mod figures;
+mod html;
+mod junit;
 mod markdown;
 mod matrix;
+mod page;
 mod phrases;
 mod progress;
 mod safe_text;
 mod terminal;
 mod wrap;
 
+pub use annotations::github_annotations;
+pub use bench::bench;
+pub use html::{Figures, html};
+pub use junit::junit;
 pub use markdown::markdown;
 pub use matrix::{matrix_html, matrix_markdown, matrix_terminal};
 pub use progress::{Progress, ProgressMode, Snapshot};

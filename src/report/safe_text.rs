@@ -11,6 +11,11 @@ pub(super) fn plain(text: &str, most: usize) -> String {
     shown
 }
 
+/// The same for text of several lines, uncut.
+pub(super) fn lines(text: &str) -> String {
+    text.chars().filter(|letter| *letter == '\n' || !is_invisible(*letter)).collect()
+}
+
 /// The same for Markdown, where the characters that mean something become
 /// entities: no markup, no HTML, no table cell, and no mention of a person.
 pub(super) fn markdown(text: &str, most: usize) -> String {

@@ -4,52 +4,12 @@
 //! each latency has its count and its quantiles. All counts are of the
 //! interval, not since the start; gauges are as at its end.
 
-use super::files::GrowingFile;
+use super::files::{GrowingFile, read_whole, whole_lines};
 use super::findings::safe_cell;
 use super::{ResultsError, RunFolder};
-use crate::ledger::Latencies;
+use crate::ledger::{IntervalFigures, IntervalLatency, Latencies, MeasuredInterval};
 use crate::model::LatencyKind;
-
-/// What happened in one interval, latencies aside.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IntervalFigures {
-    /// Start of the interval in µs since the start of the run.
-    pub at_us: u64,
-    /// Its length in µs.
-    pub length_us: u64,
-    /// The phase at its end: "warm-up", "steady", "drain", …
-    pub phase: String,
-    /// Messages that the schedule asked for.
-    pub intended: u64,
-    /// Tries that were begun, retries included.
-    pub attempted: u64,
-    /// Messages that were acknowledged.
-    pub acknowledged: u64,
-    /// Messages that ended rejected.
-    pub rejected: u64,
-    /// Messages that ended unknown.
-    pub unknown: u64,
-    /// Tries after the first of their message.
-    pub retries: u64,
-    /// First live copies, per (message, subscriber).
-    pub delivered: u64,
-    /// Further live copies.
-    pub duplicates: u64,
-    /// Messages obtained from history by subscribers.
-    pub healed: u64,
-    /// Messages being sent, as at the end of the interval.
-    pub in_flight: u64,
-    /// Messages waiting for their user's earlier send, as at the end.
-    pub queued: u64,
-    /// Subscribers with a confirmed subscription, as at the end.
-    pub connected: u64,
-    /// Subscribers that are to have one and have none, as at the end.
-    pub reconnecting: u64,
-    /// CPU time of the process in µs.
-    pub cpu_us: u64,
-    /// Resident memory in bytes, as at the end.
-    pub rss_bytes: u64,
-}
+use std::path::Path;
 
 const COLUMNS: [&str; 26] = [
     "at_s",
@@ -102,6 +62,77 @@ impl IntervalLog {
         let rows = measured.map(|kind| latency_row(figures, kind, latencies));
         self.file.append(&csv_lines(std::iter::once(load).chain(rows)))
     }
+}
+
+/// The intervals of an `intervals.csv`, in order. A last line that a killed run
+/// did not finish is left out; any other row that cannot be read is an error
+/// that names it.
+pub fn read_intervals(path: &Path) -> Result<Vec<MeasuredInterval>, ResultsError> {
+    let bytes = read_whole(path)?;
+    let mut intervals: Vec<MeasuredInterval> = Vec::new();
+    for (rank, row) in csv::Reader::from_reader(whole_lines(&bytes)).records().enumerate() {
+        let malformed = |reason: String| ResultsError::malformed(path, format!("line {}: {reason}", rank + 2));
+        let row = row.map_err(|error| malformed(error.to_string()))?;
+        let cells: Vec<&str> = row.iter().collect();
+        let cells: &[&str; COLUMNS.len()] =
+            cells.as_slice().try_into().map_err(|_| malformed(format!("not {} columns", COLUMNS.len())))?;
+        match (cells[2], intervals.last_mut()) {
+            ("load", _) => {
+                let figures = figures_of(cells).map_err(malformed)?;
+                intervals.push(MeasuredInterval { figures, ..MeasuredInterval::default() });
+            }
+            (name, Some(interval)) => {
+                let kind = LatencyKind::from_name(name);
+                let kind = kind.ok_or_else(|| malformed(format!("unknown operation {name:?}")))?;
+                interval.latencies.insert(kind, latency_of(cells).map_err(malformed)?);
+            }
+            (_, None) => return Err(malformed("a latency before the first interval".to_owned())),
+        }
+    }
+    Ok(intervals)
+}
+
+fn figures_of(cells: &[&str; COLUMNS.len()]) -> Result<IntervalFigures, String> {
+    Ok(IntervalFigures {
+        at_us: micros(cells, 0)?,
+        length_us: micros(cells, 25)?,
+        phase: cells[1].to_owned(),
+        intended: number(cells, 10)?,
+        attempted: number(cells, 11)?,
+        acknowledged: number(cells, 12)?,
+        rejected: number(cells, 13)?,
+        unknown: number(cells, 14)?,
+        retries: number(cells, 15)?,
+        delivered: number(cells, 16)?,
+        duplicates: number(cells, 17)?,
+        healed: number(cells, 18)?,
+        in_flight: number(cells, 19)?,
+        queued: number(cells, 20)?,
+        connected: number(cells, 21)?,
+        reconnecting: number(cells, 22)?,
+        cpu_us: number(cells, 23)?,
+        rss_bytes: number(cells, 24)?,
+    })
+}
+
+fn latency_of(cells: &[&str; COLUMNS.len()]) -> Result<IntervalLatency, String> {
+    Ok(IntervalLatency {
+        count: number(cells, 3)?,
+        p50_us: number(cells, 5)?,
+        p90_us: number(cells, 6)?,
+        p99_us: number(cells, 7)?,
+        max_us: number(cells, 8)?,
+    })
+}
+
+fn number(cells: &[&str; COLUMNS.len()], at: usize) -> Result<u64, String> {
+    cells[at].parse().map_err(|_| format!("{} is {:?}, not a number", COLUMNS[at], cells[at]))
+}
+
+/// A cell in seconds.
+fn micros(cells: &[&str; COLUMNS.len()], at: usize) -> Result<u64, String> {
+    let seconds: f64 = cells[at].parse().map_err(|_| format!("{} is {:?}, not a number", COLUMNS[at], cells[at]))?;
+    Ok((seconds * 1e6).round() as u64)
 }
 
 type Row = [String; COLUMNS.len()];

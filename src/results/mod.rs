@@ -16,6 +16,7 @@ mod intervals;
 mod latency_log;
 mod ledger_files;
 mod matrix;
+mod run_list;
 mod spill;
 mod summary;
 
@@ -25,7 +26,7 @@ pub use events::{Event, EventLog, read_events};
 pub use files::private_file;
 pub use folder::{RunFolder, new_run_id};
 pub use history::{History, HistoryError, Names, read_history, write_history};
-pub use intervals::{IntervalFigures, IntervalLog};
+pub use intervals::{IntervalLog, read_intervals};
 pub use latency_log::{LatencyLog, read_latencies};
 pub use ledger_files::{read_ledger, write_shard};
 pub use matrix::MatrixFolder;

@@ -3,7 +3,7 @@
 use super::findings::safe_cell;
 use super::*;
 use crate::judge::RunSummary;
-use crate::ledger::{Latencies, Ledger, LedgerEncoder, RunRecord, SendRow};
+use crate::ledger::{IntervalFigures, IntervalLatency, Latencies, Ledger, LedgerEncoder, RunRecord, SendRow};
 use crate::model::{ChannelId, LatencyKind, MessageRef, UserId};
 use crate::report::example_summary::{failed, passed};
 use proptest::prelude::*;
@@ -187,6 +187,22 @@ unknown,retries,delivered,duplicates,healed,in_flight,queued,connected,reconnect
 2.000,'=steady,heal_message,1,2.0,3000319,3000319,3000319,3000319,,,,,,,,,,,,,,,,,
 ";
     assert_eq!(text(&folder, "intervals.csv"), expected);
+
+    let read = read_intervals(&folder.file("intervals.csv")).unwrap();
+    let [interval] = read.as_slice() else { panic!("{read:?}") };
+    assert_eq!(interval.figures, IntervalFigures { phase: "'=steady".to_owned(), ..figures });
+    let value = |us| IntervalLatency { count: 1, p50_us: us, p90_us: us, p99_us: us, max_us: us };
+    let latencies = [(LatencyKind::Ack, value(5_003)), (LatencyKind::HealMessage, value(3_000_319))];
+    assert_eq!(interval.latencies, latencies.into());
+
+    let mut damaged = expected.replace("2.000,'=steady,heal_message", "3.000,'=steady,load").into_bytes();
+    fs::write(folder.file("intervals.csv"), &damaged).unwrap();
+    let error = read_intervals(&folder.file("intervals.csv")).unwrap_err().to_string();
+    assert!(error.ends_with("intervals.csv: line 4: length_s is \"\", not a number"), "{error}");
+    damaged.pop();
+    fs::write(folder.file("intervals.csv"), damaged).unwrap();
+    let read = read_intervals(&folder.file("intervals.csv")).unwrap();
+    assert_eq!(read[0].latencies.len(), 1, "the last line has no end, and counts as unfinished");
 }
 
 #[test]
@@ -300,4 +316,18 @@ fn the_folder_of_a_killed_run_is_read() {
     folder.write_ledger(&ledger, &record).unwrap();
     assert_eq!(read_ledger(&folder).unwrap(), (ledger, record), "the end of a run replaces its checkpoints");
     assert!(!folder.file("ledger/shard-0.bin").exists());
+}
+
+#[test]
+fn every_run_is_a_row_of_the_history() {
+    let (results, folder) = new_folder();
+    folder.append_to_history(&passed()).unwrap();
+    let mut second = failed();
+    second.workload = "=cmd".to_owned();
+    folder.append_to_history(&second).unwrap();
+    let text = fs::read_to_string(results.path().join("history.csv")).unwrap();
+    let rows: Vec<&str> = text.lines().collect();
+    assert_eq!(rows.len(), 3, "{text}");
+    assert!(rows[0].starts_with("run_id,started_at,") && rows[1].contains(",pass,0,true,"), "{text}");
+    assert!(rows[2].contains(",'=cmd,") && rows[2].contains(",fail,97,true,5260,5236,300050,5,"), "{text}");
 }

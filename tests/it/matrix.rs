@@ -56,6 +56,7 @@ fn the_designs_differ_as_they_are_known_to() {
     for (name, part) in [("matrix.md", "| send design |"), ("matrix.html", "<table>"), ("matrix.txt", "send design")] {
         assert!(fs::read_to_string(here.join(name)).unwrap().contains(part), "{name}");
     }
+    crate::browser::is_quiet(&here.join("matrix.html"));
 }
 
 #[test]

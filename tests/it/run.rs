@@ -104,6 +104,10 @@ fn a_clean_run_passes_heals_everybody_and_can_be_judged_again() {
         "latency.hlog",
         "plan.toml",
         "events.ndjson",
+        "report.html",
+        "junit.xml",
+        "bench.json",
+        "../history.csv",
     ] {
         assert!(fs::metadata(run.folder().join(file)).is_ok_and(|file| file.len() > 0), "{file}");
     }
@@ -133,6 +137,11 @@ fn lost_acknowledged_messages_are_counted_exactly() {
     let lost = run.defects("ack-before-persist").len() as u64;
     assert!(lost > 1);
     assert_eq!(run.finding("acked_lost"), lost);
+    let junit = fs::read_to_string(run.folder().join("junit.xml")).unwrap();
+    assert!(junit.contains(&format!("<failure message=\"{lost} of ")), "{junit}");
+    let (code, annotations, _) = posthaste(&["report", run.folder().to_str().unwrap(), "--format", "github"]);
+    assert_eq!(code, 97);
+    assert!(annotations.starts_with(&format!("::error title=posthaste acked_lost::{lost} of ")), "{annotations}");
 }
 
 #[test]

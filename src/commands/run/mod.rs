@@ -5,7 +5,7 @@ mod diagnostics;
 pub mod inputs;
 mod recorder;
 
-use crate::cli::RunArgs;
+use crate::cli::{Annotations, RunArgs};
 use crate::commands::report::{stdout_style, write_summary_files};
 use crate::commands::signals::{Asked, on_signals};
 use crate::engine::{self, EngineError, Job, Outcome, Stop};
@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::model::RunId;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
-use crate::report::{ProgressMode, terminal};
+use crate::report::{ProgressMode, github_annotations, terminal};
 use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
@@ -134,10 +134,19 @@ fn conclude(
     let summary: RunSummary =
         judge(&Input { plan: &resolved.plan, record: &record, ledger: &ledger, latencies: &latencies });
     write_summary_files(folder, &summary, shown)?;
+    folder.append_to_history(&summary)?;
     if args.json {
         print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
     } else {
         print(&terminal(&summary, Some(shown), stdout_style()))?;
+    }
+    match args.annotations {
+        // GitHub reads commands from both outputs, and stdout is the summary's.
+        Some(Annotations::Github) if args.json => {
+            std::io::stderr().write_all(github_annotations(&summary).as_bytes())?
+        }
+        Some(Annotations::Github) => print(&github_annotations(&summary))?,
+        None => {}
     }
     Ok(summary.exit_code)
 }

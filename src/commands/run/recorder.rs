@@ -1,10 +1,10 @@
 //! Writes down what happens during a run, as it happens, and shows it.
 
 use crate::engine::{Counters, Interval, Observer, Snapshot, Stop};
-use crate::ledger::{Latencies, RunRecord};
+use crate::ledger::{IntervalFigures, Latencies, RunRecord};
 use crate::model::LatencyKind;
 use crate::report::{self, Progress, ProgressMode};
-use crate::results::{EventLog, IntervalFigures, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
+use crate::results::{EventLog, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
 use hdrhistogram::Histogram;
 use serde_json::Value;
 use std::time::SystemTime;

@@ -114,3 +114,64 @@ impl Armed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::effect::DropAnswer;
+    use super::super::registry::Registry;
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Armed with a give-up after 100 ms, and when that was.
+    fn armed(at: CutAt) -> (Armed, Instant) {
+        let registry = Arc::new(Registry::default());
+        let client = ([127, 0, 0, 1], 1).into();
+        registry.drop_answer(0, client, DropAnswer { at, give_up: 100 * MS });
+        let arming = registry.enter(client).control.orders().arming.expect("it was armed");
+        let since = arming.since;
+        (Armed::new(arming), since)
+    }
+
+    #[test]
+    fn a_request_may_pause_before_the_cut_unless_it_is_written() {
+        let (mut armed, start) = armed(CutAt::FirstByte);
+        armed.request_forwarded(start);
+        assert_eq!(armed.filter(10), 0);
+        let soon = start + QUIET - MS;
+        assert!(!armed.cuts(true, false, soon));
+        assert_eq!(armed.wake_at(soon), start + QUIET);
+        armed.request_forwarded(soon);
+        assert!(!armed.cuts(true, false, start + QUIET), "more of the request has come");
+        assert!(armed.cuts(true, false, soon + QUIET));
+        assert!(!armed.cuts(false, false, soon + QUIET), "the target does not have it yet");
+        assert_eq!(armed.wake_at(soon + QUIET), start + 100 * MS, "only a write by the socket is awaited");
+        armed.written(Some(soon));
+        assert!(armed.cuts(true, false, soon), "no more of the request comes");
+    }
+
+    #[test]
+    fn it_is_cut_some_time_after_the_request_or_at_the_give_up() {
+        let (mut armed, start) = armed(CutAt::AfterWritten(20 * MS));
+        armed.request_forwarded(start);
+        assert_eq!(armed.filter(10), 0);
+        assert!(!armed.cuts(true, false, start + 99 * MS), "the client has not said that it has written");
+        armed.written(Some(start + 10 * MS));
+        assert_eq!(armed.wake_at(start + 10 * MS), start + 30 * MS);
+        assert!(!armed.cuts(true, false, start + 29 * MS));
+        assert!(armed.cuts(true, false, start + 30 * MS));
+        assert!(!armed.cuts(false, false, start + 99 * MS));
+        assert!(armed.cuts(false, false, start + 100 * MS));
+    }
+
+    #[test]
+    fn an_answer_is_cut_after_exactly_so_many_bytes() {
+        let (mut armed, start) = armed(CutAt::After(10));
+        armed.request_forwarded(start);
+        armed.written(Some(start));
+        assert_eq!((armed.filter(4), armed.filter(6)), (4, 6));
+        assert!(!armed.is_spent() && !armed.cuts(true, true, start), "the answer may be whole");
+        assert_eq!((armed.filter(5), armed.filter(5)), (0, 0));
+        assert!(armed.is_spent() && armed.cuts(true, false, start));
+    }
+}

@@ -263,3 +263,44 @@ impl Chunk {
         &self.bytes[self.written..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (one, two) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (one.unwrap(), two.unwrap().0)
+    }
+
+    /// Steps until something is done.
+    async fn step(pipe: &mut Pipe, ends: &mut (TcpStream, TcpStream), are_old: bool) {
+        poll_fn(|cx| {
+            let mut rules = Rules { is_last: false, are_old: &|| are_old, side: None, armed: None };
+            let done = pipe.step(cx, &mut ends.0, &mut ends.1, &mut rules);
+            if done { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_read_under_old_rules_waits_for_the_new_ones() {
+        let ((mut client, source), (sink, mut server)) = (pair().await, pair().await);
+        let (mut pipe, mut ends) = (Pipe::new(), (source, sink));
+        client.write_all(b"held").await.unwrap();
+        step(&mut pipe, &mut ends, true).await;
+        assert_eq!((pipe.forwarded, pipe.is_empty()), (0, false));
+        step(&mut pipe, &mut ends, false).await;
+        assert_eq!((pipe.forwarded, pipe.is_empty()), (4, true));
+        client.write_all(b", not held").await.unwrap();
+        step(&mut pipe, &mut ends, false).await;
+        let mut read = [0; 14];
+        server.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"held, not held");
+    }
+}

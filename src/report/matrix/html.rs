@@ -2,7 +2,8 @@
 
 use super::{Tone, legend, lines, notes, row, title, verdict};
 use crate::judge::{MatrixSummary, MatrixVerdict};
-use minijinja::{AutoEscape, Environment, context};
+use crate::report::page;
+use minijinja::context;
 use serde::Serialize;
 
 const PAGE: &str = include_str!("matrix.html");
@@ -69,18 +70,18 @@ pub fn matrix_html(matrix: &MatrixSummary) -> String {
                 .collect(),
         })
         .collect();
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let page = environment.template_from_named_str("matrix.html", PAGE).expect("the template is part of the source");
-    page.render(context! {
-        title => title(matrix),
-        verdict => verdict(matrix),
-        passed => matrix.verdict == MatrixVerdict::Kept,
-        started_at => matrix.about.started_at,
-        version => matrix.posthaste_version,
-        tables,
-        legend => legend(matrix),
-        notes => notes(matrix),
-    })
-    .expect("the context has what the template names")
+    page::render(
+        "matrix.html",
+        PAGE,
+        context! {
+            title => title(matrix),
+            verdict => verdict(matrix),
+            passed => matrix.verdict == MatrixVerdict::Kept,
+            started_at => matrix.about.started_at,
+            version => matrix.posthaste_version,
+            tables,
+            legend => legend(matrix),
+            notes => notes(matrix),
+        },
+    )
 }
