@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Profiles(args) => commands::profiles::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Matrix(args) => commands::matrix::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Judge(args) => commands::judge::run(&args),
         Command::Serve(args) => return commands::serve::run(args),
     };

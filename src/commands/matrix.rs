@@ -10,7 +10,7 @@ use crate::judge::{Design, MatrixAbout, MatrixCell, MatrixSummary};
 use crate::plan::near::nearest;
 use crate::plan::{ReceiveDesign, RunPlan, SendDesign};
 use crate::report::{Style, matrix_html, matrix_markdown, matrix_terminal};
-use crate::results::{MatrixFolder, new_run_id};
+use crate::results::{StudyFolder, new_run_id};
 use crate::study::matrix::{CellEvent, Failure, Settings, receive_failures, send_failures, table};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,7 +32,7 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
     };
     let now = jiff::Timestamp::now();
     let matrix_id = format!("matrix-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
-    let folder = MatrixFolder::create(&args.results, &matrix_id)?;
+    let folder = StudyFolder::create(&args.results, &matrix_id)?;
     let stop = Arc::new(AtomicBool::new(false));
     let on_signal = stop.clone();
     // The runs drain and judge what there is: the terminal tells them too.
@@ -72,7 +72,7 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
         return Ok(exit_code::UNREACHABLE);
     }
     let shown = folder.path().display().to_string();
-    folder.write_summary(&summary)?;
+    folder.write_json("matrix.json", &summary)?;
     folder.write_text("matrix.md", &matrix_markdown(&summary))?;
     folder.write_text("matrix.html", &matrix_html(&summary))?;
     let plain = Style { colour: false, width: FILE_WIDTH };

@@ -20,11 +20,13 @@
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
 //! | `sends` | what the users were shown of their messages |
 //! | `faults` | whether each fault of the plan hit anything |
+//! | `compare` | two builds in pairs of runs: whether one is worse |
 //! | `matrix` | what a run says of a design under a failure |
 //! | `verdict` | the verdict and the exit code |
 
 mod absence;
 mod bodies;
+pub mod compare;
 mod copies;
 mod counts;
 mod coverage;

@@ -129,6 +129,7 @@ fn share_below(quantile: Quantile) -> f64 {
     match quantile {
         Quantile::P50 => 0.5,
         Quantile::P90 => 0.9,
+        Quantile::P95 => 0.95,
         Quantile::P99 => 0.99,
         Quantile::P999 => 0.999,
         Quantile::P9999 => 0.9999,

@@ -48,6 +48,8 @@ pub enum Quantile {
     P50,
     /// 90 %.
     P90,
+    /// 95 %.
+    P95,
     /// 99 %.
     P99,
     /// 99.9 %.
@@ -163,14 +165,23 @@ impl Comparison {
 
 impl Quantile {
     /// All figures of a latency.
-    pub const ALL: [Quantile; 7] =
-        [Quantile::P50, Quantile::P90, Quantile::P99, Quantile::P999, Quantile::P9999, Quantile::Max, Quantile::Count];
+    pub const ALL: [Quantile; 8] = [
+        Quantile::P50,
+        Quantile::P90,
+        Quantile::P95,
+        Quantile::P99,
+        Quantile::P999,
+        Quantile::P9999,
+        Quantile::Max,
+        Quantile::Count,
+    ];
 
     /// The name in thresholds.
     pub fn name(self) -> &'static str {
         match self {
             Quantile::P50 => "p50",
             Quantile::P90 => "p90",
+            Quantile::P95 => "p95",
             Quantile::P99 => "p99",
             Quantile::P999 => "p99.9",
             Quantile::P9999 => "p99.99",
@@ -211,7 +222,15 @@ impl Metric {
     }
 
     /// The metric of a name; the error lists the names that are near.
+    /// `rate(NAME)` is short for `findings.NAME.share`, and `rate(errors)` for
+    /// `errors.share`.
     pub fn parse(name: &str) -> Result<Self, String> {
+        if let Some(of) = name.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')) {
+            return match of.trim() {
+                "errors" => Ok(Metric::ErrorShare),
+                finding => Metric::parse(&format!("findings.{finding}.share")),
+            };
+        }
         let all = Metric::all();
         let names: Vec<String> = all.iter().map(Metric::to_string).collect();
         if let Some(found) = all.into_iter().find(|metric| metric.to_string() == name) {
@@ -302,6 +321,9 @@ mod tests {
             ("ledger.retries != 3", Metric::Ledger("retries".to_owned()), NotEqual, 3.0),
             ("rates.achieved_per_s > 990", Metric::Rate(RateMetric::Achieved), Greater, 990.0),
             ("errors.share < 1%", Metric::ErrorShare, Less, 0.01),
+            ("heal.p95 < 2s", latency(LatencyKind::Heal, Quantile::P95), Less, 2_000_000.0),
+            ("rate(live_missed) < 0.1%", Metric::FindingShare(FindingKind::LiveMissed), Less, 0.001),
+            ("rate( errors )<=.5", Metric::ErrorShare, LessOrEqual, 0.5),
         ] {
             let expr = text.trim().to_owned();
             assert_eq!(Threshold::parse(text), Ok(Threshold { expr, metric, op, value }), "{text}");
@@ -311,7 +333,7 @@ mod tests {
     #[test]
     fn wrong_ones() {
         for (text, error) in [
-            ("ack.p98 < 1ms", "unknown metric \"ack.p98\"; did you mean ack.p90, ack.p99, ack.p50?"),
+            ("ack.p98 < 1ms", "unknown metric \"ack.p98\"; did you mean ack.p90, ack.p95, ack.p99?"),
             (
                 "acked_lost == 0",
                 "unknown metric \"acked_lost\"; did you mean findings.acked_lost, findings.acked_lost.share?",
@@ -319,6 +341,10 @@ mod tests {
             (
                 "findings.acked_losd.share < 1%",
                 "unknown metric \"findings.acked_losd.share\"; did you mean findings.acked_lost.share?",
+            ),
+            (
+                "rate(live_mised) < 1%",
+                "unknown metric \"findings.live_mised.share\"; did you mean findings.live_missed.share?",
             ),
             (
                 "zzz < 1",

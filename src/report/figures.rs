@@ -35,7 +35,7 @@ pub(super) fn duration(us: u64) -> String {
 
 /// Whole seconds, minutes and hours: "45 s", "5 min", "5 min 12 s",
 /// "2 h 5 min".
-pub(super) fn long_duration(us: u64) -> String {
+pub fn long_duration(us: u64) -> String {
     let seconds = (us + 500_000) / 1_000_000;
     let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes, rest) {

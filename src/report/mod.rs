@@ -5,6 +5,7 @@
 mod annotations;
 mod bench;
 mod chart;
+mod compare;
 #[cfg(test)]
 pub(crate) mod example_summary;
 mod figures;
@@ -21,6 +22,8 @@ mod wrap;
 
 pub use annotations::github_annotations;
 pub use bench::bench;
+pub use compare::{pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
+pub use figures::long_duration;
 pub use html::{Figures, html};
 pub use junit::junit;
 pub use markdown::markdown;

@@ -15,9 +15,9 @@ mod history;
 mod intervals;
 mod latency_log;
 mod ledger_files;
-mod matrix;
 mod run_list;
 mod spill;
+mod study_folder;
 mod summary;
 
 pub use environment::Environment;
@@ -29,8 +29,8 @@ pub use history::{History, HistoryError, Names, read_history, write_history};
 pub use intervals::{IntervalLog, read_intervals};
 pub use latency_log::{LatencyLog, read_latencies};
 pub use ledger_files::{read_ledger, write_shard};
-pub use matrix::MatrixFolder;
 pub use spill::SpillFile;
+pub use study_folder::StudyFolder;
 pub use summary::summary_schema;
 
 #[cfg(test)]

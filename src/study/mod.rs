@@ -3,5 +3,7 @@
 //! it found is read from its folder.
 
 pub mod matrix;
+pub mod pairs;
 
 mod child;
+pub mod launched;

@@ -22,6 +22,7 @@ pub use built_in::{BuiltIn, built_in, built_ins, find_built_in};
 pub use effective::{load_effective, to_toml};
 pub use error::{ProfileError, ProfilePlace};
 pub use overrides::Override;
+pub use units::parse_duration;
 
 use super::{Capabilities, RunPlan};
 use error::Source;

@@ -126,7 +126,7 @@ fn wrong_profiles_say_where_and_what() {
         (least("send.backoff = { base = \"3s\" }"), "1:25: send.backoff.base is above send.backoff.max"),
         (
             least("thresholds = [\n  \"errors.share < 1%\",\n  \"ack.p98 < 1ms\",\n]"),
-            "3:3: unknown metric \"ack.p98\"; did you mean ack.p90, ack.p99, ack.p50?",
+            "3:3: unknown metric \"ack.p98\"; did you mean ack.p90, ack.p95, ack.p99?",
         ),
         (
             least("thresholds = [\"ack.p99 < 250\"]"),
@@ -431,7 +431,7 @@ fn built_ins_are_valid_and_described() {
     assert_eq!(find_built_in("quikstart").unwrap_err(), "unknown workload \"quikstart\"; did you mean \"quickstart\"?");
     assert_eq!(
         find_built_in("zzz").unwrap_err(),
-        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix; a file is a path"
+        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix, pair; a file is a path"
     );
 }
 

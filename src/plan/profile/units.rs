@@ -5,7 +5,7 @@ const UNITS: [(&str, u64); 6] =
 
 /// A duration in µs: numbers with units behind each other, such as `1m30s`,
 /// `250ms` or `1.5s`. Exact: a part finer than 1 µs is refused.
-pub(super) fn parse_duration(text: &str) -> Result<u64, String> {
+pub fn parse_duration(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let mut rest = text;
     let mut total_us = 0u64;

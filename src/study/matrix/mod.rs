@@ -9,7 +9,7 @@ use super::child;
 use crate::exit_code;
 use crate::judge::{Design, MatrixCell, MatrixFailure, MatrixTable};
 use crate::plan::ReceiveDesign;
-use crate::results::MatrixFolder;
+use crate::results::StudyFolder;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ pub struct Settings<'a> {
     /// be touched.
     pub built_in: bool,
     /// Where the cells leave their runs.
-    pub folder: &'a MatrixFolder,
+    pub folder: &'a StudyFolder,
     /// Cells side by side.
     pub jobs: usize,
     /// Once set, no further cell begins.
@@ -101,7 +101,8 @@ fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCel
         set(format!("faults={}", failure.faults));
     }
     failure.values.iter().for_each(|value| set((*value).to_owned()));
-    match child::run(&args, &settings.folder.cell(design, failure.name)) {
+    match child::run(&args, &settings.folder.below(&[design.table(), &format!("{}--{}", design.name(), failure.name)]))
+    {
         Ok(ended) => {
             let run = settings.folder.relative(&ended.folder);
             MatrixCell::of(design, failure.name, &run, &ended.summary)

@@ -1,23 +1,24 @@
-//! The folder of a matrix: `matrix.json`, its texts, and the runs of its cells.
+//! The folder of a question that takes several runs: what was found, as JSON
+//! and as texts, and below it the runs.
 
 use super::ResultsError;
 use super::files::write_whole;
-use crate::judge::{Design, MatrixSummary};
+use serde::Serialize;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// `results/matrix-ID/`.
+/// `results/STUDY-ID/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatrixFolder {
+pub struct StudyFolder {
     path: PathBuf,
 }
 
-impl MatrixFolder {
-    /// Makes `results_dir/matrix_id/` (0700), which must not exist.
-    pub fn create(results_dir: &Path, matrix_id: &str) -> Result<Self, ResultsError> {
+impl StudyFolder {
+    /// Makes `results_dir/id/` (0700), which must not exist.
+    pub fn create(results_dir: &Path, id: &str) -> Result<Self, ResultsError> {
         fs::create_dir_all(results_dir).map_err(ResultsError::io("create", results_dir))?;
-        let path = results_dir.join(matrix_id);
+        let path = results_dir.join(id);
         DirBuilder::new().mode(0o700).create(&path).map_err(ResultsError::io("create", &path))?;
         Ok(Self { path })
     }
@@ -27,11 +28,10 @@ impl MatrixFolder {
         &self.path
     }
 
-    /// Where the run of a cell goes: a folder of its own, so that runs side by
-    /// side do not mix.
-    pub fn cell(&self, design: Design, failure: &str) -> PathBuf {
-        let name = format!("{}--{}", design.name(), failure.replace(' ', "-"));
-        self.path.join(design.table()).join(name)
+    /// Where one of its runs goes: a folder of its own, so that runs side by
+    /// side do not mix. Blanks of the names become dashes.
+    pub fn below(&self, names: &[&str]) -> PathBuf {
+        names.iter().fold(self.path.clone(), |path, name| path.join(name.replace(' ', "-")))
     }
 
     /// A path below the folder as text, relative to it.
@@ -40,10 +40,10 @@ impl MatrixFolder {
         below.strip_prefix(&root).or_else(|_| below.strip_prefix(&self.path)).unwrap_or(below).display().to_string()
     }
 
-    /// Writes `matrix.json`.
-    pub fn write_summary(&self, summary: &MatrixSummary) -> Result<(), ResultsError> {
-        let path = self.path.join("matrix.json");
-        let mut text = serde_json::to_vec_pretty(summary).map_err(|error| ResultsError::malformed(&path, error))?;
+    /// Writes `NAME` as JSON (`matrix.json`, `compare.json`).
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), ResultsError> {
+        let path = self.path.join(name);
+        let mut text = serde_json::to_vec_pretty(value).map_err(|error| ResultsError::malformed(&path, error))?;
         text.push(b'\n');
         write_whole(&path, &text)
     }
