@@ -50,10 +50,20 @@ pub enum Command {
     Judge(JudgeArgs),
     /// The reference server: Slack-compatible, over SQLite.
     Serve(ServeArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(ManArgs),
 }
 
 /// Arguments of `posthaste run`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  posthaste run                                        # ten seconds, the built-in server
+  posthaste run steady --url http://127.0.0.1:8065 --users 500 --rate 300 --duration 60s
+  posthaste run churn --set churn.reset_share=1 --seed 7
+  posthaste run mine.toml --explain                    # what it would do, in words
+  posthaste run --defect ack-before-persist=100        # watch a lost message be found")]
 pub struct RunArgs {
     /// Built-in workload, or the path of a workload profile
     #[arg(default_value = "quickstart")]
@@ -88,6 +98,9 @@ pub struct RunArgs {
     /// Show the effective plan and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Tell in words what the run would do and need, and send nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    pub explain: bool,
     /// Has the clients connect through the fault proxy even where no fault of
     /// the workload needs it, so that runs with and without faults compare
     #[arg(long)]
@@ -282,6 +295,21 @@ pub enum ReportFormat {
 pub enum Annotations {
     /// GitHub Actions
     Github,
+}
+
+/// Arguments of `posthaste completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Whose
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `posthaste man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages of all commands
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// The reference server.

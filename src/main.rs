@@ -14,6 +14,8 @@ fn main() -> ExitCode {
         Command::Matrix(args) => commands::matrix::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Judge(args) => commands::judge::run(&args),
+        Command::Completions(args) => commands::manual::completions(&args),
+        Command::Man(args) => commands::manual::man(&args),
         Command::Serve(args) => return commands::serve::run(args),
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {

@@ -3,6 +3,7 @@
 
 pub mod compare;
 pub mod judge;
+pub mod manual;
 pub mod matrix;
 pub mod profiles;
 pub mod report;

@@ -8,6 +8,7 @@ mod chart;
 mod compare;
 #[cfg(test)]
 pub(crate) mod example_summary;
+mod explain;
 mod figures;
 mod html;
 mod junit;
@@ -23,6 +24,7 @@ mod wrap;
 pub use annotations::github_annotations;
 pub use bench::bench;
 pub use compare::{pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
+pub use explain::explain;
 pub use figures::long_duration;
 pub use html::{Figures, html};
 pub use junit::junit;

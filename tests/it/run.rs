@@ -322,3 +322,19 @@ fn a_killed_run_can_be_reported_and_its_server_is_gone() {
     assert!(summary["ledger"]["acknowledged"].as_u64().unwrap() > 0);
     wait_for(|| std::net::TcpStream::connect(&server).is_err());
 }
+
+#[test]
+fn what_is_only_told_sends_nothing() {
+    let folder = TempDir::new().unwrap();
+    let results = folder.path().join("results");
+    let (code, text, stderr) = posthaste(&["run", "gate", "--explain", "--results", results.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(text.contains("send about 4,000 messages") && text.contains("blackhole for 3 s"), "{text}");
+    assert!(!results.exists(), "nothing ran");
+    let (code, text, _) = posthaste(&["completions", "bash"]);
+    assert!(code == 0 && text.contains("complete -F _posthaste") && text.contains("--annotations"), "{text}");
+    let pages = folder.path().join("man");
+    let (code, text, _) = posthaste(&["man", "--dir", pages.to_str().unwrap()]);
+    assert!(code == 0 && text.is_empty());
+    assert!(fs::read_to_string(pages.join("posthaste-compare.1")).unwrap().contains("compare \\-\\-pairs"));
+}

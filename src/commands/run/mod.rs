@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::model::RunId;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
-use crate::report::{ProgressMode, github_annotations, terminal};
+use crate::report::{ProgressMode, explain, github_annotations, terminal};
 use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
@@ -38,6 +38,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let plan = &inputs.resolved.plan;
     if args.dry_run {
         print(&dry_run(&inputs.resolved))?;
+        return Ok(exit_code::PASS);
+    }
+    if args.explain {
+        let url = args.aim.url.as_deref().unwrap_or("the built-in server");
+        print(&explain(plan, url, stdout_style()))?;
         return Ok(exit_code::PASS);
     }
     let (available, needed) = (engine::raise_descriptor_limit(), descriptors_needed(plan));
