@@ -89,6 +89,10 @@ pub struct RunArgs {
     /// Tell the CI server, too, what is broken
     #[arg(long, value_name = "WHOSE")]
     pub annotations: Option<Annotations>,
+    /// Serves the run's metrics to Prometheus at http://ADDRESS/metrics while it
+    /// goes on, such as 127.0.0.1:9464; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub prometheus: Option<std::net::SocketAddr>,
     /// No live progress
     #[arg(long)]
     pub quiet: bool,

@@ -338,3 +338,44 @@ fn what_is_only_told_sends_nothing() {
     assert!(code == 0 && text.is_empty());
     assert!(fs::read_to_string(pages.join("posthaste-compare.1")).unwrap().contains("compare \\-\\-pairs"));
 }
+
+#[test]
+fn metrics_are_served_while_a_run_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_posthaste"))
+        .args(["run", "--prometheus", "127.0.0.1:0", "--quiet", "--results"])
+        .arg(folder.path())
+        .args(SHORT)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let said = lines.next().unwrap().unwrap();
+    let address = said.strip_prefix("posthaste: metrics at http://").unwrap().strip_suffix("/metrics").unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    let text = loop {
+        let mut text = String::new();
+        let asked = std::net::TcpStream::connect(address).and_then(|mut socket| {
+            socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+            socket.read_to_string(&mut text)
+        });
+        assert!(Instant::now() < until && asked.is_ok(), "{asked:?} {text}");
+        if text.contains("posthaste_latency_seconds_count{kind=\"delivery\"}") {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let count = |name: &str| -> u64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(count("posthaste_intended_messages_total") >= count("posthaste_messages_total{state=\"acknowledged\"}"));
+    assert!(count("posthaste_deliveries_total") > 0 && count("posthaste_subscribers") == 60, "{text}");
+    assert!(child.wait().unwrap().success());
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) = posthaste(&["run", "--prometheus", &address, "--results", folder.path().to_str().unwrap()]);
+    assert!(code == 2 && stderr.contains("cannot listen there: Address already in use"), "{code} {stderr}");
+}

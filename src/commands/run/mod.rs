@@ -3,6 +3,7 @@
 mod built_in_server;
 mod diagnostics;
 pub mod inputs;
+mod metrics;
 mod recorder;
 
 use crate::cli::{Annotations, RunArgs};
@@ -14,7 +15,7 @@ use crate::ledger::Ledger;
 use crate::model::RunId;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
-use crate::report::{ProgressMode, explain, github_annotations, terminal};
+use crate::report::{Metrics, ProgressMode, explain, github_annotations, terminal};
 use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
@@ -23,6 +24,7 @@ use built_in_server::{BUILT_IN_SECRET, BuiltInServer};
 use inputs::Inputs;
 use recorder::Recorder;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -67,6 +69,13 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let panics = diagnostics::count_panics();
     let shown = args.results.join(&run_id).display().to_string();
 
+    let metrics = match args.prometheus.map(|address| metrics_at(address, &run_id, &resolved)).transpose() {
+        Ok(metrics) => metrics,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            return Ok(exit_code::USAGE);
+        }
+    };
     let (stopper, stop) = watch::channel(Stop::No);
     let on_signal = stopper.clone();
     on_signals(move |asked| {
@@ -100,6 +109,9 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         spill: spill.clone(),
     };
     let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
+    if let Some(metrics) = metrics {
+        recorder.tell(metrics);
+    }
     let outcome = engine::run(job, &mut recorder, stop);
     recorder.finish()?;
     if let Some(server) = server {
@@ -122,6 +134,16 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     };
     spill.remove();
     concluded
+}
+
+/// Metrics that can be scraped from now on, which is said.
+fn metrics_at(address: SocketAddr, run_id: &str, resolved: &Resolved) -> anyhow::Result<Metrics> {
+    let plan = &resolved.plan;
+    let labels = [("run_id", run_id.to_owned()), ("workload", plan.workload.clone()), ("target", plan.target.clone())];
+    let metrics = Metrics::new(labels);
+    let bound = metrics::serve(address, metrics.clone())?;
+    complain(&format!("metrics at http://{bound}/metrics"));
+    Ok(metrics)
 }
 
 /// Merges, judges, writes and prints.

@@ -3,7 +3,7 @@
 use crate::engine::{Counters, Interval, Observer, Snapshot, Stop};
 use crate::ledger::{IntervalFigures, Latencies, RunRecord};
 use crate::model::LatencyKind;
-use crate::report::{self, Progress, ProgressMode};
+use crate::report::{self, Metrics, Progress, ProgressMode, Standing};
 use crate::results::{EventLog, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
 use hdrhistogram::Histogram;
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct Recorder {
     stop_said: bool,
     failure: Option<ResultsError>,
     cpu: (u64, u64, f64),
+    metrics: Option<Metrics>,
+    rss_bytes: u64,
 }
 
 impl Recorder {
@@ -36,7 +38,14 @@ impl Recorder {
             stop_said: false,
             failure: None,
             cpu: (0, 0, 0.0),
+            metrics: None,
+            rss_bytes: 0,
         })
+    }
+
+    /// Keeps metrics up to date, too.
+    pub fn tell(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
     }
 
     /// Ends the display; the first failure to write, if there was one.
@@ -75,11 +84,18 @@ impl Observer for Recorder {
         self.check(intervals);
         let histograms = self.latencies.append(interval.start_us, interval.length_us, latencies);
         self.check(histograms);
+        self.rss_bytes = interval.rss_bytes;
+        if let Some(metrics) = &self.metrics {
+            metrics.add(latencies);
+        }
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot) {
         if *self.stopper.borrow() > Stop::No && !std::mem::replace(&mut self.stop_said, true) {
             self.progress.note("stopping: no further message is sent; Ctrl-C again leaves at once");
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.stands(standing(snapshot, self.rss_bytes));
         }
         let cpu_fraction = self.cpu_fraction(snapshot);
         self.progress.update(&shown(snapshot, cpu_fraction), snapshot.now_us);
@@ -124,6 +140,38 @@ fn figures(interval: &Interval) -> IntervalFigures {
         reconnecting: interval.subscribers.saturating_sub(counters.connected),
         cpu_us: interval.cpu_us,
         rss_bytes: interval.rss_bytes,
+    }
+}
+
+/// The snapshot by the names that metrics have.
+fn standing(snapshot: &Snapshot, rss_bytes: u64) -> Standing {
+    let total = &snapshot.total;
+    Standing {
+        messages: vec![
+            ("acknowledged", total.acknowledged),
+            ("written", total.written),
+            ("rejected", total.rejected),
+            ("unknown", total.unknown),
+            ("unattempted", total.unattempted),
+        ],
+        counts: vec![
+            ("intended_messages", "Messages that the schedule asked for", total.intended),
+            ("attempts", "Tries of all messages", total.attempts),
+            ("retries", "Tries after the first of each message", total.retries),
+            ("deliveries", "First live copies, for each subscriber", total.delivered),
+            ("duplicate_deliveries", "Further live copies", total.duplicates),
+            ("healed_deliveries", "Messages that subscribers had from history first", total.healed),
+            ("lost_connections", "Connections lost that the workload did not ask for", total.lost_connections),
+            ("catch_ups", "Reads of history after a reconnect", total.catch_ups),
+        ],
+        levels: vec![
+            ("in_flight", "Tries that wait for their answer", total.in_flight),
+            ("queued_messages", "Messages that wait for their user's earlier send", queued(total)),
+            ("subscribers", "Subscribers of the plan", snapshot.subscribers),
+            ("connected_subscribers", "Subscribers with a confirmed subscription", total.connected),
+        ],
+        cpu_s: snapshot.cpu_us as f64 / 1e6,
+        rss_bytes,
     }
 }
 
