@@ -166,7 +166,7 @@ mod tests {
             rss_bytes: 1_000,
         });
         let mut latencies = Latencies::default();
-        [400, 1_000, 2_000, 60_000_000].map(|us| latencies.record(LatencyKind::Ack, us));
+        [400, 1_000, 2_000, 60_000_000].iter().for_each(|us| latencies.record(LatencyKind::Ack, *us));
         metrics.add(&latencies);
         metrics.add(&latencies);
         let text = metrics.text().unwrap();

@@ -76,14 +76,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
             return Ok(exit_code::USAGE);
         }
     };
-    let (stopper, stop) = watch::channel(Stop::No);
-    let on_signal = stopper.clone();
-    on_signals(move |asked| {
-        on_signal.send_replace(match asked {
-            Asked::Once => Stop::Intending,
-            Asked::Twice => Stop::Now,
-        });
-    })?;
+    let (stopper, stop) = stop_on_signals()?;
     let server = match address {
         Some(_) => None,
         None => Some(BuiltInServer::start(args, &resolved.plan, &folder)?),
@@ -124,16 +117,33 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         }
         Err(error) => {
             complain(&format!("{error} ({shown})"));
-            Ok(match error {
-                EngineError::Unreachable(_) => exit_code::UNREACHABLE,
-                EngineError::Address(_) => exit_code::USAGE,
-                EngineError::Left => exit_code::INTERRUPTED,
-                EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
-            })
+            Ok(code_of(&error))
         }
     };
     spill.remove();
     concluded
+}
+
+/// What a Ctrl-C or a SIGTERM asks of the run.
+fn stop_on_signals() -> anyhow::Result<(watch::Sender<Stop>, watch::Receiver<Stop>)> {
+    let (stopper, stop) = watch::channel(Stop::No);
+    let on_signal = stopper.clone();
+    on_signals(move |asked| {
+        on_signal.send_replace(match asked {
+            Asked::Once => Stop::Intending,
+            Asked::Twice => Stop::Now,
+        });
+    })?;
+    Ok((stopper, stop))
+}
+
+fn code_of(error: &EngineError) -> u8 {
+    match error {
+        EngineError::Unreachable(_) => exit_code::UNREACHABLE,
+        EngineError::Address(_) => exit_code::USAGE,
+        EngineError::Left => exit_code::INTERRUPTED,
+        EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
+    }
 }
 
 /// Metrics that can be scraped from now on, which is said.
