@@ -6,7 +6,9 @@
 
 mod address;
 mod app;
+mod change;
 mod classify;
+mod hint;
 mod history;
 mod profile;
 mod push;
@@ -15,7 +17,9 @@ mod slack;
 
 pub use address::{Address, AddressError};
 pub use app::{AppFrame, Callback, Envelope, acknowledgement};
+pub use change::{ReplyKeys, ThreadPage, reaction_name, reaction_ordinal};
 pub use classify::{Answer, Classified, Effect, Retry};
+pub use hint::{Hint, answers_trigger};
 pub use history::{
     HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_invited, parse_socket_url, parse_user_id,
 };

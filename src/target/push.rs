@@ -20,6 +20,8 @@ pub enum Frame<'a> {
     Push(Push<'a>),
     /// A text with the run's id and a key that the run cannot have made.
     Foreign(Cow<'a, str>),
+    /// Typing or presence: [`Hint::parse`] says which.
+    Hint,
     /// Anything else, of no concern.
     Other,
     /// No JSON, or not the shape of an event.
@@ -96,6 +98,7 @@ impl<'a> Frame<'a> {
             Some("hello") => Frame::Hello,
             Some("pong") => event.reply_to.map_or(Frame::Other, Frame::Pong),
             Some("goodbye") => Frame::Goodbye,
+            Some("user_typing" | "presence_change") => Frame::Hint,
             None => event.reply_to.map_or(Frame::Other, Frame::Reply),
             _ => Frame::Other,
         }

@@ -319,6 +319,7 @@ impl World {
                     stuck_pages: 0,
                     foreign: Vec::new(),
                     truncated_before: self.truncated[channel as usize].map(Position),
+                    reactions: Vec::new(),
                 });
             }
         }

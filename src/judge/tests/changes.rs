@@ -1,0 +1,455 @@
+//! `edit_lost`, `delete_resurrected`, `orphan_reply`; and what a deletion and an
+//! edit must not be taken for.
+
+use super::found;
+use super::history::History;
+use crate::ledger::{ChangeRow, ThreadRead};
+use crate::model::{MessageRef, SendState, UserId};
+use crate::plan::ChangeKind::{self, Delete, Edit, React, Reply};
+use SendState::{Acknowledged, Rejected, Unattempted, Unknown};
+
+/// A message of user 0 that user 1 has, and that is changed from 2 s on.
+fn said(h: &mut History) -> MessageRef {
+    let message = h.said(0, 0, 1_000);
+    h.listening(1, &[0]);
+    h.pushed(1, message);
+    message
+}
+
+/// The next change of the message.
+fn change(h: &mut History, message: MessageRef, kind: ChangeKind, state: SendState) -> u32 {
+    let ordinal = h.ledger.changes.iter().filter(|row| row.message == message).count() as u32 + 1;
+    let intended_us = 2_000_000 + u64::from(ordinal) * 100_000;
+    let tried = state != Unattempted;
+    h.ledger.changes.push(ChangeRow {
+        message,
+        ordinal,
+        kind,
+        user: UserId(0),
+        intended_us,
+        first_byte_us: tried.then_some(intended_us),
+        acknowledged_us: (state == Acknowledged).then_some(intended_us + 5_000),
+        last_attempt_us: tried.then_some(intended_us + 5_000),
+        attempts: u32::from(tried),
+        indeterminate: u32::from(state == Unknown),
+        state,
+        server_id: (kind == Reply && state == Acknowledged).then(|| format!("reply-{ordinal}").into()),
+    });
+    ordinal
+}
+
+fn thread(h: &mut History, parent: MessageRef, written_ms: u64, replies: &[u32], failure: Option<&str>) {
+    h.ledger.threads.push(ThreadRead {
+        parent,
+        written_us: written_ms * 1_000,
+        replies: replies.iter().map(|ordinal| format!("reply-{ordinal}").into()).collect(),
+        failure: failure.map(str::to_owned),
+    });
+}
+
+type Told = fn(&mut History, MessageRef);
+
+fn check(rows: &[(Told, &[(&str, u64)], &str)]) {
+    for (tell, expected, reason) in rows {
+        let mut h = History::new();
+        let message = said(&mut h);
+        tell(&mut h, message);
+        let summary = h.judge();
+        assert_eq!(found(&summary), *expected, "{reason}: {:?}", summary.correctness.reasons);
+        let zero = expected.iter().any(|(name, _)| summary.findings[*name].class == crate::judge::FindingClass::Zero);
+        assert_eq!(summary.exit_code == 97, zero, "{reason}");
+    }
+}
+
+/// Both final reads show the text of an edit.
+fn edited(h: &mut History, message: MessageRef, ordinal: u32) {
+    h.edited_in(1, message, ordinal);
+    h.edited_in(2, message, ordinal);
+}
+
+#[test]
+fn an_acknowledged_edit_is_what_history_shows() {
+    check(&[
+        (
+            |h, m| {
+                let edit = change(h, m, Edit, Acknowledged);
+                edited(h, m, edit);
+            },
+            &[],
+            "as it should be",
+        ),
+        (|h, m| _ = change(h, m, Edit, Acknowledged), &[("edit_lost", 1)], "history shows the text as sent"),
+        (
+            |h, m| {
+                let first = change(h, m, Edit, Acknowledged);
+                change(h, m, Edit, Acknowledged);
+                edited(h, m, first);
+            },
+            &[("edit_lost", 1)],
+            "history shows the edit before",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                let second = change(h, m, Edit, Acknowledged);
+                edited(h, m, second);
+            },
+            &[],
+            "a later edit explains that the first is not there",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                change(h, m, Edit, Acknowledged);
+            },
+            &[("edit_lost", 1)],
+            "of two that are gone, only the last can be told",
+        ),
+        (|h, m| _ = change(h, m, Edit, Unknown), &[], "an unknown edit need not be there"),
+        (
+            |h, m| {
+                let edit = change(h, m, Edit, Unknown);
+                edited(h, m, edit);
+            },
+            &[],
+            "and may be",
+        ),
+        (
+            |h, m| {
+                let late = change(h, m, Edit, Unknown);
+                change(h, m, Edit, Acknowledged);
+                edited(h, m, late);
+            },
+            &[],
+            "an unknown edit may land behind a later one",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                let late = change(h, m, Edit, Unknown);
+                edited(h, m, late);
+            },
+            &[],
+            "and over an earlier one",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                change(h, m, Edit, Unknown);
+            },
+            &[("edit_lost", 1)],
+            "but neither brings the text as sent back",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                let refused = change(h, m, Edit, Rejected);
+                edited(h, m, refused);
+            },
+            &[("edit_lost", 1)],
+            "a refused edit explains nothing",
+        ),
+        (|h, m| _ = change(h, m, Edit, Unattempted), &[], "nobody tried"),
+        (
+            |h, m| {
+                let edit = change(h, m, Edit, Acknowledged);
+                h.edited_in(1, m, edit);
+            },
+            &[("edit_lost", 1)],
+            "the last read counts: it was there, and is gone",
+        ),
+        (
+            |h, m| {
+                let edit = change(h, m, Edit, Acknowledged);
+                h.edited_in(2, m, edit);
+            },
+            &[],
+            "the last read counts: it came late",
+        ),
+        (
+            |h, m| {
+                let edit = change(h, m, Edit, Acknowledged);
+                h.edited_in(1, m, edit);
+                h.failed_read(2, 0);
+                h.final_read(3, 97_000, 97_100);
+                h.stored_in(3, m, 1_000);
+                h.edited_in(3, m, edit);
+            },
+            &[],
+            "a read that did not reach its end is none",
+        ),
+    ]);
+}
+
+#[test]
+fn one_bug_is_one_finding() {
+    check(&[
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                change(h, m, React, Acknowledged);
+                h.removed_from(1, m);
+            },
+            &[("acked_lost", 1)],
+            "a lost message has lost no edit and no reaction",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                h.stored_altered(m);
+            },
+            &[("corrupt", 1)],
+            "a body that is none of its texts",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                change(h, m, React, Acknowledged);
+                change(h, m, Delete, Acknowledged);
+                h.removed_from(1, m);
+            },
+            &[],
+            "a deletion ends everything",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                change(h, m, Delete, Unknown);
+            },
+            &[],
+            "what may be deleted is not judged",
+        ),
+    ]);
+}
+
+#[test]
+fn reactions_are_a_set() {
+    check(&[
+        (
+            |h, m| {
+                let (one, other) = (change(h, m, React, Acknowledged), change(h, m, React, Acknowledged));
+                for ordinal in [other, one] {
+                    h.reacted_in(2, m, ordinal);
+                }
+            },
+            &[],
+            "in whatever order",
+        ),
+        (
+            |h, m| {
+                let one = change(h, m, React, Acknowledged);
+                change(h, m, React, Acknowledged);
+                h.reacted_in(1, m, one);
+                h.reacted_in(2, m, one);
+            },
+            &[("edit_lost", 1)],
+            "one of two is gone",
+        ),
+        (
+            |h, m| {
+                let one = change(h, m, React, Acknowledged);
+                h.reacted_in(1, m, one);
+            },
+            &[("edit_lost", 1)],
+            "the last read counts",
+        ),
+        (|h, m| _ = change(h, m, React, Unknown), &[], "unknown, and not there"),
+        (
+            |h, m| {
+                let one = change(h, m, React, Unknown);
+                h.reacted_in(2, m, one);
+            },
+            &[],
+            "unknown, and there",
+        ),
+        (|h, m| _ = change(h, m, React, Rejected), &[], "refused"),
+    ]);
+}
+
+#[test]
+fn a_deleted_message_stays_away() {
+    check(&[
+        (
+            |h, m| {
+                change(h, m, Delete, Acknowledged);
+                h.removed_from(1, m);
+            },
+            &[],
+            "as it should be: neither lost nor vanished",
+        ),
+        (|h, m| _ = change(h, m, Delete, Acknowledged), &[("delete_resurrected", 1)], "it is there"),
+        (
+            |h, m| {
+                change(h, m, Delete, Acknowledged);
+                h.removed_from(2, m);
+            },
+            &[("delete_resurrected", 1)],
+            "one read shows it; that the reads differ is the same bug",
+        ),
+        (|h, m| _ = change(h, m, Delete, Unknown), &[], "an unknown deletion may not have been made"),
+        (
+            |h, m| {
+                change(h, m, Delete, Unknown);
+                h.removed_from(1, m);
+            },
+            &[],
+            "and may have been",
+        ),
+        (
+            |h, m| {
+                change(h, m, Delete, Rejected);
+                h.removed_from(1, m);
+            },
+            &[("acked_lost", 1)],
+            "a refused deletion deletes nothing",
+        ),
+        (
+            |h, m| {
+                change(h, m, Delete, Unattempted);
+                h.removed_from(1, m);
+            },
+            &[("acked_lost", 1)],
+            "nobody tried",
+        ),
+    ]);
+}
+
+#[test]
+fn a_reply_stands_in_its_thread() {
+    check(&[
+        (
+            |h, m| {
+                let (one, other) = (change(h, m, Reply, Acknowledged), change(h, m, Reply, Acknowledged));
+                thread(h, m, 99_000, &[one, other], None);
+            },
+            &[],
+            "as it should be",
+        ),
+        (
+            |h, m| {
+                let one = change(h, m, Reply, Acknowledged);
+                change(h, m, Reply, Acknowledged);
+                thread(h, m, 99_000, &[one], None);
+            },
+            &[("orphan_reply", 1)],
+            "its thread does not show it",
+        ),
+        (
+            |h, m| {
+                change(h, m, Reply, Acknowledged);
+                h.removed_from(1, m);
+                thread(h, m, 99_000, &[], None);
+            },
+            &[("acked_lost", 1), ("orphan_reply", 1)],
+            "its parent is not there, and nobody deleted it",
+        ),
+        (
+            |h, m| {
+                change(h, m, Reply, Acknowledged);
+                change(h, m, Delete, Acknowledged);
+                h.removed_from(1, m);
+                thread(h, m, 99_000, &[], None);
+            },
+            &[],
+            "its parent was deleted",
+        ),
+        (
+            |h, m| {
+                change(h, m, Reply, Acknowledged);
+                change(h, m, Delete, Unknown);
+                thread(h, m, 99_000, &[], None);
+            },
+            &[],
+            "its parent may have been deleted",
+        ),
+        (
+            |h, m| {
+                change(h, m, Reply, Unknown);
+                change(h, m, Reply, Rejected);
+                thread(h, m, 99_000, &[], None);
+            },
+            &[],
+            "nobody acknowledged it",
+        ),
+        (
+            |h, m| {
+                change(h, m, Reply, Acknowledged);
+                thread(h, m, 99_000, &[], Some("timed out"));
+            },
+            &[],
+            "a thread that was not read to its end shows nothing",
+        ),
+        (|h, m| _ = change(h, m, Reply, Acknowledged), &[], "nor does one that was not read"),
+        (
+            |h, m| {
+                let one = change(h, m, Reply, Acknowledged);
+                thread(h, m, 99_000, &[], None);
+                thread(h, m, 99_500, &[one], None);
+            },
+            &[],
+            "the last read counts",
+        ),
+    ]);
+}
+
+#[test]
+fn a_deleted_message_is_owed_to_nobody() {
+    for (state, expected) in [(Acknowledged, 1), (Unknown, 0)] {
+        let mut h = History::new();
+        let message = h.said(0, 0, 1_000);
+        let other = h.said(0, 0, 1_500);
+        // Connected all the time, and never told of the first.
+        h.listening(1, &[0]);
+        h.pushed(1, other);
+        change(&mut h, message, Delete, state);
+        let summary = h.judge();
+        assert_eq!(summary.findings["delete_resurrected"].count, expected);
+        assert_eq!(summary.findings["live_missed"].count, 0, "{state:?}");
+        assert_eq!((summary.ledger.entitled_deliveries, summary.ledger.live_deliveries), (1, 1));
+        assert_eq!(summary.findings["unhealed"].count + summary.findings["unresolved"].count, 0);
+        assert_eq!(summary.sends.shown_sent_absent, Some(0));
+    }
+}
+
+#[test]
+fn without_changes_nothing_is_checked_and_the_reason_is_said() {
+    for (tell, reason) in [
+        ((|_| ()) as fn(&mut History), "share is 0"),
+        (
+            |h| {
+                h.plan.changes.share = 0.5;
+                h.plan.capabilities.changes = false;
+            },
+            "does not declare",
+        ),
+        (|h| h.plan.changes.share = 0.5, "no message that was set apart"),
+    ] {
+        let mut h = History::new();
+        said(&mut h);
+        tell(&mut h);
+        let summary = h.judge();
+        for name in ["edit_lost", "delete_resurrected", "orphan_reply"] {
+            let finding = &summary.findings[name];
+            assert!(!finding.checked && finding.unchecked_because.as_ref().unwrap().contains(reason), "{finding:?}");
+        }
+        assert!(summary.changes.is_empty() && summary.exit_code == 0);
+    }
+}
+
+#[test]
+fn changes_are_counted_by_kind_and_state() {
+    let mut h = History::new();
+    let message = said(&mut h);
+    for state in [Acknowledged, Acknowledged, Rejected, Unknown, Unattempted] {
+        change(&mut h, message, React, state);
+    }
+    change(&mut h, message, Edit, Unknown);
+    let summary = h.judge();
+    let (react, edit) = (&summary.changes["react"], &summary.changes["edit"]);
+    assert_eq!((react.intended, react.acknowledged, react.rejected), (5, 2, 1));
+    assert_eq!((react.unknown, react.unattempted, react.attempts), (1, 1, 4));
+    assert_eq!((edit.intended, edit.unknown), (1, 1));
+    assert_eq!(summary.changes.len(), 2);
+    let lost = &summary.findings["edit_lost"];
+    assert_eq!((lost.count, lost.of, lost.split["reactions"], lost.split["texts"]), (2, 2, 2, 0));
+}
