@@ -172,7 +172,7 @@ fn judge_deletion(tally: &mut Tally, rows: &[&ChangeRow], is_stored: bool) {
     for row in rows.iter().filter(|row| row.kind == ChangeKind::Delete && row.is_acknowledged()) {
         tally.could_have(1);
         if is_stored {
-            tally.add(instance(row).note("its deletion was acknowledged, and a final read shows it"));
+            tally.add(instance(row).note("was deleted, and a final read shows it"));
         }
     }
 }
@@ -189,8 +189,8 @@ fn judge_text(tally: &mut Tally, shown: &Shown, message: MessageRef, rows: &[&Ch
     tally.could_have(1);
     let open = edits().filter(|row| !row.is_acknowledged() && row.may_have_happened());
     if version != last.ordinal && !open.into_iter().any(|row| row.ordinal == version) {
-        let instead = if version == 0 { "as it was sent".to_owned() } else { format!("as change {version} left it") };
-        let note = format!("its edit (change {}) was acknowledged, and history shows it {instead}", last.ordinal);
+        let shown = if version == 0 { "as it was sent".to_owned() } else { format!("with change {version}") };
+        let note = format!("its change {}, an edit, is not there: it stands {shown}", last.ordinal);
         tally.add_to(TEXTS, instance(last).note(note));
     }
 }
@@ -202,7 +202,7 @@ fn judge_reactions(tally: &mut Tally, shown: &Shown, rows: &[&ChangeRow]) {
         }
         tally.could_have(1);
         if !shown.reactions.contains(&Reaction { message: row.message, ordinal: row.ordinal }) {
-            let note = format!("its reaction (change {}) was acknowledged, and history does not show it", row.ordinal);
+            let note = format!("its change {}, a reaction, is not there", row.ordinal);
             tally.add_to(REACTIONS, instance(row).note(note));
         }
     }
@@ -213,7 +213,7 @@ fn judge_replies(tally: &mut Tally, shown: &Shown, rows: &[&ChangeRow]) {
         let (Some(thread), Some(id)) = (shown.threads.get(&row.message), &row.server_id) else { continue };
         tally.could_have(1);
         if !thread.replies.contains(id) {
-            let note = format!("reply {id} (change {}) was acknowledged, and its thread does not show it", row.ordinal);
+            let note = format!("its thread does not show reply {id}");
             tally.add(instance(row).note(note));
         }
     }
