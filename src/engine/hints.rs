@@ -37,6 +37,11 @@ impl Hints {
     pub fn acknowledged(&self, channel: ChannelId, server_id: &str) {
         self.clickable.borrow_mut().insert(channel, server_id.into());
     }
+
+    /// A message of a channel is about to be deleted.
+    pub fn deleted(&self, channel: ChannelId, server_id: &str) {
+        self.clickable.borrow_mut().retain(|of, id| *of != channel || **id != *server_id);
+    }
 }
 
 /// A user follows a habit now. `at_us` of the doing is µs since the start of the

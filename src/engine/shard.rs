@@ -346,6 +346,7 @@ impl Shard {
     /// every page goes to disk, and it is said what cannot.
     pub fn keep_within_cap(&self) {
         let mut bytes = self.sends.borrow().heap_bytes() + self.pages.borrow().heap_bytes();
+        bytes += self.changes.borrow().capacity() * size_of::<ChangeRow>();
         bytes += self.logs.borrow().iter().map(|log| log.borrow().heap_bytes()).sum::<usize>();
         let cap = (ledger_cap_bytes(self.plan()) / self.shared.workers.max(1) as u64) as usize;
         if bytes <= cap {

@@ -3,16 +3,18 @@
 //!
 //! A message that is set apart is a register with one writer: its sender alone
 //! changes it, one change after the other, each after the one before had ended.
-//! Let Aₑ be its acknowledged edits and Uₑ those that may have been made without
-//! an acknowledgement; such an edit may be late, and so be the last one. With
-//! e* = max Aₑ (the text as sent, where there is none), history must show the
-//! text of e* or that of one of Uₑ.
+//! Let Aₑ be its acknowledged edits and e* the last of them, and let Lₑ be its
+//! edits with an attempt of which nobody knows what became: such an attempt may
+//! be carried out late, after whatever followed it, also where a further attempt
+//! of the same edit was acknowledged. History must show the text of e*, or that
+//! of one of Lₑ. *Its row* is the one with the id of its acknowledgement: that is
+//! what was changed, and no other copy that a target may have stored.
 //!
 //! | finding | definition |
 //! | --- | --- |
-//! | `edit_lost`, texts | messages with Aₑ ≠ ∅, in history, of which the last complete final read shows another of their texts than e* and Uₑ |
-//! | `edit_lost`, reactions | acknowledged reactions that the last complete final read does not show with their message; those of a user are a set of names, so that no order matters |
-//! | `delete_resurrected` | messages with an acknowledged deletion that any final read or point read shows |
+//! | `edit_lost`, texts | messages with Aₑ ≠ ∅ whose row stands in the last complete final read with another of their texts than that of e* and those of Lₑ |
+//! | `edit_lost`, reactions | acknowledged reactions that the same read does not show with the row; those of a user are a set of names, so that no order matters |
+//! | `delete_resurrected` | messages with an acknowledged deletion whose row any final read or point read shows |
 //! | `orphan_reply` | acknowledged replies that the last complete read of their message's thread does not show |
 //!
 //! A change whose outcome is unknown, or that was refused, proves nothing by
@@ -88,11 +90,12 @@ pub(super) fn find(input: &Input, truth: &Truth) -> [Tally; 3] {
             continue;
         };
         if known.erased {
-            judge_deletion(&mut resurrected, &rows, known.is_stored());
+            let shows = known.send.and_then(|send| send.server_id.as_deref()).is_some_and(|id| known.has_copy(id));
+            judge_deletion(&mut resurrected, &rows, shows);
             continue;
         }
         judge_replies(&mut orphans, &shown, &rows);
-        if known.is_stored() && !channel.is_truncated(known) {
+        if !channel.is_truncated(known) {
             judge_text(&mut edit_lost, &shown, message, &rows);
             judge_reactions(&mut edit_lost, &shown, &rows);
         }
@@ -117,12 +120,21 @@ pub(super) fn counts(input: &Input) -> BTreeMap<String, ChangeCounts> {
     counts
 }
 
+/// How long each change after the warm-up waited that was never acknowledged and
+/// may have been made, in µs: to its last attempt.
+pub(super) fn open_us(input: &Input) -> Vec<u64> {
+    let rows = input.ledger.changes.iter().filter(|row| !row.is_acknowledged() && row.may_have_happened());
+    let measured = rows.filter(|row| row.intended_us >= input.first_measured_us());
+    let until_us = |row: &ChangeRow| row.last_attempt_us.unwrap_or(input.record.ended_us);
+    measured.map(|row| until_us(row).saturating_sub(row.intended_us)).collect()
+}
+
 /// Why no change is judged.
 fn unchecked(input: &Input) -> Option<String> {
     let reason = if !input.ledger.changes.is_empty() {
         return None;
     } else if input.plan.changes.share <= 0.0 {
-        "the workload changes no message ([changes] share is 0)"
+        "the workload changes no message"
     } else if !input.plan.capabilities.changes {
         "the target does not declare that messages can be changed"
     } else {
@@ -133,9 +145,9 @@ fn unchecked(input: &Input) -> Option<String> {
 
 /// What the target shows in the end.
 struct Shown<'a> {
-    /// The text of each message in the last complete final read of its channel,
-    /// and when that read ended. Of several rows of a message the first counts.
-    texts: HashMap<MessageRef, (RowText, u64)>,
+    /// The text of the row of each message in the last complete final read of its
+    /// channel.
+    texts: HashMap<MessageRef, RowText>,
     reactions: HashSet<Reaction>,
     /// The last complete read of each thread.
     threads: HashMap<MessageRef, &'a ThreadRead>,
@@ -151,9 +163,10 @@ impl<'a> Shown<'a> {
             let Some(&read) = channel.complete.last() else { continue };
             let read: &FinalRead = read;
             for row in &read.rows {
-                if let Owner::Recognised(index) = channel.owner(id, row) {
-                    let text = shown.texts.entry(MessageRef { channel: id, index });
-                    text.or_insert((row.text, read.ended_us));
+                let Owner::Recognised(index) = channel.owner(id, row) else { continue };
+                let send = channel.messages[index as usize].send;
+                if send.is_some_and(|send| send.server_id.as_deref() == Some(&*row.server_id)) {
+                    shown.texts.insert(MessageRef { channel: id, index }, row.text);
                 }
             }
             shown.reactions.extend(&read.reactions);
@@ -168,10 +181,10 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn judge_deletion(tally: &mut Tally, rows: &[&ChangeRow], is_stored: bool) {
+fn judge_deletion(tally: &mut Tally, rows: &[&ChangeRow], is_shown: bool) {
     for row in rows.iter().filter(|row| row.kind == ChangeKind::Delete && row.is_acknowledged()) {
         tally.could_have(1);
-        if is_stored {
+        if is_shown {
             tally.add(instance(row).note("was deleted, and a final read shows it"));
         }
     }
@@ -181,14 +194,14 @@ fn judge_text(tally: &mut Tally, shown: &Shown, message: MessageRef, rows: &[&Ch
     let edits = || rows.iter().filter(|row| row.kind == ChangeKind::Edit);
     let Some(last) = edits().rfind(|row| row.is_acknowledged()) else { return };
     let version = match shown.texts.get(&message) {
-        Some((RowText::Intact, _)) => 0,
-        Some((RowText::Edited(ordinal), _)) => *ordinal,
+        Some(RowText::Intact) => 0,
+        Some(RowText::Edited(ordinal)) => *ordinal,
         // Absent from the last read, or none of its texts: other findings.
         _ => return,
     };
     tally.could_have(1);
-    let open = edits().filter(|row| !row.is_acknowledged() && row.may_have_happened());
-    if version != last.ordinal && !open.into_iter().any(|row| row.ordinal == version) {
+    let mut late = edits().filter(|row| row.indeterminate > 0 || (!row.is_acknowledged() && row.may_have_happened()));
+    if version != last.ordinal && !late.any(|row| row.ordinal == version) {
         let shown = if version == 0 { "as it was sent".to_owned() } else { format!("with change {version}") };
         let note = format!("its change {}, an edit, is not there: it stands {shown}", last.ordinal);
         tally.add_to(TEXTS, instance(last).note(note));

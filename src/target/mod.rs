@@ -16,7 +16,7 @@ mod signature;
 mod slack;
 
 pub use address::{Address, AddressError};
-pub use app::{AppFrame, Callback, Envelope, acknowledgement};
+pub use app::{AppFrame, Callback, Envelope, acknowledgement, answer, said};
 pub use change::{ReplyKeys, ThreadPage, reaction_name, reaction_ordinal};
 pub use classify::{Answer, Classified, Effect, Retry};
 pub use hint::{Hint, answers_trigger};

@@ -425,6 +425,13 @@ const MATRIX: &[Row] = &[
         changes: true,
         expected: |log| vec![("orphan_reply", UpTo(log.lines()))],
     },
+    // Of two copies one is deleted, or a reply is the one.
+    Row {
+        defect: "no-dedup",
+        with: LOST_ACKS,
+        changes: true,
+        expected: |log| vec![("store_duplicates", UpTo(log.lines()))],
+    },
     // What was mangled in the store is whole again once it is edited.
     Row { defect: "mangle=50", with: STEADY, changes: true, expected: |log| vec![("corrupt", UpTo(log.lines()))] },
     Row {

@@ -69,7 +69,10 @@ fn call(shard: &Shard, due: &Due, sent: &SendRow, server_id: &str) -> (Call, Ask
             let key = shared.texts.keys().encode(due.message, sent.intended_us - shard.load_start_us.get());
             (slack.edit(channel, server_id, &shared.texts.render_version(key, ordinal)), Asked::Change)
         }
-        ChangeKind::Delete => (slack.delete(channel, server_id), Asked::Change),
+        ChangeKind::Delete => {
+            shard.hints.deleted(due.message.channel, server_id);
+            (slack.delete(channel, server_id), Asked::Change)
+        }
         ChangeKind::React => (slack.react(channel, server_id, &reaction_name(ordinal)), Asked::Change),
         ChangeKind::Reply => {
             let key = shared.replies.key(due.message, ordinal);

@@ -49,7 +49,10 @@ fn thread(h: &mut History, parent: MessageRef, written_ms: u64, replies: &[u32],
 
 type Told = fn(&mut History, MessageRef);
 
-fn check(rows: &[(Told, &[(&str, u64)], &str)]) {
+/// What happens, what is found of it, and why.
+type Row = (Told, &'static [(&'static str, u64)], &'static str);
+
+fn check(rows: &[Row]) {
     for (tell, expected, reason) in rows {
         let mut h = History::new();
         let message = said(&mut h);
@@ -148,6 +151,34 @@ fn an_acknowledged_edit_is_what_history_shows() {
             },
             &[("edit_lost", 1)],
             "a refused edit explains nothing",
+        ),
+        (
+            |h, m| {
+                let first = change(h, m, Edit, Acknowledged);
+                change(h, m, Edit, Acknowledged);
+                h.ledger.changes[0].indeterminate = 1;
+                edited(h, m, first);
+            },
+            &[],
+            "an earlier attempt of an acknowledged edit may land behind a later edit",
+        ),
+        (
+            |h, m| {
+                change(h, m, Edit, Acknowledged);
+                h.ledger.changes[0].indeterminate = 1;
+            },
+            &[("edit_lost", 1)],
+            "but no attempt brings the text as sent back",
+        ),
+        (
+            |h, m| {
+                let edit = change(h, m, Edit, Acknowledged);
+                h.stored(m, 1_700);
+                edited(h, m, edit);
+                h.untouched_copy(m, 1_700);
+            },
+            &[("store_duplicates", 1)],
+            "a second copy was never edited",
         ),
         (|h, m| _ = change(h, m, Edit, Unattempted), &[], "nobody tried"),
         (
@@ -286,6 +317,15 @@ fn a_deleted_message_stays_away() {
             &[("delete_resurrected", 1)],
             "one read shows it; that the reads differ is the same bug",
         ),
+        (
+            |h, m| {
+                change(h, m, Delete, Acknowledged);
+                h.removed_from(1, m);
+                h.stored(m, 1_700);
+            },
+            &[],
+            "a copy that a late attempt stored is not what was deleted",
+        ),
         (|h, m| _ = change(h, m, Delete, Unknown), &[], "an unknown deletion may not have been made"),
         (
             |h, m| {
@@ -414,7 +454,7 @@ fn a_deleted_message_is_owed_to_nobody() {
 #[test]
 fn without_changes_nothing_is_checked_and_the_reason_is_said() {
     for (tell, reason) in [
-        ((|_| ()) as fn(&mut History), "share is 0"),
+        ((|_| ()) as fn(&mut History), "changes no message"),
         (
             |h| {
                 h.plan.changes.share = 0.5;
@@ -452,4 +492,6 @@ fn changes_are_counted_by_kind_and_state() {
     assert_eq!(summary.changes.len(), 2);
     let lost = &summary.findings["edit_lost"];
     assert_eq!((lost.count, lost.of, lost.split["reactions"], lost.split["texts"]), (2, 2, 2, 0));
+    let open = &summary.latency_us["change"];
+    assert!(open.at_least_count == 2 && open.max >= Some(5_000), "what is unknown waited at least so long");
 }

@@ -123,6 +123,13 @@ impl History {
         rows.filter(|row| row.message == Some(message)).for_each(|row| row.text = RowText::Edited(ordinal));
     }
 
+    /// The row of a message at a position has the text as it was sent.
+    pub(super) fn untouched_copy(&mut self, message: MessageRef, position: u64) {
+        let rows = self.rows.values_mut().flatten();
+        let rows = rows.filter(|row| row.message == Some(message) && row.position == Position(position));
+        rows.for_each(|row| row.text = RowText::Intact);
+    }
+
     /// A message is in no final read from one on.
     pub(super) fn removed_from(&mut self, number: u32, message: MessageRef) {
         for ((_, _), rows) in self.rows.iter_mut().filter(|((_, read), _)| *read >= number) {
