@@ -200,7 +200,7 @@ async fn read_points(
     Ok(())
 }
 
-/// The threads of all messages with an acknowledged reply.
+/// The threads of all messages with an acknowledged reply that were not deleted.
 async fn read_threads(
     leader: &mut Orchestrator<'_>,
     deadline_us: u64,
@@ -208,7 +208,8 @@ async fn read_threads(
     reads: &mut Ledger,
 ) -> Result<(), EngineError> {
     let replies = shards.iter().flat_map(|shard| &shard.changes).filter(|row| row.kind == ChangeKind::Reply);
-    let parents: HashSet<MessageRef> = replies.filter(|row| row.is_acknowledged()).map(|row| row.message).collect();
+    let mut parents: HashSet<MessageRef> = replies.filter(|row| row.is_acknowledged()).map(|row| row.message).collect();
+    deletions(shards).for_each(|deleted| _ = parents.remove(&deleted));
     if parents.is_empty() {
         return Ok(());
     }

@@ -119,7 +119,9 @@ impl ThreadPage {
         }
         let page = match expect_ok::<Page>(status, body) {
             Ok(page) => page,
-            Err(reason) if reason == "thread_not_found" => Page { messages: Vec::new(), response_metadata: None },
+            Err(reason) if ["thread_not_found", "message_not_found"].contains(&&*reason) => {
+                Page { messages: Vec::new(), response_metadata: None }
+            }
             Err(reason) => return Err(PageError(reason)),
         };
         let next_cursor = page.response_metadata.and_then(|metadata| metadata.next_cursor);
@@ -211,7 +213,9 @@ mod tests {
         );
         assert_eq!(page, Ok(ThreadPage { replies: vec!["2.000000".into()], next_cursor: Some("n".to_owned()) }));
         let none = Ok(ThreadPage { replies: Vec::new(), next_cursor: None });
-        assert_eq!(parse(r#"{"ok":false,"error":"thread_not_found"}"#), none);
+        for error in ["thread_not_found", "message_not_found"] {
+            assert_eq!(parse(&format!(r#"{{"ok":false,"error":"{error}"}}"#)), none);
+        }
         assert_eq!(parse(r#"{"ok":true,"messages":[],"response_metadata":{"next_cursor":""}}"#), none);
         assert!(parse(r#"{"ok":false,"error":"internal_error"}"#).is_err());
     }

@@ -250,6 +250,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_tells_its_edit_and_its_reactions() {
+        let texts = texts().with_edits(2);
+        let key = texts.keys().encode(MessageRef { channel: ChannelId(2), index: 1 }, 4);
+        for (version, intact, shown) in [(0, Some(true), 0), (2, Some(true), 2), (3, Some(false), 0)] {
+            let text = texts.render_version(key, version);
+            for echo in [String::new(), format!(r#","client_msg_id":"{key}""#)] {
+                let body = format!(
+                    r#"{{"ok":true,"messages":[{{"ts":"1.000002","text":"{text}"{echo},"reactions":[{{"name":"a","count":1,"users":["U1"]}},{{"name":"b"}}]}}]}}"#
+                );
+                let page = HistoryPage::parse(200, body.as_bytes(), &texts).unwrap();
+                let row = &page.rows[0];
+                assert_eq!((row.intact, row.version), (intact, shown), "version {version}{echo}");
+                assert_eq!(row.reactions, ["a".into(), "b".into()]);
+            }
+        }
+    }
+
+    #[test]
     fn pages_are_sorted_and_their_ends_are_clear() {
         let parse = |body: &str| HistoryPage::parse(200, body.as_bytes(), &texts());
         let body = r#"{"ok":true,"messages":[{"ts":"1700000002.000000","text":"b"},{"ts":"1700000001.000000","text":null}],"has_more":true,"response_metadata":{"next_cursor":"n"}}"#;
