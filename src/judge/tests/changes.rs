@@ -152,6 +152,12 @@ fn a_reply_stands_in_its_thread() {
             &[("acked_lost", 1), ("orphan_reply", 1)],
             "its parent is not there, and nobody deleted it",
         ),
+    ]);
+}
+
+#[test]
+fn a_reply_that_nobody_can_look_for_is_no_orphan() {
+    check(&[
         (
             |h, m| {
                 change(h, m, Reply, Acknowledged);

@@ -50,6 +50,12 @@ fn an_acknowledged_edit_is_what_history_shows() {
             &[("edit_lost", 1)],
             "of two that are gone, only the last can be told",
         ),
+    ]);
+}
+
+#[test]
+fn an_unknown_edit_may_be_there_or_not() {
+    check(&[
         (|h, m| _ = change(h, m, Edit, Unknown), &[], "an unknown edit need not be there"),
         (
             |h, m| {
@@ -85,6 +91,12 @@ fn an_acknowledged_edit_is_what_history_shows() {
             &[("edit_lost", 1)],
             "but neither brings the text as sent back",
         ),
+    ]);
+}
+
+#[test]
+fn an_earlier_attempt_of_an_edit_may_be_carried_out_late() {
+    check(&[
         (
             |h, m| {
                 change(h, m, Edit, Acknowledged);
@@ -123,6 +135,12 @@ fn an_acknowledged_edit_is_what_history_shows() {
             "a second copy was never edited",
         ),
         (|h, m| _ = change(h, m, Edit, Unattempted), &[], "nobody tried"),
+    ]);
+}
+
+#[test]
+fn the_last_complete_read_counts() {
+    check(&[
         (
             |h, m| {
                 let edit = change(h, m, Edit, Acknowledged);
