@@ -55,6 +55,8 @@ pub enum Asker {
 pub enum Answer {
     /// It has it.
     Taken,
+    /// It says something to the user who asked.
+    Said,
     /// It does not take it.
     Refused,
     /// Nothing: it died.

@@ -12,7 +12,7 @@ use super::setup;
 use super::worker::Phase;
 use crate::ledger::{FinalRead, Ledger, RunSet, SendRow};
 use crate::model::{MessageRef, SendState};
-use crate::plan::receive_settle_us;
+use crate::plan::{ChangeKind, receive_settle_us};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -48,6 +48,7 @@ pub async fn drain(leader: &mut Orchestrator<'_>) -> Result<Truth, EngineError> 
     let shards = leader.end_workers().await?;
     if !reads.final_reads.is_empty() {
         read_points(leader, deadline_us, &shards, &mut reads).await?;
+        read_threads(leader, deadline_us, &shards, &mut reads).await?;
     }
     Ok(Truth { shards, reads })
 }
@@ -175,9 +176,12 @@ async fn read_points(
         .iter()
         .flat_map(|read| read.rows.iter().map(|row| (read.channel.0, &*row.server_id)))
         .collect();
+    // What was deleted is rightly missing.
+    let deleted: HashSet<MessageRef> = deletions(shards).collect();
     let is_missing = |row: &&SendRow| {
         let known_id = |id: &str| ids.contains(&(row.message.channel.0, id));
         row.state == SendState::Acknowledged
+            && !deleted.contains(&row.message)
             && !stored.contains(&row.message)
             && !row.server_id.as_deref().is_some_and(known_id)
     };
@@ -194,6 +198,36 @@ async fn read_points(
         leader.fail(format!("{failed} acknowledged messages that history lacks could not be asked for by their ids"));
     }
     Ok(())
+}
+
+/// The threads of all messages with an acknowledged reply that were not deleted.
+async fn read_threads(
+    leader: &mut Orchestrator<'_>,
+    deadline_us: u64,
+    shards: &[Ledger],
+    reads: &mut Ledger,
+) -> Result<(), EngineError> {
+    let replies = shards.iter().flat_map(|shard| &shard.changes).filter(|row| row.kind == ChangeKind::Reply);
+    let mut parents: HashSet<MessageRef> = replies.filter(|row| row.is_acknowledged()).map(|row| row.message).collect();
+    deletions(shards).for_each(|deleted| _ = parents.remove(&deleted));
+    if parents.is_empty() {
+        return Ok(());
+    }
+    let sends = shards.iter().flat_map(|shard| &shard.sends);
+    let rows: Vec<&SendRow> = sends.filter(|row| parents.contains(&row.message)).collect();
+    let deadline_us = deadline_us.max(leader.now_us() + 5_000_000);
+    let reader = leader.reader(deadline_us)?;
+    reads.threads = reader.read_threads(&rows, leader.shared.plan.drain.first_page_size).await;
+    let failures: Vec<&String> = reads.threads.iter().filter_map(|read| read.failure.as_ref()).collect();
+    if let Some(first) = failures.first() {
+        leader.fail(format!("{} of {} threads could not be read to their end: {first}", failures.len(), rows.len()));
+    }
+    Ok(())
+}
+
+fn deletions(shards: &[Ledger]) -> impl Iterator<Item = MessageRef> + '_ {
+    let changes = shards.iter().flat_map(|shard| &shard.changes);
+    changes.filter(|row| row.kind == ChangeKind::Delete && row.may_have_happened()).map(|row| row.message)
 }
 
 fn messages(reads: &[FinalRead]) -> impl Iterator<Item = MessageRef> + '_ {

@@ -5,7 +5,7 @@
 use super::app::{Answer, Asker};
 use super::shard::Shard;
 use crate::model::UserId;
-use crate::target::{Callback, is_signed};
+use crate::target::{Callback, is_signed, said};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -112,6 +112,7 @@ async fn answer(
     let _ = app.send(Posted { body, attempt, asker: Asker::Request(asker) }).await;
     match answered.await {
         Ok(Answer::Taken) => Ok(status(StatusCode::OK)),
+        Ok(Answer::Said) => Ok(Response::new(Full::new(said().to_string().into()))),
         Ok(Answer::Refused) => Ok(status(StatusCode::INTERNAL_SERVER_ERROR)),
         Ok(Answer::Cut) | Err(_) => Err(io::ErrorKind::ConnectionAborted.into()),
     }

@@ -4,10 +4,10 @@
 use super::api::Api;
 use super::shard::Shared;
 use super::traversal::Traversal;
-use crate::ledger::{Facts, FinalRead, HistoryRow, Leak, PointRead, RowText, SendRow};
+use crate::ledger::{Facts, FinalRead, HistoryRow, Leak, PointRead, Reaction, RowText, SendRow, ThreadRead};
 use crate::model::{ChannelId, MessageRef, UserId};
-use crate::plan::is_private;
-use crate::target::{HistoryPage, Row};
+use crate::plan::{Changes, is_private};
+use crate::target::{Call, HistoryPage, PageError, Row, ThreadPage, reaction_ordinal};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::collections::HashSet;
@@ -46,6 +46,41 @@ impl FinalReader {
         (reads.into_iter().flatten().collect(), failed)
     }
 
+    /// Reads the thread of each of the given messages to its end, by its
+    /// acknowledged id.
+    pub async fn read_threads(&self, rows: &[&SendRow], page_size: u32) -> Vec<ThreadRead> {
+        let reading = rows.iter().map(|row| self.read_thread(row, page_size));
+        stream::iter(reading).buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    async fn read_thread(&self, row: &SendRow, page_size: u32) -> ThreadRead {
+        let written_us = self.shared.clock.now_us();
+        let mut read = ThreadRead { parent: row.message, written_us, replies: Vec::new(), failure: None };
+        let server_id = row.server_id.as_deref().unwrap_or_default();
+        let channel = row.message.channel;
+        let mut cursor = None::<String>;
+        // More pages than a thread has replies lead nowhere.
+        for _ in 0..=2 * Changes::MOST {
+            let id = self.shared.directory.id(channel);
+            let call = || self.api.slack.thread(id, server_id, page_size, cursor.as_deref());
+            match self.insist(channel, call, |status, body| ThreadPage::parse(status, body, server_id)).await {
+                Ok(page) => {
+                    read.replies.extend(page.replies);
+                    cursor = page.next_cursor;
+                }
+                Err(reason) => {
+                    read.failure = Some(reason);
+                    return read;
+                }
+            }
+            if cursor.is_none() {
+                return read;
+            }
+        }
+        read.failure = Some("the pages do not come to an end".to_owned());
+        read
+    }
+
     /// Asks for the history of every private channel as somebody who is no
     /// member. What is shown is leaked; any other answer is a refusal.
     pub async fn ask_as_outsiders(&self, page_size: u32, facts: &mut Facts) {
@@ -82,6 +117,7 @@ impl FinalReader {
             stuck_pages: 0,
             foreign: Vec::new(),
             truncated_before: None,
+            reactions: Vec::new(),
         };
         // Two messages under one id are two rows, and not one row twice.
         let mut seen: HashSet<(Box<str>, Option<MessageRef>)> = HashSet::new();
@@ -99,6 +135,7 @@ impl FinalReader {
                 let foreign = row.foreign.as_deref().map(Facts::beginning);
                 read.foreign.extend(foreign.map(|text| (row.server_id.clone(), text)));
                 if seen.insert((row.server_id.clone(), row.message)) {
+                    read.reactions.extend(reactions(&row));
                     read.rows.push(history_row(row));
                 } else {
                     read.repeated.push(row.server_id);
@@ -124,8 +161,13 @@ impl FinalReader {
     }
 
     async fn page(&self, page_size: u32, channel: ChannelId, cursor: Option<&str>) -> Result<HistoryPage, String> {
-        self.insist(channel, || self.api.slack.history(self.shared.directory.id(channel), None, page_size, cursor))
-            .await
+        let id = self.shared.directory.id(channel);
+        self.insist(
+            channel,
+            || self.api.slack.history(id, None, page_size, cursor),
+            |status, body| self.parse(status, body),
+        )
+        .await
     }
 
     async fn read_point(&self, row: &SendRow) -> Option<PointRead> {
@@ -133,23 +175,34 @@ impl FinalReader {
         let channel = row.message.channel;
         let server_id = row.server_id.as_deref()?;
         let page = self
-            .insist(channel, || self.api.slack.history_at(self.shared.directory.id(channel), server_id))
+            .insist(
+                channel,
+                || self.api.slack.history_at(self.shared.directory.id(channel), server_id),
+                |status, body| self.parse(status, body),
+            )
             .await
             .ok()?;
         let found = page.rows.into_iter().find(|found| &*found.server_id == server_id);
         Some(PointRead { message: row.message, written_us, row: found.map(history_row) })
     }
 
+    fn parse(&self, status: u16, body: &[u8]) -> Result<HistoryPage, PageError> {
+        HistoryPage::parse(status, body, &self.shared.texts)
+    }
+
     /// Tries until it succeeds or the deadline passes.
-    async fn insist(&self, channel: ChannelId, call: impl Fn() -> crate::target::Call) -> Result<HistoryPage, String> {
+    async fn insist<T>(
+        &self,
+        channel: ChannelId,
+        call: impl Fn() -> Call,
+        parse: impl Fn(u16, &[u8]) -> Result<T, PageError>,
+    ) -> Result<T, String> {
         let reader = self.shared.roster.members(channel).first().copied().unwrap_or(UserId(0));
         let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
         let mut wait = Duration::from_millis(100);
         loop {
             let answer = self.api.call(reader, call(), timeout).await;
-            let page = answer.and_then(|answer| {
-                HistoryPage::parse(answer.status, &answer.body, &self.shared.texts).map_err(|error| error.to_string())
-            });
+            let page = answer.and_then(|answer| parse(answer.status, &answer.body).map_err(|error| error.to_string()));
             match page {
                 Ok(page) => return Ok(page),
                 Err(reason) if self.shared.clock.now_us() >= self.deadline_us => return Err(reason),
@@ -160,8 +213,15 @@ impl FinalReader {
     }
 }
 
+/// The run's own reactions to a row.
+fn reactions(row: &Row) -> impl Iterator<Item = Reaction> + '_ {
+    let ordinals = row.reactions.iter().filter_map(|name| reaction_ordinal(name));
+    row.message.into_iter().flat_map(move |message| ordinals.clone().map(move |ordinal| Reaction { message, ordinal }))
+}
+
 fn history_row(row: Row) -> HistoryRow {
     let text = match (row.intact, row.foreign) {
+        (Some(true), _) if row.version > 0 => RowText::Edited(row.version),
         (Some(true), _) => RowText::Intact,
         (Some(false), _) => RowText::Altered,
         (None, Some(_)) => RowText::Foreign,

@@ -8,6 +8,7 @@
 //! leads it through its phases, `drain` is its end; each `worker` is a thread
 //! with its virtual users: a `sender` and a `subscriber` for each.
 
+mod agenda;
 mod api;
 mod app;
 mod catch_up;
@@ -16,6 +17,7 @@ mod drain;
 mod endpoint;
 mod fetches;
 mod final_read;
+mod hints;
 mod http;
 mod machine;
 mod orchestrator;

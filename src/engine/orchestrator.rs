@@ -14,6 +14,7 @@ use crate::faults::FaultProxy;
 use crate::ledger::{FaultRecord, GeneratorFigures, Ledger, RunRecord, WorkerFigures};
 use crate::model::{KeyCodec, TextCodec};
 use crate::plan::{ArrivalSchedule, Roster};
+use crate::target::ReplyKeys;
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
@@ -107,7 +108,8 @@ async fn prepare<'a>(
         means.proxy = Some(Arc::new(FaultProxy::start(resolved.clone())?));
     }
     let keys = KeyCodec::new(job.run, plan.key_layout).in_format(job.target.key_format);
-    let texts = TextCodec::new(keys, plan.message_size_bytes);
+    let replies = ReplyKeys::new(&keys, plan.key_layout);
+    let texts = TextCodec::new(keys, plan.message_size_bytes).with_edits(plan.changes.most_edits());
     let shared = Arc::new(Shared {
         plan,
         roster,
@@ -118,6 +120,7 @@ async fn prepare<'a>(
         run: job.run,
         clock,
         texts,
+        replies,
         directory,
         workers: job.workers,
         signing_secret: job.signing_secret,

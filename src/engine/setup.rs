@@ -72,7 +72,14 @@ pub async fn create_channels(api: &Api, roster: &Roster, plan: &RunPlan, run: Ru
         result?;
     }
     drop(joined);
-    Ok(directory)
+    if !plan.hints.any() {
+        return Ok(directory);
+    }
+    // Hints name users by the target's ids.
+    let asking = (0..plan.population.users)
+        .map(|user| async move { insist(api, UserId(user), "auth.test", api.slack.auth_test(), parse_user_id).await });
+    let ids: Vec<Result<String, EngineError>> = stream::iter(asking).buffered(CONCURRENCY).collect().await;
+    Ok(directory.with_users(ids.into_iter().collect::<Result<_, _>>()?))
 }
 
 async fn insist<T>(

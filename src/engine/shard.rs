@@ -4,15 +4,16 @@
 use super::api::Api;
 use super::clock::RunClock;
 use super::endpoint::Endpoint;
+use super::hints::Hints;
 use super::outbox::Outbox;
 use super::path::Path;
 use crate::ledger::{
-    AppFigures, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog,
+    AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog,
 };
 use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
-use crate::target::{Address, TargetProfile};
+use crate::target::{Address, ReplyKeys, TargetProfile};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub clock: RunClock,
     /// Renders and recognises texts.
     pub texts: TextCodec,
+    /// The keys and texts of replies.
+    pub replies: ReplyKeys,
     /// The channels at the target.
     pub directory: Directory,
     /// How many workers there are.
@@ -53,6 +56,9 @@ pub struct Shared {
 pub struct Directory {
     ids: Vec<String>,
     channels: HashMap<String, ChannelId>,
+    /// The target's ids of the users, where the plan needs them.
+    user_ids: Vec<String>,
+    users: HashMap<String, UserId>,
 }
 
 impl Directory {
@@ -60,7 +66,24 @@ impl Directory {
     pub fn new(ids: Vec<String>) -> Self {
         let numbered = ids.iter().enumerate();
         let channels = numbered.map(|(rank, id)| (id.clone(), ChannelId(rank as u32))).collect();
-        Self { ids, channels }
+        Self { ids, channels, ..Self::default() }
+    }
+
+    /// The same, with the target's ids of the users in their order.
+    pub fn with_users(self, user_ids: Vec<String>) -> Self {
+        let numbered = user_ids.iter().enumerate();
+        let users = numbered.map(|(rank, id)| (id.clone(), UserId(rank as u32))).collect();
+        Self { user_ids, users, ..self }
+    }
+
+    /// The target's id of a user, where it was asked for.
+    pub fn user_id(&self, user: UserId) -> Option<&str> {
+        self.user_ids.get(user.0 as usize).map(String::as_str)
+    }
+
+    /// The user with the target's id, if it is one of the run's.
+    pub fn user(&self, id: &str) -> Option<UserId> {
+        self.users.get(id).copied()
     }
 
     /// The target's id of a channel.
@@ -213,6 +236,10 @@ pub struct Shard {
     pub app_figures: RefCell<AppFigures>,
     /// The latest trouble of a subscriber, in words, since it was last taken.
     pub trouble: RefCell<Option<String>>,
+    /// Changes of its users' messages, in the order in which they were intended.
+    pub changes: RefCell<Vec<ChangeRow>>,
+    /// What its users hint at.
+    pub hints: Hints,
 }
 
 impl Shard {
@@ -236,6 +263,8 @@ impl Shard {
             endpoint: RefCell::default(),
             app_figures: RefCell::default(),
             trouble: RefCell::default(),
+            changes: RefCell::default(),
+            hints: Hints::default(),
         }
     }
 
@@ -290,6 +319,7 @@ impl Shard {
         const PIECE: usize = 256;
         let mut encoder = LedgerEncoder::new();
         encoder.encode_facts(&self.facts.borrow());
+        encoder.encode_changes(&self.changes.borrow());
         let (sends, logs) = (self.sends.borrow().len(), self.logs.borrow().len());
         for from in (0..logs).step_by(PIECE / 16) {
             for log in &self.logs.borrow()[from..logs.min(from + PIECE / 16)] {
@@ -316,6 +346,7 @@ impl Shard {
     /// every page goes to disk, and it is said what cannot.
     pub fn keep_within_cap(&self) {
         let mut bytes = self.sends.borrow().heap_bytes() + self.pages.borrow().heap_bytes();
+        bytes += self.changes.borrow().capacity() * size_of::<ChangeRow>();
         bytes += self.logs.borrow().iter().map(|log| log.borrow().heap_bytes()).sum::<usize>();
         let cap = (ledger_cap_bytes(self.plan()) / self.shared.workers.max(1) as u64) as usize;
         if bytes <= cap {
@@ -356,6 +387,7 @@ impl Shard {
             subscribers: logs.map(owned).collect(),
             pages: self.pages.take(),
             facts: self.facts.take(),
+            changes: self.changes.take(),
             ..Ledger::default()
         }
     }

@@ -144,6 +144,8 @@ mod tests {
             message: None,
             intended_wrapped_us: 0,
             intact: None,
+            version: 0,
+            reactions: Vec::new(),
             foreign: None,
         };
         positions.iter().map(row).collect()

@@ -2,6 +2,7 @@
 //! users and its own ledger. It shares nothing that changes with the others;
 //! it is told the phase of the run and reports by messages.
 
+use super::agenda::Agenda;
 use super::api::Api;
 use super::clock::{PreciseTimer, thread_cpu_us};
 use super::endpoint::Endpoint;
@@ -138,6 +139,7 @@ async fn work(start: Start) -> io::Result<()> {
     let mut figures = figures.borrow().clone();
     figures.taps = shard.counters.borrow().taps;
     figures.apps = *shard.app_figures.borrow();
+    figures.hints = shard.hints.figures.get();
     figures.faults.clone_from(&shard.faults.borrow());
     // Tasks of senders may still hold the shard; what they know is in it.
     let notes = shard.take_notes();
@@ -163,7 +165,7 @@ fn start_subscribers(
         }
         let log = Rc::new(RefCell::new(SubscriberLog::new(user, roster.channels(user).iter().copied())));
         shard.logs.borrow_mut().push(log.clone());
-        if shard.plan().send.design.is_over_socket() {
+        if shard.plan().send.design.is_over_socket() || shard.plan().hints.any() {
             shard.outboxes.borrow_mut().insert(user, Rc::default());
         }
         let subscriber = Subscriber::new(shard.clone(), user, log, phase.clone());
@@ -172,27 +174,30 @@ fn start_subscribers(
     tasks
 }
 
-/// Intends every message of the worker's users at its time, until the schedule
-/// ends.
+/// Intends every message of the worker's users at its time, and whatever else
+/// they do, until the schedule ends.
 async fn pace(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
     let timer = PreciseTimer::new(shard.shared.clock)?;
     let senders = Senders::default();
     let schedule = ArrivalSchedule::new(shard.shared.plan.clone(), shard.shared.roster.clone());
     let start_us = shard.load_start_us.get();
+    let mut agenda = Agenda::new(shard, worker);
     for intended in schedule {
         if intended.user.0 as usize % shard.shared.workers != worker {
             continue;
         }
         let at_us = start_us + intended.intended_us;
+        agenda.follow_until(shard, &senders, &timer, at_us).await?;
         if shard.now_us() < at_us {
             timer.sleep_until(at_us).await?;
         } else {
             // Behind schedule: the sends that are due get their turn too.
             tokio::task::consume_budget().await;
         }
-        senders.intend(shard, &intended);
+        let row = senders.intend(shard, &intended);
+        agenda.put_changes(shard, &intended, row);
     }
-    Ok(())
+    agenda.follow_until(shard, &senders, &timer, u64::MAX).await
 }
 
 /// Ticks every millisecond; its drift shows stalls of the event loop.

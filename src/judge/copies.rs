@@ -49,7 +49,7 @@ pub(super) fn ack_identity(truth: &Truth) -> Tally {
             let instance = Instance::at(message.at_us()).message(MessageRef { channel: id, index });
             if let Some(owner) = owner {
                 tally.add(instance.note(format!("{server_id} is the id of message {owner} of the channel")));
-            } else if message.is_stored() && !channel.is_truncated(message) {
+            } else if message.is_stored() && !message.erased && !channel.is_truncated(message) {
                 tally.add(instance.note(format!("acknowledged as {server_id}, and no row has this id")));
             }
         }

@@ -1,10 +1,10 @@
 //! Latency figures. What never finished counts as "at least so long": a
 //! quantile that reaches such a sample is a lower bound.
 
-use super::Input;
 use super::deliveries::Deliveries;
 use super::summary::LatencySummary;
 use super::truth::Truth;
+use super::{Input, changes};
 use crate::ledger::new_histogram;
 use crate::model::{LatencyKind, SendState};
 use hdrhistogram::Histogram;
@@ -46,8 +46,8 @@ pub(super) fn samples_needed(quantile: f64) -> u64 {
 }
 
 impl Samples {
-    /// The measured latencies, and the bounds that the ledger knows: sends
-    /// that were never acknowledged waited at least until their last attempt
+    /// The measured latencies, and the bounds that the ledger knows: sends and
+    /// changes that were never acknowledged waited at least until their last attempt
     /// ended, and pushes that never came were waited for until the connection
     /// was known to be gone.
     pub(super) fn new(input: &Input, truth: &Truth, deliveries: &Deliveries) -> Self {
@@ -55,6 +55,7 @@ impl Samples {
             let bounds = match kind {
                 LatencyKind::Ack => open_sends_us(input, truth),
                 LatencyKind::Delivery => deliveries.waited_us.clone(),
+                LatencyKind::Change => changes::open_us(input),
                 _ => Vec::new(),
             };
             (kind, Sample::new(input.latencies.histogram(kind), &bounds))

@@ -16,8 +16,10 @@
 //! | `pages`, `stale` | page_anomaly; stale_read |
 //! | `order` | sender_order |
 //! | `pushes` | live_duplicates, live_reordered |
+//! | `changes` | edit_lost, delete_resurrected, orphan_reply |
 //! | `counts` | the ledger's counts and identities, rates |
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
+//! | `hints` | what came of typing, presence, commands and clicks: figures, no findings |
 //! | `sends` | what the users were shown of their messages |
 //! | `faults` | whether each fault of the plan hit anything |
 //! | `compare` | two builds in pairs of runs: whether one is worse |
@@ -26,6 +28,7 @@
 
 mod absence;
 mod bodies;
+mod changes;
 pub mod compare;
 mod copies;
 mod counts;
@@ -33,6 +36,7 @@ mod coverage;
 mod deliveries;
 mod entitled;
 mod faults;
+mod hints;
 mod latency;
 mod matrix;
 mod measurement;
@@ -49,6 +53,8 @@ mod thresholds;
 mod truth;
 mod verdict;
 
+pub use changes::ChangeCounts;
+pub use hints::HintCounts;
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
     Correctness, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary,
@@ -108,6 +114,7 @@ pub fn judge(input: &Input) -> RunSummary {
     tallies.push(stale::stale_read(input, &truth, &deliveries.passed_over));
     tallies.push(pushes::live_duplicates(input));
     tallies.push(pushes::live_reordered(input, &truth, first_deliveries));
+    tallies.extend(changes::find(input, &truth));
     tallies.extend([deliveries.healed, deliveries.unhealed, deliveries.unresolved, deliveries.live_missed]);
     let findings: BTreeMap<FindingKind, FindingSummary> =
         tallies.into_iter().map(|tally| tally.finish(&truth)).collect();
@@ -141,6 +148,8 @@ pub fn judge(input: &Input) -> RunSummary {
         measurement,
         ledger: counts,
         sends: sends::summary(input, &truth),
+        changes: changes::counts(input),
+        hints: hints::counts(input),
         findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
         rates,
         thresholds,

@@ -78,7 +78,9 @@ fn compare(tally: &mut Tally, id: ChannelId, channel: &Channel, earlier: &FinalR
     let truncated_before = earlier.truncated_before.max(later.truncated_before);
     let rows_of = |read: &'_ FinalRead| -> Vec<Row> {
         let kept = read.rows.iter().filter(|row| truncated_before.is_none_or(|bound| row.position >= bound));
-        kept.filter_map(|row| Some(Row::new(index_of(channel, id, row)?, row))).collect()
+        let rows = kept.filter_map(|row| Some(Row::new(index_of(channel, id, row)?, row)));
+        // One that was deleted and comes back is a finding of its own.
+        rows.filter(|row| !channel.messages[row.index as usize].erased).collect()
     };
     let (first, second) = (rows_of(earlier), rows_of(later));
     let ranks: HashMap<_, usize> = first.iter().zip(0..).map(|(row, rank)| (row.identity(), rank)).collect();
@@ -147,7 +149,8 @@ fn judge_point_reads(tally: &mut Tally, input: &Input, truth: &Truth) {
             rows.map(|row| (&*row.server_id, row.message)).collect()
         });
         let is_shown = shown.contains(&(&*row.server_id, row.message));
-        if !is_shown && !channel.is_truncated(&channel.messages[index as usize]) && found.insert((id, &row.server_id)) {
+        let message = &channel.messages[index as usize];
+        if !is_shown && !message.erased && !channel.is_truncated(message) && found.insert((id, &row.server_id)) {
             let note = format!("row {} was found by its id, and no final read shows it", row.server_id);
             let instance = Instance::seen(read.written_us).message(MessageRef { channel: id, index });
             tally.add_to(DIFFERING, instance.note(note));

@@ -21,7 +21,7 @@ pub(super) fn summary(input: &Input, truth: &Truth) -> SendSummary {
             match message.state() {
                 Some(SendState::Acknowledged | SendState::Written) => {
                     summary.shown_sent += 1;
-                    let gone = channel.is_known() && !message.is_stored() && !channel.is_truncated(message);
+                    let gone = channel.is_known() && channel.is_gone(message);
                     absent += u64::from(gone);
                 }
                 Some(SendState::Rejected | SendState::Unknown | SendState::Unattempted) => {

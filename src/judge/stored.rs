@@ -61,7 +61,7 @@ impl Stored {
             Some(SendState::Acknowledged) => {
                 self.acked_lost.could_have(1);
                 self.unverifiable.could_have(1);
-                if !message.is_stored() && channel.is_truncated(message) {
+                if !message.is_stored() && !message.erased && channel.is_truncated(message) {
                     self.unverifiable.add(instance().note("in a range that the target declares truncated"));
                 }
             }
@@ -121,5 +121,5 @@ impl Stored {
 
 /// Not in P, T or vanished.
 fn is_gone(channel: &Channel, message: &Message) -> bool {
-    !message.is_stored() && !channel.is_truncated(message) && !channel.is_vanished(message)
+    channel.is_gone(message) && !channel.is_vanished(message)
 }

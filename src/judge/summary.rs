@@ -1,6 +1,8 @@
 //! The summary of a run: the only input of reports, gates and comparisons, and
 //! the contents of `summary.json`. Units stand in the names; times are µs.
 
+use super::changes::ChangeCounts;
+use super::hints::HintCounts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +39,12 @@ pub struct RunSummary {
     /// What the users were shown of their messages.
     #[serde(default)]
     pub sends: SendSummary,
+    /// How changes of messages ended, by their kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changes: BTreeMap<String, ChangeCounts>,
+    /// What came of what nobody keeps, by its kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hints: BTreeMap<String, HintCounts>,
     /// Every finding under its name, also when zero.
     pub findings: BTreeMap<String, FindingSummary>,
     /// Every latency under its name, in µs.

@@ -2,6 +2,7 @@
 
 mod absence;
 mod bodies;
+mod changes;
 mod counts;
 mod deliveries;
 mod faults;

@@ -5,8 +5,8 @@
 //! point reads: a row that one of them showed was stored, whatever the others
 //! say.
 
-use super::Input;
 use super::coverage::Coverage;
+use super::{Input, changes};
 use crate::ledger::{FinalRead, HistoryRow, SendRow};
 use crate::model::{ChannelId, KeyCodec, MessageKey, MessageRef, Position, RunId, SendState, UserId};
 use std::collections::{BTreeMap, HashMap};
@@ -63,6 +63,8 @@ pub(super) struct Message<'a> {
     pub(super) in_pages: bool,
     /// End of the first final read that showed it.
     pub(super) shown_us: Option<u64>,
+    /// Whether a deletion of it was made, or may have been.
+    pub(super) erased: bool,
 }
 
 /// A row of the history that is a copy of a message.
@@ -152,12 +154,17 @@ impl<'a> Channel<'a> {
     /// what was refused (that it is stored is a finding of its own), and
     /// without what the target declares truncated.
     pub(super) fn is_entitled(&self, message: &Message) -> bool {
-        message.is_stored() && !message.is(SendState::Rejected) && !self.is_truncated(message)
+        message.is_stored() && !message.erased && !message.is(SendState::Rejected) && !self.is_truncated(message)
+    }
+
+    /// Not in P, and neither deleted nor declared truncated.
+    pub(super) fn is_gone(&self, message: &Message) -> bool {
+        !message.is_stored() && !message.erased && !self.is_truncated(message)
     }
 
     /// A message that was seen in a history read and is gone.
     pub(super) fn is_vanished(&self, message: &Message) -> bool {
-        message.in_pages && message.was_tried() && !message.is_stored() && !self.is_truncated(message)
+        message.in_pages && message.was_tried() && self.is_gone(message)
     }
 
     /// Whose a row is: by the echoed key or the text, else by the acknowledged
@@ -208,6 +215,7 @@ impl<'a> Truth<'a> {
             load_start_us: input.record.load_start_us,
         };
         truth.add_sends(&input.ledger.sends);
+        changes::mark_erased(&mut truth, &input.ledger.changes);
         truth.add_final_reads(input);
         truth.add_point_reads(input);
         truth.add_sightings(input);

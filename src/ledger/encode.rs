@@ -11,14 +11,14 @@
 //! Numbers outside the payloads are little-endian. The checksum tells damage
 //! from data; the end record tells a whole file from its beginning.
 
-use super::{Facts, FinalRead, Ledger, PageRecord, PointRead, SendRow, SubscriberLog};
+use super::{ChangeRow, Facts, FinalRead, Ledger, PageRecord, PointRead, SendRow, SubscriberLog, ThreadRead};
 use flate2::Crc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 const MAGIC: &[u8; 8] = b"PHLEDGER";
 /// Grows when a type of the ledger changes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Kind, length and checksum.
 const RECORD_HEAD: usize = 1 + 8 + 4;
 
@@ -28,6 +28,8 @@ const PAGES: u8 = 3;
 const FINAL_READ: u8 = 4;
 const POINT_READS: u8 = 5;
 const FACTS: u8 = 6;
+const CHANGES: u8 = 7;
+const THREADS: u8 = 8;
 const END: u8 = 0xff;
 
 /// Why bytes are not a ledger.
@@ -91,6 +93,10 @@ impl LedgerEncoder {
         }
         encoder.encode_point_reads(&ledger.point_reads);
         encoder.encode_facts(&ledger.facts);
+        for rows in ledger.changes.chunks(SLICE) {
+            encoder.encode_changes(rows);
+        }
+        encoder.encode_threads(&ledger.threads);
         encoder.finish()
     }
 
@@ -122,6 +128,16 @@ impl LedgerEncoder {
     /// Adds facts; those of several records are merged when read.
     pub fn encode_facts(&mut self, facts: &Facts) {
         self.record(FACTS, facts);
+    }
+
+    /// Adds changes of messages.
+    pub fn encode_changes(&mut self, rows: &[ChangeRow]) {
+        self.record(CHANGES, rows);
+    }
+
+    /// Adds reads of threads.
+    pub fn encode_threads(&mut self, reads: &[ThreadRead]) {
+        self.record(THREADS, reads);
     }
 
     /// Bytes so far.
@@ -209,6 +225,8 @@ fn add_record(ledger: &mut Ledger, kind: u8, payload: &[u8]) -> Option<()> {
         FINAL_READ => ledger.final_reads.push(whole(payload)?),
         POINT_READS => ledger.point_reads.extend(whole::<Vec<PointRead>>(payload)?),
         FACTS => ledger.facts.merge(whole(payload)?),
+        CHANGES => ledger.changes.extend(whole::<Vec<ChangeRow>>(payload)?),
+        THREADS => ledger.threads.extend(whole::<Vec<ThreadRead>>(payload)?),
         _ => return None,
     }
     Some(())

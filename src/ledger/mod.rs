@@ -5,6 +5,7 @@
 //! facts: it must not know what a violation is (that is `judge`'s), and it
 //! never drops anything without counting it.
 
+mod changes;
 mod encode;
 mod facts;
 mod interval;
@@ -18,13 +19,14 @@ mod sends;
 mod subscriber;
 mod window;
 
+pub use changes::{ChangeRow, Reaction, ThreadRead};
 pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use interval::{IntervalFigures, IntervalLatency, MeasuredInterval};
 pub use latency::{Latencies, new_histogram};
 pub use page_log::{PageLog, Spill};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
-pub use record::{AppFigures, Drain, FaultRecord, GeneratorFigures, RunRecord, WorkerFigures};
+pub use record::{AppFigures, Drain, FaultRecord, GeneratorFigures, HintFigures, RunRecord, WorkerFigures};
 pub use run_set::{Arrival, RunSet};
 pub use send_log::SendLog;
 pub use sends::SendRow;
@@ -46,6 +48,10 @@ pub struct Ledger {
     pub point_reads: Vec<PointRead>,
     /// What was seen in frames and rows beside deliveries.
     pub facts: Facts,
+    /// One row for each intended change of a message.
+    pub changes: Vec<ChangeRow>,
+    /// The threads of messages that were replied to.
+    pub threads: Vec<ThreadRead>,
 }
 
 impl Ledger {
@@ -58,6 +64,8 @@ impl Ledger {
         self.final_reads.extend(other.final_reads);
         self.point_reads.extend(other.point_reads);
         self.facts.merge(other.facts);
+        self.changes.extend(other.changes);
+        self.threads.extend(other.threads);
         self
     }
 }

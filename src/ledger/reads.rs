@@ -1,6 +1,7 @@
 //! Reads of the history: the pages of subscribers, and the final reads that
 //! are the truth.
 
+use super::changes::Reaction;
 use super::run_set::RunSet;
 use super::window::CatchUpKind;
 use crate::model::{ChannelId, MessageRef, Position, UserId};
@@ -62,6 +63,8 @@ pub struct FinalRead {
     pub foreign: Vec<(Box<str>, String)>,
     /// Everything before this position was declared truncated by the target.
     pub truncated_before: Option<Position>,
+    /// The run's own reactions among those of its rows.
+    pub reactions: Vec<Reaction>,
 }
 
 /// One row of a final read.
@@ -89,6 +92,9 @@ pub enum RowText {
     Foreign,
     /// Nothing of this run is in it, and no key was echoed.
     Unrelated,
+    /// What the generator of the row's message produces for the edit of this
+    /// ordinal.
+    Edited(u32),
 }
 
 /// A read of one acknowledged message by its server id.

@@ -115,6 +115,40 @@ pub struct AppFigures {
     pub unverified: u64,
 }
 
+/// What became of what nobody keeps: a figure, never a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HintFigures {
+    /// How often a user typed, and its socket took it.
+    pub typing_sent: u64,
+    /// To how many other subscribers of the channel that was of interest,
+    /// whether they were connected or not.
+    pub typing_expected: u64,
+    /// To how many it was shown.
+    pub typing_shown: u64,
+    /// How often a user asked whether another one is there.
+    pub presence_asked: u64,
+    /// How often it was told.
+    pub presence_told: u64,
+    /// Slash commands and clicks.
+    pub actions_asked: u64,
+    /// Of these, answered by the app.
+    pub actions_answered: u64,
+}
+
+impl HintFigures {
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &HintFigures) {
+        self.typing_sent += other.typing_sent;
+        self.typing_expected += other.typing_expected;
+        self.typing_shown += other.typing_shown;
+        self.presence_asked += other.presence_asked;
+        self.presence_told += other.presence_told;
+        self.actions_asked += other.actions_asked;
+        self.actions_answered += other.actions_answered;
+    }
+}
+
 /// Figures of one worker thread, of the time of the load.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerFigures {
@@ -134,6 +168,9 @@ pub struct WorkerFigures {
     /// What its subscribers did as apps.
     #[serde(default)]
     pub apps: AppFigures,
+    /// What became of its users' hints and questions.
+    #[serde(default)]
+    pub hints: HintFigures,
     /// What its users saw of each fault of the plan, by its rank.
     #[serde(default)]
     pub faults: Vec<FaultRecord>,

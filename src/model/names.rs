@@ -27,11 +27,19 @@ pub enum LatencyKind {
     Notice,
     /// Intended → first byte written: the generator's own fault.
     Lag,
+    /// Intended → acknowledged, of each edit, deletion, reaction and reply.
+    Change,
+    /// Intended → shown to another member that a user types.
+    Typing,
+    /// Intended → told whether another user is there.
+    Presence,
+    /// Intended → the app's answer is there, of each slash command and click.
+    Action,
 }
 
 impl LatencyKind {
     /// All kinds, in the order of the reports.
-    pub const ALL: [LatencyKind; 8] = [
+    pub const ALL: [LatencyKind; 12] = [
         LatencyKind::Ack,
         LatencyKind::Shown,
         LatencyKind::Delivery,
@@ -40,6 +48,10 @@ impl LatencyKind {
         LatencyKind::HealMessage,
         LatencyKind::Notice,
         LatencyKind::Lag,
+        LatencyKind::Change,
+        LatencyKind::Typing,
+        LatencyKind::Presence,
+        LatencyKind::Action,
     ];
 
     /// The name in results and thresholds.
@@ -53,6 +65,10 @@ impl LatencyKind {
             LatencyKind::HealMessage => "heal_message",
             LatencyKind::Notice => "notice",
             LatencyKind::Lag => "lag",
+            LatencyKind::Change => "change",
+            LatencyKind::Typing => "typing",
+            LatencyKind::Presence => "presence",
+            LatencyKind::Action => "action",
         }
     }
 
@@ -110,6 +126,12 @@ finding_kinds! {
     SenderOrder = "sender_order",
     /// A read that started after an acknowledgement and does not show it.
     StaleRead = "stale_read",
+    /// An edit or a reaction was acknowledged, and history does not show it.
+    EditLost = "edit_lost",
+    /// A deletion was acknowledged, and history shows the message.
+    DeleteResurrected = "delete_resurrected",
+    /// A reply was acknowledged, and its thread does not show it.
+    OrphanReply = "orphan_reply",
     /// Should have come live, and did not.
     LiveMissed = "live_missed",
     /// Not live, obtained from history.

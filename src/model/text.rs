@@ -41,8 +41,11 @@ pub enum MessageText {
         /// The key's intended time in µs after the start of the load, modulo
         /// 2³⁶.
         intended_wrapped_us: u64,
-        /// Whether the whole text is what the key's generator produces.
+        /// Whether the whole text is one that the key's generator produces.
         intact: bool,
+        /// Which one: 0 is the text as it was sent, every further one an edit.
+        /// 0 where it is not intact.
+        version: u32,
     },
 }
 
@@ -52,13 +55,20 @@ pub struct TextCodec {
     keys: KeyCodec,
     size: SizeRange,
     prefix: String,
+    /// Edits of one message at most.
+    edits: u32,
 }
 
 impl TextCodec {
     /// The codec of a run; texts have the given size.
     pub fn new(keys: KeyCodec, size: SizeRange) -> Self {
         let prefix = format!("{LITERAL}{}", keys.run());
-        Self { keys, size, prefix }
+        Self { keys, size, prefix, edits: 0 }
+    }
+
+    /// The same texts, where a message may be edited so often.
+    pub fn with_edits(self, edits: u32) -> Self {
+        Self { edits, ..self }
     }
 
     /// The codec of the keys.
@@ -74,7 +84,13 @@ impl TextCodec {
 
     /// The text of a message. ASCII, without trailing blanks.
     pub fn render(&self, key: MessageKey) -> String {
+        self.render_version(key, 0)
+    }
+
+    /// The text that an edit gives a message; version 0 is the text as sent.
+    pub fn render_version(&self, key: MessageKey, version: u32) -> String {
         let seed = mix(key.0.as_u128() as u64 ^ (key.0.as_u128() >> 64) as u64);
+        let seed = if version == 0 { seed } else { mix(seed.wrapping_add(version.into())) };
         let span = u64::from(self.size.max.saturating_sub(self.size.min)) + 1;
         let length = self.size.min.max(SizeRange::SMALLEST) as usize + (mix(seed) % span) as usize;
         let mut text = String::with_capacity(length);
@@ -96,8 +112,9 @@ impl TextCodec {
         let Some((key, Ok((message, intended_wrapped_us)))) = key.map(|key| (key, self.keys.decode(key))) else {
             return MessageText::Foreign;
         };
-        let intact = self.render(key) == text;
-        MessageText::Message { key, message, intended_wrapped_us, intact }
+        let version = (0..=self.edits).find(|version| self.render_version(key, *version) == text);
+        let (intact, version) = (version.is_some(), version.unwrap_or(0));
+        MessageText::Message { key, message, intended_wrapped_us, intact, version }
     }
 }
 
@@ -154,7 +171,8 @@ mod tests {
         let (codec, other) = (codec(1, 100, 100), codec(2, 100, 100));
         let text = codec.render(key(&codec, 5));
         let message = MessageRef { channel: ChannelId(4), index: 5 };
-        let expect = |intact| MessageText::Message { key: key(&codec, 5), message, intended_wrapped_us: 77, intact };
+        let expect =
+            |intact| MessageText::Message { key: key(&codec, 5), message, intended_wrapped_us: 77, intact, version: 0 };
         let mangled_key = text.replacen(":", ";", 2).replacen(";", ":", 1);
         for (changed, meaning, reason) in [
             (text.clone(), expect(true), "as sent"),
@@ -169,5 +187,22 @@ mod tests {
         ] {
             assert_eq!(codec.read(&changed), meaning, "{reason}");
         }
+    }
+
+    #[test]
+    fn an_edited_text_tells_which_edit_it_is() {
+        let codec = codec(1, 80, 400).with_edits(3);
+        let texts: Vec<String> = (0..=4).map(|version| codec.render_version(key(&codec, 5), version)).collect();
+        assert_eq!(texts[0], codec.render(key(&codec, 5)));
+        let version_of = |text: &str| match codec.read(text) {
+            MessageText::Message { intact: true, version, .. } => Some(version),
+            _ => None,
+        };
+        for (number, text) in (0..).zip(&texts) {
+            let expected = (number <= 3).then_some(number);
+            assert_eq!(version_of(text), expected, "an edit that the run does not make is none of its texts");
+            assert!((80..=400).contains(&text.len()) && !text.ends_with(' '));
+        }
+        assert_eq!(version_of(&texts[2][..79]), None, "cut");
     }
 }

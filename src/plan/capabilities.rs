@@ -22,6 +22,10 @@ pub struct Capabilities {
     pub explicit_membership: bool,
     /// A sender's own subscription receives the sender's messages too.
     pub own_push: bool,
+    /// Messages can be edited, deleted, reacted to and replied to: `edit_lost`,
+    /// `delete_resurrected` and `orphan_reply` are checked.
+    #[serde(default)]
+    pub changes: bool,
     /// Longest time in µs from an acknowledgement until the message is pushed
     /// and visible, as the target declares it.
     pub lag_us: u64,

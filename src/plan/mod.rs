@@ -6,9 +6,11 @@
 //! message is sent or judged.
 
 mod capabilities;
+mod changes;
 mod churn;
 pub mod estimate;
 mod fault;
+mod hints;
 mod membership;
 pub mod near;
 pub mod profile;
@@ -21,11 +23,13 @@ mod send;
 mod threshold;
 
 pub use capabilities::Capabilities;
+pub use changes::{Change, ChangeKind, Changes, changes_of};
 pub use churn::{Disconnect, disconnects};
 pub use fault::{
     Act, Connections, Direction, Ending, FAULT_JITTER_US, Fault, FaultKind, FaultSettings, Touches, Wish,
     answer_dropped_by, hedged_by, touches_subscriber, touches_user, wishes,
 };
+pub use hints::{Actions, Doing, Habit, Hints, doing, latest_doing};
 pub use membership::{Leave, Members, is_private, leaves};
 pub use receive::{Acknowledges, AppManners, Fate, Receive, ReceiveDesign, app_fate, receive_settle_us};
 pub use retry::next_attempt;

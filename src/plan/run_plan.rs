@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Capabilities, Fault, Members, Receive, Send};
+use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Receive, Send};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,15 @@ pub struct RunPlan {
     pub message_size_bytes: SizeRange,
     /// How a message is sent and retried.
     pub send: Send,
+    /// Which messages are changed after they were sent, and how.
+    #[serde(default)]
+    pub changes: Changes,
+    /// What users hint at.
+    #[serde(default)]
+    pub hints: Hints,
+    /// What users ask apps.
+    #[serde(default)]
+    pub actions: Actions,
     /// How a subscriber receives.
     #[serde(default)]
     pub receive: Receive,

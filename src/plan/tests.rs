@@ -30,6 +30,9 @@ pub fn example() -> RunPlan {
             backoff,
             idle_timeout_us: 10_000_000,
         },
+        changes: Changes::NONE,
+        hints: Hints::default(),
+        actions: Actions::default(),
         receive: Receive::default(),
         connect: Connect { rate_per_s: 500.0, timeout_us: 10_000_000, backoff },
         churn: Churn { share_per_minute: 0.0, reset_share: 0.5, away_us: Range { min: 1, max: 2 } },
@@ -60,6 +63,7 @@ pub fn capabilities() -> Capabilities {
         read_after_ack: true,
         explicit_membership: true,
         own_push: true,
+        changes: true,
         lag_us: 0,
     }
 }

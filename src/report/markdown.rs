@@ -5,8 +5,8 @@
 
 use super::figures::{count, duration, instant, memory, percent, rate};
 use super::phrases::{
-    Column, delivery_sum, example_parts, examples_shown, fault_sentence, finding_sentence, findings_in_order,
-    message_sum, plan_parts, reasons, send_parts, verdict, verdict_parts, zero_line,
+    Column, change_parts, delivery_sum, example_parts, examples_shown, fault_sentence, finding_sentence,
+    findings_in_order, hint_parts, message_sum, plan_parts, reasons, send_parts, verdict, verdict_parts, zero_line,
 };
 use super::safe_text::markdown as safe;
 use crate::judge::{Example, FindingClass, RunSummary, Verdict};
@@ -146,8 +146,11 @@ fn totals(summary: &RunSummary) -> String {
     };
     let (rates, generator) = (&summary.rates, &summary.generator);
     let lag = generator.lag_p99_us.map(|lag| format!(" · lag p99 {}", duration(lag))).unwrap_or_default();
+    let beside = [("changes", change_parts(summary)), ("hints", hint_parts(summary))];
+    let beside = beside.iter().filter(|(_, parts)| !parts.is_empty());
+    let beside: String = beside.map(|(name, parts)| format!("- {name}: {}\n", parts.join(" · "))).collect();
     format!(
-        "{}{}- {}\n- offered {} · achieved {} · delivered {} · {} retries\n- generator: CPU {}{lag} · {} descriptors · {}\n",
+        "{}{}- {}\n{beside}- offered {} · achieved {} · delivered {} · {} retries\n- generator: CPU {}{lag} · {} descriptors · {}\n",
         sum("intended", message_sum(summary)),
         sum("entitled", delivery_sum(summary)),
         safe(&send_parts(&summary.sends).join(" · "), TEXT_MAX),
@@ -221,7 +224,7 @@ correctness fail · 2 of 3 thresholds broken · measurement valid
     #[test]
     fn a_run_without_figures_says_why() {
         let text = markdown(&killed());
-        assert!(text.contains("\nNone of 22 findings checked: there is no final read.\n"), "{text}");
+        assert!(text.contains("\nNone of 25 findings checked: there is no final read.\n"), "{text}");
         assert!(text.contains("\n- no final read\n") && text.contains("| ? | delivery.p99 &#60; 250ms | no data |"));
         assert!(markdown(&inconclusive()).contains("| ack (withheld) | 11.2 ms | 24.0 ms | 88.1 ms | ≥301 ms |"));
     }

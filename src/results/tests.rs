@@ -309,7 +309,7 @@ fn the_folder_of_a_killed_run_is_read() {
     assert_eq!(read_ledger(&opened).unwrap(), (ledger.clone(), killed));
     assert!(opened.read_summary().unwrap_err().is_not_found());
 
-    fs::write(folder.file("ledger/shard-1.bin"), b"PHLEDGER\x02\0\0\0\x01").unwrap();
+    fs::write(folder.file("ledger/shard-1.bin"), b"PHLEDGER\x03\0\0\0\x01").unwrap();
     let damaged = read_ledger(&folder).unwrap_err().to_string();
     assert!(damaged.ends_with("ledger/shard-1.bin: truncated after 0 records"), "{damaged}");
 

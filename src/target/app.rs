@@ -44,6 +44,8 @@ pub enum Callback<'a> {
     },
     /// The app is to prove that the URL is its own by saying this.
     Challenge(Cow<'a, str>),
+    /// A user asks the app something: a slash command, or a click.
+    Question,
     /// Anything else, which is acknowledged and of no concern.
     Other,
 }
@@ -81,7 +83,10 @@ impl<'a> AppFrame<'a> {
             return AppFrame::Garbage;
         };
         if let Some(id) = told.envelope_id {
-            let callback = told.payload.map_or(Callback::Other, |payload| payload.read(texts));
+            let callback = match told.kind.as_deref() {
+                Some("slash_commands" | "interactive") => Callback::Question,
+                _ => told.payload.map_or(Callback::Other, |payload| payload.read(texts)),
+            };
             return AppFrame::Envelope(Envelope { id, attempt: told.retry_attempt, callback });
         }
         match (told.kind.as_deref(), told.reason.as_deref()) {
@@ -109,6 +114,16 @@ impl<'a> Payload<'a> {
             _ => Callback::Other,
         }
     }
+}
+
+/// What posthaste's apps answer to every question.
+pub fn said() -> serde_json::Value {
+    serde_json::json!({ "response_type": "ephemeral", "text": "pong" })
+}
+
+/// The acknowledgement of an envelope that asks something, with the answer.
+pub fn answer(envelope_id: &str) -> String {
+    serde_json::json!({ "envelope_id": envelope_id, "payload": said() }).to_string()
 }
 
 /// The acknowledgement of an envelope.
@@ -140,15 +155,15 @@ mod tests {
         );
         let AppFrame::Envelope(envelope) = AppFrame::parse(&frame, &texts) else { panic!("{frame}") };
         assert!((&*envelope.id, envelope.attempt) == ("e-1", 2) && is_the_event(&envelope.callback));
-        let other =
-            |id: &'static str| AppFrame::Envelope(Envelope { id: id.into(), attempt: 0, callback: Callback::Other });
+        let question =
+            |id: &'static str| AppFrame::Envelope(Envelope { id: id.into(), attempt: 0, callback: Callback::Question });
         for (frame, expected) in [
             (r#"{"type":"hello","num_connections":1}"#, AppFrame::Hello),
             (r#"{"type":"disconnect","reason":"warning"}"#, AppFrame::Refresh),
             (r#"{"type":"disconnect","reason":"refresh_requested"}"#, AppFrame::Refresh),
             (r#"{"type":"disconnect","reason":"link_disabled"}"#, AppFrame::Other),
-            (r#"{"envelope_id":"e-2","type":"slash_commands","payload":{"command":"/x"}}"#, other("e-2")),
-            (r#"{"envelope_id":"e-3","type":"interactive","payload":{"type":"block_actions"}}"#, other("e-3")),
+            (r#"{"envelope_id":"e-2","type":"slash_commands","payload":{"command":"/x"}}"#, question("e-2")),
+            (r#"{"envelope_id":"e-3","type":"interactive","payload":{"type":"block_actions"}}"#, question("e-3")),
             ("hello", AppFrame::Garbage),
         ] {
             assert_eq!(AppFrame::parse(frame, &texts), expected, "{frame}");
@@ -157,5 +172,7 @@ mod tests {
         assert_eq!(Callback::parse(challenge, &texts), Some(Callback::Challenge("abc".into())));
         assert_eq!(Callback::parse("payload=%7B%7D", &texts), None);
         assert_eq!(acknowledgement("e-1"), r#"{"envelope_id":"e-1"}"#);
+        let answered: serde_json::Value = serde_json::from_str(&answer("e-1")).unwrap();
+        assert_eq!((&answered["envelope_id"], &answered["payload"]), (&"e-1".into(), &said()));
     }
 }

@@ -126,6 +126,22 @@ impl TargetProfile {
         acknowledged(posted.ts.filter(|_| !echo_differs))
     }
 
+    /// Classifies an answer that is no acknowledgement, whatever was asked.
+    pub(super) fn classify_refusal(&self, answer: Answer<'_>) -> Classified {
+        #[derive(Deserialize)]
+        struct Refused<'a> {
+            #[serde(borrow, default)]
+            error: Option<Cow<'a, str>>,
+        }
+        if answer.status != 200 {
+            return self.refusal(self.refused_statuses.contains(&answer.status), answer.status == 429, answer);
+        }
+        let error = serde_json::from_slice::<Refused<'_>>(answer.body).ok().and_then(|refused| refused.error);
+        let error = error.unwrap_or_default();
+        let refused = self.refused_errors.iter().any(|listed| *listed == error);
+        self.refusal(refused, error == "ratelimited", answer)
+    }
+
     fn refusal(&self, refused: bool, limited: bool, answer: Answer<'_>) -> Classified {
         if !refused {
             return Classified { effect: Effect::Indeterminate, retry: asked_wait(answer).unwrap_or(Retry::Backoff) };

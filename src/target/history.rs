@@ -28,6 +28,11 @@ pub struct Row {
     /// Whether its text is what the message's generator produces; `None` if no
     /// message is named.
     pub intact: Option<bool>,
+    /// Which of the message's texts it is: 0 as sent, else the ordinal of an
+    /// edit.
+    pub version: u32,
+    /// The names of the reactions to it.
+    pub reactions: Vec<Box<str>>,
     /// A text with the run's id and a key that the run cannot have made.
     pub foreign: Option<String>,
 }
@@ -60,6 +65,13 @@ struct Message {
     text: Option<String>,
     #[serde(default)]
     client_msg_id: Option<String>,
+    #[serde(default)]
+    reactions: Vec<Reaction>,
+}
+
+#[derive(Deserialize)]
+struct Reaction {
+    name: Box<str>,
 }
 
 /// What a text and an echoed key say together. The echoed key names the
@@ -69,6 +81,7 @@ pub(super) struct Named {
     pub message: Option<MessageRef>,
     pub intended_wrapped_us: u64,
     pub intact: Option<bool>,
+    pub version: u32,
     pub foreign: bool,
 }
 
@@ -78,17 +91,30 @@ impl Named {
             echoed_key.and_then(|echo| texts.keys().format().read(echo)).map(|key| (key, texts.keys().decode(key)));
         let read = texts.read(text);
         if let Some((key, Ok((message, intended_wrapped_us)))) = echoed {
-            let same = matches!(read, MessageText::Message { key: named, intact: true, .. } if named == key);
-            return Self { message: Some(message), intended_wrapped_us, intact: Some(same), foreign: false };
+            let version = match read {
+                MessageText::Message { key: named, intact: true, version, .. } if named == key => Some(version),
+                _ => None,
+            };
+            return Self {
+                message: Some(message),
+                intended_wrapped_us,
+                intact: Some(version.is_some()),
+                version: version.unwrap_or(0),
+                foreign: false,
+            };
         }
         match read {
-            MessageText::Message { message, intended_wrapped_us, intact, .. } => {
-                Self { message: Some(message), intended_wrapped_us, intact: Some(intact), foreign: false }
+            MessageText::Message { message, intended_wrapped_us, intact, version, .. } => {
+                Self { message: Some(message), intended_wrapped_us, intact: Some(intact), version, foreign: false }
             }
-            MessageText::Foreign => Self { message: None, intended_wrapped_us: 0, intact: None, foreign: true },
+            MessageText::Foreign => {
+                Self { message: None, intended_wrapped_us: 0, intact: None, version: 0, foreign: true }
+            }
             // A key that is not the run's, without the run's text, is of
             // another client or run.
-            MessageText::Unrelated => Self { message: None, intended_wrapped_us: 0, intact: None, foreign: false },
+            MessageText::Unrelated => {
+                Self { message: None, intended_wrapped_us: 0, intact: None, version: 0, foreign: false }
+            }
         }
     }
 }
@@ -109,6 +135,8 @@ impl HistoryPage {
                 message: named.message,
                 intended_wrapped_us: named.intended_wrapped_us,
                 intact: named.intact,
+                version: named.version,
+                reactions: message.reactions.into_iter().map(|reaction| reaction.name).collect(),
                 foreign: named.foreign.then_some(text),
             });
         }
@@ -218,6 +246,24 @@ mod tests {
             assert_eq!(named("gone", &format.write(key(1))), gone, "{format:?}: known by its echo alone");
             let other = if one_way { (Some(1), Some(true)) } else { (Some(2), Some(false)) };
             assert_eq!(named(&text, &format.write(key(2))), other, "{format:?}: a text of another message");
+        }
+    }
+
+    #[test]
+    fn a_row_tells_its_edit_and_its_reactions() {
+        let texts = texts().with_edits(2);
+        let key = texts.keys().encode(MessageRef { channel: ChannelId(2), index: 1 }, 4);
+        for (version, intact, shown) in [(0, Some(true), 0), (2, Some(true), 2), (3, Some(false), 0)] {
+            let text = texts.render_version(key, version);
+            for echo in [String::new(), format!(r#","client_msg_id":"{key}""#)] {
+                let body = format!(
+                    r#"{{"ok":true,"messages":[{{"ts":"1.000002","text":"{text}"{echo},"reactions":[{{"name":"a","count":1,"users":["U1"]}},{{"name":"b"}}]}}]}}"#
+                );
+                let page = HistoryPage::parse(200, body.as_bytes(), &texts).unwrap();
+                let row = &page.rows[0];
+                assert_eq!((row.intact, row.version), (intact, shown), "version {version}{echo}");
+                assert_eq!(row.reactions, ["a".into(), "b".into()]);
+            }
         }
     }
 

@@ -6,7 +6,9 @@
 
 mod address;
 mod app;
+mod change;
 mod classify;
+mod hint;
 mod history;
 mod profile;
 mod push;
@@ -14,8 +16,10 @@ mod signature;
 mod slack;
 
 pub use address::{Address, AddressError};
-pub use app::{AppFrame, Callback, Envelope, acknowledgement};
+pub use app::{AppFrame, Callback, Envelope, acknowledgement, answer, said};
+pub use change::{ReplyKeys, ThreadPage, reaction_name, reaction_ordinal};
 pub use classify::{Answer, Classified, Effect, Retry};
+pub use hint::{Hint, answers_trigger};
 pub use history::{
     HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_invited, parse_socket_url, parse_user_id,
 };

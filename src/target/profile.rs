@@ -54,6 +54,7 @@ impl TargetProfile {
                 read_after_ack: promised.read_after_ack,
                 explicit_membership: promised.explicit_membership,
                 own_push: promised.own_push,
+                changes: promised.changes,
                 lag_us,
             },
             refused_statuses: written.refusals.statuses,
@@ -109,6 +110,8 @@ struct Promised {
     read_after_ack: bool,
     explicit_membership: bool,
     own_push: bool,
+    #[serde(default)]
+    changes: bool,
     lag: String,
 }
 
@@ -166,9 +169,9 @@ mod tests {
     fn errors_name_the_place() {
         let (_, good) = built_in_targets()[0];
         for (bad, expected) in [
-            (good.replace("dedup", "dedupe"), "t.toml:27:1: unknown field `dedupe`"),
+            (good.replace("dedup", "dedupe"), "t.toml:32:1: unknown field `dedupe`"),
             (good.replace("\"slack\"", "\"irc\""), "t.toml:6:8: unknown variant `irc`"),
-            (good.replace("\"uuid8\"", "\"uuid4\""), "t.toml:43:10: unknown variant `uuid4`"),
+            (good.replace("\"uuid8\"", "\"uuid4\""), "t.toml:49:10: unknown variant `uuid4`"),
             (good.replace("\"1s\"", "\"soon\""), "t.toml: capabilities.lag: \"soon\" is no duration"),
         ] {
             let error = TargetProfile::parse(&bad, "t.toml").unwrap_err().to_string();

@@ -20,6 +20,8 @@ pub enum Frame<'a> {
     Push(Push<'a>),
     /// A text with the run's id and a key that the run cannot have made.
     Foreign(Cow<'a, str>),
+    /// Typing or presence: [`Hint::parse`] says which.
+    Hint,
     /// Anything else, of no concern.
     Other,
     /// No JSON, or not the shape of an event.
@@ -96,6 +98,7 @@ impl<'a> Frame<'a> {
             Some("hello") => Frame::Hello,
             Some("pong") => event.reply_to.map_or(Frame::Other, Frame::Pong),
             Some("goodbye") => Frame::Goodbye,
+            Some("user_typing" | "presence_change") => Frame::Hint,
             None => event.reply_to.map_or(Frame::Other, Frame::Reply),
             _ => Frame::Other,
         }
@@ -173,6 +176,9 @@ mod tests {
             (r#"{"type":"hello"}"#, Frame::Hello),
             (r#"{"type":"pong","reply_to":3}"#, Frame::Pong(3)),
             (r#"{"type":"goodbye"}"#, Frame::Goodbye),
+            (r#"{"type":"user_typing","channel":"C9","user":"U1"}"#, Frame::Hint),
+            (r#"{"type":"presence_change","user":"U1","presence":"away"}"#, Frame::Hint),
+            (r#"{"type":"reaction_added","user":"U1","reaction":"x"}"#, Frame::Other),
             (r#"{"ok":true,"reply_to":3,"ts":"1.000000"}"#, Frame::Reply(3)),
             (r#"{"ok":true,"ts":"1.000000"}"#, Frame::Other),
             (r#"{"type":"message","channel":"C9","text":"hi"}"#, Frame::Other),

@@ -30,6 +30,8 @@ struct Post<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_msg_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_ts: Option<&'a str>,
 }
 
 /// A message as a frame of the socket.
@@ -54,16 +56,19 @@ impl Slack {
     /// `chat.postMessage` with the key, if there is one, as `client_msg_id`: in
     /// the format in which the target is told it.
     pub fn post_message(&self, channel: &str, client_msg_id: Option<&str>, text: &str) -> Call {
-        let body = serde_json::to_vec(&Post { channel, text, client_msg_id }).expect("strings serialise");
-        let path = format!("{}chat.postMessage", self.prefix);
-        Call { path, content_type: "application/json; charset=utf-8", body }
+        self.json("chat.postMessage", &Post { channel, text, client_msg_id, thread_ts: None })
     }
 
     /// A message as a frame of the socket. With an id, the target answers it;
     /// with a key, it recognises a repetition.
     pub fn socket_message(&self, id: Option<u64>, channel: &str, client_msg_id: Option<&str>, text: &str) -> String {
-        let post = Post { channel, text, client_msg_id };
+        let post = Post { channel, text, client_msg_id, thread_ts: None };
         serde_json::to_string(&SocketPost { id, kind: "message", post }).expect("strings serialise")
+    }
+
+    /// `chat.postMessage` as a reply to a message, by the target's id.
+    pub fn reply(&self, channel: &str, parent: &str, client_msg_id: Option<&str>, text: &str) -> Call {
+        self.json("chat.postMessage", &Post { channel, text, client_msg_id, thread_ts: Some(parent) })
     }
 
     /// `auth.test`: is the target there, and does it know the user?
@@ -133,7 +138,12 @@ impl Slack {
         self.form("conversations.history", &fields)
     }
 
-    fn form(&self, method: &str, fields: &[(&str, &str)]) -> Call {
+    fn json(&self, method: &str, post: &Post<'_>) -> Call {
+        let body = serde_json::to_vec(post).expect("strings serialise");
+        Call { path: format!("{}{method}", self.prefix), content_type: "application/json; charset=utf-8", body }
+    }
+
+    pub(super) fn form(&self, method: &str, fields: &[(&str, &str)]) -> Call {
         let body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
         Call { path: format!("{}{method}", self.prefix), content_type: FORM, body }
     }

@@ -71,6 +71,8 @@ struct Row {
     /// As the command line has it; empty for a correct server.
     defect: &'static str,
     with: &'static [&'static str],
+    /// And with many changes and hints.
+    changes: bool,
     expected: fn(&Log) -> Vec<(&'static str, Count)>,
 }
 
@@ -140,65 +142,147 @@ const CLIENT_FAULTS: &[&str] = &[
     "--set",
     "faults=[{kind=\"disconnect\",at=\"600ms\",for=\"100ms\"},{kind=\"slow-reader\",at=\"900ms\",for=\"500ms\",share=0.2}]",
 ];
+/// One change of most messages: what the log says is what can be told.
+const ONE_CHANGE: &[&str] = &[
+    "--set",
+    "churn.share_per_minute=10",
+    "--set",
+    "changes.share=0.8",
+    "--set",
+    "changes.per_message=1",
+    "--set",
+    "changes.after={min=\"50ms\",max=\"400ms\"}",
+];
+/// Changes behind changes, and hints beside them.
+const MANY_CHANGES: [&str; 10] = [
+    "--set",
+    "changes.share=0.8",
+    "--set",
+    "changes.per_message={min=2,max=6}",
+    "--set",
+    "changes.after={min=\"20ms\",max=\"200ms\"}",
+    "--set",
+    "hints.typing_per_user_per_minute=60",
+    "--set",
+    "hints.presence_per_user_per_minute=60",
+];
+/// No reply is a message of the log.
+const NO_REPLIES: &[&str] = &["--set", "churn.share_per_minute=0", "--set", "changes.reply=0"];
+const OVER_ACKED_SOCKETS: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "send.design=ws-ack"];
+const DROPPED_ACKS: &[&str] = &[
+    "--set",
+    "churn.share_per_minute=10",
+    "--set",
+    "send.timeout=1s",
+    "--set",
+    "faults=[{kind=\"drop-ack\",at=\"0s\",share=0.1}]",
+];
 const RETRIES: &[&str] = &["--set", "churn.share_per_minute=10", "--set", "send.attempts=4"];
 const NOTHING: fn(&Log) -> Vec<(&'static str, Count)> = |_| Vec::new();
 
 const MATRIX: &[Row] = &[
-    Row { defect: "", with: MUCH_CHURN, expected: NOTHING },
-    Row { defect: "", with: LOST_ACKS, expected: NOTHING },
-    Row { defect: "", with: LEAVING, expected: NOTHING },
-    Row { defect: "", with: PRIVATE, expected: NOTHING },
-    Row { defect: "", with: HEDGE, expected: NOTHING },
-    Row { defect: "", with: HANDOFF, expected: NOTHING },
-    Row { defect: "", with: CRASHES, expected: NOTHING },
-    Row { defect: "", with: CLIENT_FAULTS, expected: NOTHING },
-    Row { defect: "", with: OVER_SOCKETS, expected: NOTHING },
-    Row { defect: "", with: ACKED_OVER_SOCKETS, expected: NOTHING },
+    Row { defect: "", with: MUCH_CHURN, changes: false, expected: NOTHING },
+    Row { defect: "", with: LOST_ACKS, changes: false, expected: NOTHING },
+    Row { defect: "", with: LEAVING, changes: false, expected: NOTHING },
+    Row { defect: "", with: PRIVATE, changes: false, expected: NOTHING },
+    Row { defect: "", with: HEDGE, changes: false, expected: NOTHING },
+    Row { defect: "", with: HANDOFF, changes: false, expected: NOTHING },
+    Row { defect: "", with: CRASHES, changes: false, expected: NOTHING },
+    Row { defect: "", with: CLIENT_FAULTS, changes: false, expected: NOTHING },
+    Row { defect: "", with: OVER_SOCKETS, changes: false, expected: NOTHING },
+    Row { defect: "", with: ACKED_OVER_SOCKETS, changes: false, expected: NOTHING },
     Row {
         defect: "drop-socket-sends=20",
         with: OVER_SOCKETS,
+        changes: false,
         expected: |log| vec![("silent_loss", Exactly(log.lines()))],
     },
-    Row { defect: "store-then-500=50", with: RETRIES, expected: NOTHING },
-    Row { defect: "ack-before-persist=50", with: CHURN, expected: |log| vec![("acked_lost", Exactly(log.lines()))] },
-    Row { defect: "no-dedup", with: LOST_ACKS, expected: |log| vec![("store_duplicates", Exactly(log.lines()))] },
+    Row { defect: "store-then-500=50", with: RETRIES, changes: false, expected: NOTHING },
+    Row {
+        defect: "ack-before-persist=50",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("acked_lost", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "no-dedup",
+        with: LOST_ACKS,
+        changes: false,
+        expected: |log| vec![("store_duplicates", Exactly(log.lines()))],
+    },
     Row {
         defect: "dedup-in-memory",
         with: LOST_ACKS,
+        changes: false,
         expected: |log| vec![("store_duplicates", Exactly(log.lines()))],
     },
     Row {
         defect: "dedup-in-memory=100000",
         with: CRASHES,
+        changes: false,
         expected: |log| vec![("store_duplicates", Near(log.lines()))],
     },
-    Row { defect: "dedup-race", with: HEDGE, expected: |log| vec![("store_duplicates", Exactly(log.lines()))] },
+    Row {
+        defect: "dedup-race",
+        with: HEDGE,
+        changes: false,
+        expected: |log| vec![("store_duplicates", Exactly(log.lines()))],
+    },
     Row {
         defect: "dedup-truncated-key",
         with: CHURN,
+        changes: false,
         expected: |log| vec![("acked_lost", Exactly(log.messages())), ("ack_identity", Exactly(log.messages()))],
     },
-    Row { defect: "key-before-insert=50", with: CHURN, expected: |log| vec![("acked_lost", Exactly(log.lines()))] },
-    Row { defect: "new-id-on-retry", with: LOST_ACKS, expected: |log| vec![("ack_identity", Exactly(log.messages()))] },
+    Row {
+        defect: "key-before-insert=50",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("acked_lost", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "new-id-on-retry",
+        with: LOST_ACKS,
+        changes: false,
+        expected: |log| vec![("ack_identity", Exactly(log.messages()))],
+    },
     Row {
         defect: "fanout-before-persist=50",
         with: FEW_RETRIES,
+        changes: false,
         expected: |log| vec![("phantom", Exactly(log.messages()))],
     },
-    Row { defect: "store-rejected=50", with: CHURN, expected: |log| vec![("rejected_stored", Exactly(log.lines()))] },
-    Row { defect: "store-then-500=50", with: NO_RETRY, expected: |log| vec![("unknown_stored", Exactly(log.lines()))] },
-    Row { defect: "mangle=50", with: CHURN, expected: |log| vec![("corrupt", Exactly(log.lines()))] },
-    Row { defect: "vanish=10", with: CHURN, expected: |log| vec![("vanished", Exactly(log.messages()))] },
+    Row {
+        defect: "store-rejected=50",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("rejected_stored", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "store-then-500=50",
+        with: NO_RETRY,
+        changes: false,
+        expected: |log| vec![("unknown_stored", Exactly(log.lines()))],
+    },
+    Row { defect: "mangle=50", with: CHURN, changes: false, expected: |log| vec![("corrupt", Exactly(log.lines()))] },
+    Row {
+        defect: "vanish=10",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("vanished", Exactly(log.messages()))],
+    },
     // A catch-up that is cut off by a disconnect is read again.
-    Row { defect: "late-commit=3", with: CHURN, expected: |log| vec![("unhealed", UpTo(log.pairs()))] },
+    Row { defect: "late-commit=3", with: CHURN, changes: false, expected: |log| vec![("unhealed", UpTo(log.pairs()))] },
     Row {
         defect: "late-position=20",
         with: STEADY,
+        changes: false,
         expected: |log| vec![("sender_order", Exactly(log.lines())), ("live_reordered", Any)],
     },
     Row {
         defect: "cursor-skip",
         with: CHURN,
+        changes: false,
         expected: |log| {
             vec![("unhealed", UpTo(log.caught_up().pairs())), ("page_anomaly", Exactly(log.finally_read().messages()))]
         },
@@ -206,6 +290,7 @@ const MATRIX: &[Row] = &[
     Row {
         defect: "cursor-skip",
         with: NO_PUSHES,
+        changes: false,
         expected: |log| {
             vec![
                 ("unhealed", Exactly(log.caught_up().pairs())),
@@ -216,11 +301,13 @@ const MATRIX: &[Row] = &[
     Row {
         defect: "cursor-inclusive",
         with: STEADY,
+        changes: false,
         expected: |log| vec![("page_anomaly", Exactly(log.finally_read().lines()))],
     },
     Row {
         defect: "tied-timestamps",
         with: CHURN,
+        changes: false,
         expected: |log| {
             vec![("unhealed", UpTo(log.caught_up().pairs())), ("page_anomaly", Exactly(log.finally_read().messages()))]
         },
@@ -228,6 +315,7 @@ const MATRIX: &[Row] = &[
     Row {
         defect: "tied-timestamps",
         with: NO_PUSHES,
+        changes: false,
         expected: |log| {
             vec![
                 ("unhealed", Exactly(log.caught_up().pairs())),
@@ -235,19 +323,123 @@ const MATRIX: &[Row] = &[
             ]
         },
     },
-    Row { defect: "history-cap", with: MUCH_CHURN, expected: |log| vec![("unhealed", UpTo(log.pairs()))] },
-    Row { defect: "stale-history", with: CHURN, expected: |log| vec![("stale_read", UpTo(log.pairs()))] },
-    Row { defect: "endless-cursor", with: SOME_PUSHES, expected: |_| vec![("page_anomaly", Any)] },
-    Row { defect: "drop-live=50", with: STEADY, expected: |log| vec![("live_missed", Exactly(log.lines()))] },
-    Row { defect: "subscribe-gap", with: CHURN, expected: |log| vec![("live_missed", UpTo(log.lines()))] },
-    Row { defect: "lost-unsubscribe", with: MUCH_CHURN, expected: |log| vec![("live_missed", UpTo(log.lines()))] },
+    Row {
+        defect: "history-cap",
+        with: MUCH_CHURN,
+        changes: false,
+        expected: |log| vec![("unhealed", UpTo(log.pairs()))],
+    },
+    Row {
+        defect: "stale-history",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("stale_read", UpTo(log.pairs()))],
+    },
+    Row { defect: "endless-cursor", with: SOME_PUSHES, changes: false, expected: |_| vec![("page_anomaly", Any)] },
+    Row {
+        defect: "drop-live=50",
+        with: STEADY,
+        changes: false,
+        expected: |log| vec![("live_missed", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "subscribe-gap",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("live_missed", UpTo(log.lines()))],
+    },
+    Row {
+        defect: "lost-unsubscribe",
+        with: MUCH_CHURN,
+        changes: false,
+        expected: |log| vec![("live_missed", UpTo(log.lines()))],
+    },
     // A push between the loss of the subscription and its note is not noted.
-    Row { defect: "lost-unsubscribe", with: HANDOFF, expected: |log| vec![("live_missed", Near(log.lines()))] },
-    Row { defect: "double-fanout=50", with: STEADY, expected: |log| vec![("live_duplicates", Exactly(log.lines()))] },
-    Row { defect: "racing-fanout=50", with: STEADY, expected: |log| vec![("live_reordered", Exactly(log.lines()))] },
-    Row { defect: "keeps-listening", with: LEAVING, expected: |log| vec![("leaked", UpTo(log.pairs()))] },
-    Row { defect: "open-private", with: PRIVATE, expected: |_| vec![("leaked", Any)] },
-    Row { defect: "wrong-channel=20", with: CHURN, expected: |log| vec![("leaked", Exactly(log.pairs()))] },
+    Row {
+        defect: "lost-unsubscribe",
+        with: HANDOFF,
+        changes: false,
+        expected: |log| vec![("live_missed", Near(log.lines()))],
+    },
+    Row {
+        defect: "double-fanout=50",
+        with: STEADY,
+        changes: false,
+        expected: |log| vec![("live_duplicates", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "racing-fanout=50",
+        with: STEADY,
+        changes: false,
+        expected: |log| vec![("live_reordered", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "keeps-listening",
+        with: LEAVING,
+        changes: false,
+        expected: |log| vec![("leaked", UpTo(log.pairs()))],
+    },
+    Row { defect: "open-private", with: PRIVATE, changes: false, expected: |_| vec![("leaked", Any)] },
+    Row {
+        defect: "wrong-channel=20",
+        with: CHURN,
+        changes: false,
+        expected: |log| vec![("leaked", Exactly(log.pairs()))],
+    },
+    Row { defect: "", with: MUCH_CHURN, changes: true, expected: NOTHING },
+    Row { defect: "", with: LOST_ACKS, changes: true, expected: NOTHING },
+    Row { defect: "", with: CRASHES, changes: true, expected: NOTHING },
+    Row { defect: "", with: DROPPED_ACKS, changes: true, expected: NOTHING },
+    Row { defect: "", with: LEAVING, changes: true, expected: NOTHING },
+    Row { defect: "", with: OVER_ACKED_SOCKETS, changes: true, expected: NOTHING },
+    Row {
+        defect: "edit-lost=5",
+        with: ONE_CHANGE,
+        changes: false,
+        expected: |log| vec![("edit_lost", Exactly(log.lines()))],
+    },
+    // An edit that another one follows cannot be told to have been lost.
+    Row { defect: "edit-lost=5", with: CHURN, changes: true, expected: |log| vec![("edit_lost", UpTo(log.lines()))] },
+    Row {
+        defect: "delete-resurrected=3",
+        with: ONE_CHANGE,
+        changes: false,
+        expected: |log| vec![("delete_resurrected", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "delete-resurrected=3",
+        with: MUCH_CHURN,
+        changes: true,
+        expected: |log| vec![("delete_resurrected", Exactly(log.lines()))],
+    },
+    Row {
+        defect: "orphan-reply=3",
+        with: ONE_CHANGE,
+        changes: false,
+        expected: |log| vec![("orphan_reply", Exactly(log.lines()))],
+    },
+    // Of a message that is deleted later, nobody says where its replies are.
+    Row {
+        defect: "orphan-reply=3",
+        with: CHURN,
+        changes: true,
+        expected: |log| vec![("orphan_reply", UpTo(log.lines()))],
+    },
+    // Of two copies one is deleted, or a reply is the one.
+    Row {
+        defect: "no-dedup",
+        with: LOST_ACKS,
+        changes: true,
+        expected: |log| vec![("store_duplicates", UpTo(log.lines()))],
+    },
+    // What was mangled in the store is whole again once it is edited.
+    Row { defect: "mangle=50", with: STEADY, changes: true, expected: |log| vec![("corrupt", UpTo(log.lines()))] },
+    Row {
+        defect: "ack-before-persist=50",
+        with: NO_REPLIES,
+        changes: true,
+        expected: |log| vec![("acked_lost", Exactly(log.lines()))],
+    },
 ];
 
 /// What a run of a row came to.
@@ -263,7 +455,8 @@ impl Row {
         let seed = seed.to_string();
         let name = self.defect.split('=').next().unwrap();
         let defect: &[&str] = if self.defect.is_empty() { &[] } else { &["--defect", self.defect] };
-        let args = [&["--seed", &seed][..], defect, &PAGES, self.with].concat();
+        let changes: &[&str] = if self.changes { &MANY_CHANGES } else { &[] };
+        let args = [&["--seed", &seed][..], defect, &PAGES, changes, self.with].concat();
         // A machine that stalls for a second leaves out disconnects, and with
         // them what a defect needs to show. Such a run says nothing.
         let mut run = Run::short(&args);
@@ -274,7 +467,7 @@ impl Row {
         }
         let mut outcome = Outcome::default();
         let mut wrong = |what: String| {
-            outcome.wrong.push(format!("{:?} {:?}, seed {seed}: {what}", self.defect, self.with));
+            outcome.wrong.push(format!("{:?} {:?} {}, seed {seed}: {what}", self.defect, self.with, self.changes));
         };
         let Some(findings) = run.summary["findings"].as_object() else {
             wrong(format!("no summary: {}", run.stderr));
@@ -316,11 +509,22 @@ impl Row {
     }
 }
 
+/// The ranks of the rows to run: all, or those that POSTHASTE_ROWS names by a
+/// part of their defect, or by `changes`.
+fn chosen() -> Vec<usize> {
+    let wanted = std::env::var("POSTHASTE_ROWS").unwrap_or_default();
+    let is_chosen = |row: &Row| row.defect.contains(&wanted) || (wanted == "changes" && row.changes);
+    let chosen: Vec<usize> = (0..MATRIX.len()).filter(|rank| is_chosen(&MATRIX[*rank])).collect();
+    assert!(!chosen.is_empty(), "no row is called {wanted:?}");
+    chosen
+}
+
 /// Runs every row with every seed, a few at once: the outcomes of each row.
 fn outcomes(seeds: std::ops::Range<u64>) -> Vec<Vec<Outcome>> {
     let next = AtomicUsize::new(0);
     let found: Vec<Mutex<Vec<Outcome>>> = MATRIX.iter().map(|_| Mutex::default()).collect();
-    let all: Vec<(u64, usize)> = seeds.flat_map(|seed| (0..MATRIX.len()).map(move |row| (seed, row))).collect();
+    let rows = chosen();
+    let all: Vec<(u64, usize)> = seeds.flat_map(|seed| rows.iter().map(move |row| (seed, *row))).collect();
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -351,9 +555,11 @@ fn write_tables(path: &Path, runs: u64, outcomes: &[Vec<Outcome>]) {
         "| defect | with | findings: counted / in the server's log | runs | wrong |\n| --- | --- | --- | --- | --- |\n"
             .to_owned();
     let mut csv = "defect,with,finding,counted,in_log,relation,runs,wrong_runs\n".to_owned();
-    for (row, outcomes) in MATRIX.iter().zip(outcomes) {
+    for (row, outcomes) in MATRIX.iter().zip(outcomes).filter(|(_, outcomes)| !outcomes.is_empty()) {
         let wrong = outcomes.iter().filter(|outcome| !outcome.wrong.is_empty()).count();
-        let with = row.with.iter().filter(|flag| **flag != "--set").copied().collect::<Vec<_>>().join(" ");
+        let changes: &[&str] = if row.changes { &["many changes"] } else { &[] };
+        let with = row.with.iter().chain(changes).filter(|flag| **flag != "--set");
+        let with = with.copied().collect::<Vec<_>>().join(" ");
         let defect = if row.defect.is_empty() { "(none)" } else { row.defect };
         let mut sums: BTreeMap<&str, (Option<usize>, usize)> = BTreeMap::new();
         for (finding, (noted, count)) in outcomes.iter().flat_map(|outcome| &outcome.counts) {

@@ -94,6 +94,7 @@ fn final_read(number: u32, stored: u32) -> FinalRead {
         stuck_pages: 0,
         foreign: Vec::new(),
         truncated_before: None,
+        reactions: Vec::new(),
     }
 }
 
@@ -183,7 +184,7 @@ fn a_killed_run_is_reported_and_proves_nothing() {
     let (code, text, _) = report(&above, &[&format!("results/{RUN}")]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("INCONCLUSIVE") && text.contains("killed during the run"), "{text}");
-    assert!(text.contains("intended 3 = acknowledged 3") && text.contains("\n ? 5 of 22 findings checked"), "{text}");
+    assert!(text.contains("intended 3 = acknowledged 3") && text.contains("\n ? 5 of 25 findings checked"), "{text}");
     fs::remove_file(folder.file("latency.hlog")).unwrap();
     assert_eq!(report(&above, &[]).0, 3, "killed before its first second");
 }

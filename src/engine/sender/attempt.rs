@@ -38,23 +38,41 @@ pub struct Parcel<'a> {
     pub text: &'a str,
 }
 
+/// What an answer is about.
+#[derive(Clone, Copy)]
+pub enum Asked {
+    /// A message with this key.
+    Message(MessageKey),
+    /// A change of one.
+    Change,
+}
+
 /// What a user sends over.
 pub enum Transport {
     /// A connection of its own, and a second one for a hedge.
     Http(Box<[Line; 2]>),
-    /// The socket that the same user holds as a subscriber.
-    Socket(Rc<Outbox>),
+    /// The socket that the same user holds as a subscriber, and a connection
+    /// for what is not sent over it.
+    Socket(Rc<Outbox>, Box<Line>),
 }
 
 impl Transport {
     /// What the plan's design sends over.
     pub fn of(shard: &Shard, user: UserId) -> Self {
+        let token = token(shard.shared.run, user);
         if shard.plan().send.design.is_over_socket() {
             // The plan's check gives every sender a subscription.
-            return Self::Socket(shard.outbox(user).unwrap_or_default());
+            return Self::Socket(shard.outbox(user).unwrap_or_default(), Line::new(&token).into());
         }
-        let token = token(shard.shared.run, user);
         Self::Http(Box::new([Line::new(&token), Line::new(&token)]))
+    }
+
+    /// The connection for what does not go over the socket.
+    pub fn line(&mut self) -> &mut Line {
+        match self {
+            Self::Http(lines) => &mut lines[0],
+            Self::Socket(_, line) => line,
+        }
     }
 }
 
@@ -85,7 +103,7 @@ impl Line {
 
     /// Posts a call once.
     pub async fn attempt(&mut self, shard: &Rc<Shard>, call: &Call, key: MessageKey, user: UserId) -> Attempt {
-        self.attempt_unheard(shard, call, key, user, None).await
+        self.attempt_unheard(shard, call, Asked::Message(key), user, None).await
     }
 
     /// The same; a fault may lose the answer.
@@ -93,7 +111,7 @@ impl Line {
         &mut self,
         shard: &Rc<Shard>,
         call: &Call,
-        key: MessageKey,
+        asked: Asked,
         user: UserId,
         unheard: Option<usize>,
     ) -> Attempt {
@@ -110,7 +128,10 @@ impl Line {
             Ok(Ok(answer)) => {
                 let retry_after = answer.retry_after.as_deref();
                 let answer = Answer { status: answer.status, retry_after, body: &answer.body };
-                shard.shared.target.classify(answer, key)
+                match asked {
+                    Asked::Message(key) => shard.shared.target.classify(answer, key),
+                    Asked::Change => shard.shared.target.classify_change(answer),
+                }
             }
             failed => {
                 // Dropped before the stamp is read: nothing is written after it.

@@ -6,13 +6,14 @@
 //! is left. Some users tap a failed message, and it is sending again.
 
 mod attempt;
+mod change;
 
 use super::shard::Shard;
 use crate::ledger::SendRow;
 use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
 use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
-use attempt::{Attempt, Line, Parcel, Transport, attempt_over_socket};
+use attempt::{Asked, Attempt, Line, Parcel, Transport, attempt_over_socket};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -28,28 +29,42 @@ pub struct Senders {
 impl Senders {
     /// A message is intended now: it is noted, and queued behind its user's
     /// earlier ones.
-    pub fn intend(&self, shard: &Rc<Shard>, intended: &Intended) {
+    /// Its rank in the sender log.
+    pub fn intend(&self, shard: &Rc<Shard>, intended: &Intended) -> usize {
         let intended_us = shard.load_start_us.get() + intended.intended_us;
         let row = shard.sends.borrow_mut().push(SendRow::intended(intended.message, intended.user, intended_us));
         shard.count(|counters| {
             counters.intended += 1;
             counters.pending += 1;
         });
-        let sender = self.by_user.borrow_mut().entry(intended.user).or_default().clone();
-        sender.queue.borrow_mut().push_back(row);
+        self.queue(shard, intended.user, Task::Message(row));
+        row
+    }
+
+    fn queue(&self, shard: &Rc<Shard>, user: UserId, task: Task) {
+        let sender = self.by_user.borrow_mut().entry(user).or_default().clone();
+        sender.queue.borrow_mut().push_back(task);
         if sender.running.replace(true) {
             sender.wake.notify_one();
         } else {
-            tokio::task::spawn_local(Sender::run(sender, shard.clone(), intended.user));
+            tokio::task::spawn_local(Sender::run(sender, shard.clone(), user));
         }
     }
+}
+
+/// What a user does next.
+enum Task {
+    /// Sends the message of a row of the sender log.
+    Message(usize),
+    /// Changes a message that it has sent.
+    Change(change::Due),
 }
 
 /// One user's queue. Its task lives while there is something to send and for
 /// the idle time after; so does its connection.
 #[derive(Default)]
 struct Sender {
-    queue: RefCell<VecDeque<usize>>,
+    queue: RefCell<VecDeque<Task>>,
     running: Cell<bool>,
     wake: Notify,
     /// When the previous message was finished.
@@ -62,8 +77,11 @@ impl Sender {
         let mut transport = Transport::of(&shard, user);
         loop {
             let next = self.queue.borrow_mut().pop_front();
-            if let Some(row) = next {
-                send_message(&shard, &mut transport, row, self.free_us.get()).await;
+            if let Some(task) = next {
+                match task {
+                    Task::Message(row) => send_message(&shard, &mut transport, row, self.free_us.get()).await,
+                    Task::Change(due) => change::make(&shard, transport.line(), &due).await,
+                }
                 self.free_us.set(shard.now_us());
             } else if tokio::time::timeout(idle, self.wake.notified()).await.is_err() && self.queue.borrow().is_empty()
             {
@@ -149,12 +167,14 @@ impl Tries<'_> {
         shard.count(|counters| counters.in_flight += 1);
         let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
-            Transport::Socket(outbox) => attempt_over_socket(shard, outbox, parcel, unheard).await,
+            Transport::Socket(outbox, _) => attempt_over_socket(shard, outbox, parcel, unheard).await,
             Transport::Http(lines) => {
                 let call = shard.api.slack.post_message(parcel.channel, parcel.told, parcel.text);
                 match self.fault_by(hedged_by).filter(|_| first) {
                     Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
-                    None => lines[0].attempt_unheard(shard, &call, parcel.key, self.user, unheard).await,
+                    None => {
+                        lines[0].attempt_unheard(shard, &call, Asked::Message(parcel.key), self.user, unheard).await
+                    }
                 }
             }
         };
@@ -218,6 +238,9 @@ fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
             row.acknowledged_us = Some(attempt.ended_us);
             row.server_id = Some(server_id.clone());
             row.position = *position;
+            if shard.plan().actions.any() {
+                shard.hints.acknowledged(row.message.channel, server_id);
+            }
             shard.record_of_message(LatencyKind::Ack, row.intended_us, attempt.ended_us - row.intended_us);
             if let Some(first_byte_us) = attempt.first_byte_us {
                 shard.record_of_message(LatencyKind::Service, row.intended_us, attempt.ended_us - first_byte_us);

@@ -5,7 +5,7 @@ use crate::engine::app::{Answer, App, Asker, Delayed, EventId};
 use crate::engine::socket::{self, Socket};
 use crate::ledger::ConnectionEnd;
 use crate::plan::{Acknowledges, Fate, app_fate};
-use crate::target::{AppFrame, Callback, Frame, acknowledgement};
+use crate::target::{self, AppFrame, Callback, Frame, acknowledgement};
 use tokio_tungstenite::tungstenite::Message;
 
 impl Subscriber {
@@ -25,7 +25,11 @@ impl Subscriber {
 
     /// Takes what the app is told, and answers as its manners are.
     pub(super) fn take_callback(&mut self, callback: Callback<'_>, attempt: u32, asker: Asker, now_us: u64) {
-        let Callback::Event { id, frame } = callback else { return self.answer(Some(asker), Answer::Taken) };
+        let (id, frame) = match callback {
+            Callback::Event { id, frame } => (id, frame),
+            Callback::Question => return self.answer(Some(asker), Answer::Said),
+            Callback::Challenge(_) | Callback::Other => return self.answer(Some(asker), Answer::Taken),
+        };
         let id = EventId::of(&id);
         if self.app.as_ref().is_some_and(|app| app.known.has(id)) {
             self.shard.count_app(|figures| figures.recognised += 1);
@@ -95,6 +99,9 @@ impl Subscriber {
         match asker {
             Some(Asker::Envelope(id)) if answer == Answer::Taken => {
                 self.app.iter_mut().for_each(|app| app.acknowledgements.push(acknowledgement(&id)));
+            }
+            Some(Asker::Envelope(id)) if answer == Answer::Said => {
+                self.app.iter_mut().for_each(|app| app.acknowledgements.push(target::answer(&id)));
             }
             // Who does not wait any longer has given up.
             Some(Asker::Request(asker)) => _ = asker.send(answer),

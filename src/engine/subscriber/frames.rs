@@ -1,6 +1,7 @@
 //! What a frame means for the subscriber's log.
 
 use super::Subscriber;
+use crate::engine::hints;
 use crate::ledger::{FirstSeen, Leak, Reordered};
 use crate::model::{LatencyKind, unwrap_intended_us};
 use crate::plan::CatchUpCursor;
@@ -26,6 +27,7 @@ impl Subscriber {
                     outbox.answer(id, text);
                 }
             }
+            Frame::Hint => hints::shown(&self.shard, self.user, text, now_us),
             event => self.take_event(event, now_us),
         }
     }
@@ -39,7 +41,7 @@ impl Subscriber {
                 self.shard.facts.borrow_mut().foreign(&text, seen);
             }
             Frame::Garbage => self.shard.count(|counters| counters.garbage_frames += 1),
-            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Reply(_) | Frame::Other => {}
+            Frame::Hello | Frame::Pong(_) | Frame::Goodbye | Frame::Reply(_) | Frame::Hint | Frame::Other => {}
         }
     }
 

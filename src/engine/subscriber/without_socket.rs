@@ -93,8 +93,8 @@ impl Subscriber {
     fn take_posted(&mut self, posted: Posted) {
         let Posted { body, attempt, asker } = posted;
         let shared = self.shard.shared.clone();
-        // A form is a question, which has no answer beyond that it was heard.
-        let callback = Callback::parse(&body, &shared.texts).unwrap_or(Callback::Other);
+        // A form is a question.
+        let callback = Callback::parse(&body, &shared.texts).unwrap_or(Callback::Question);
         self.take_callback(callback, attempt, asker, self.shard.now_us());
     }
 }

@@ -11,7 +11,7 @@ use super::plan::plan;
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::{
     CatchUpKind, ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Latencies, Leak, Ledger, PageRecord, PointRead,
-    Reordered, RowText, RunRecord, RunSet, SendRow, SubscriberLog,
+    Reaction, Reordered, RowText, RunRecord, RunSet, SendRow, SubscriberLog,
 };
 use crate::model::{ChannelId, LatencyKind, MessageRef, Position, SendState, UserId};
 use crate::plan::RunPlan;
@@ -32,6 +32,7 @@ pub(super) struct History {
     repeated: Vec<(u32, u32, u64)>,
     stuck: Vec<(u32, u32)>,
     foreign: Vec<(u32, Box<str>, String)>,
+    reactions: Vec<(u32, Reaction)>,
 }
 
 /// A message whose end is not told yet.
@@ -69,6 +70,7 @@ impl History {
             repeated: Vec::new(),
             stuck: Vec::new(),
             foreign: Vec::new(),
+            reactions: Vec::new(),
         }
     }
 
@@ -113,6 +115,31 @@ impl History {
     pub(super) fn stored_altered(&mut self, message: MessageRef) {
         let rows = self.rows.values_mut().flatten().filter(|row| row.message == Some(message));
         rows.for_each(|row| row.text = RowText::Altered);
+    }
+
+    /// In one final read, a message has the text of its edit of this ordinal.
+    pub(super) fn edited_in(&mut self, number: u32, message: MessageRef, ordinal: u32) {
+        let rows = self.rows.get_mut(&(message.channel.0, number)).into_iter().flatten();
+        rows.filter(|row| row.message == Some(message)).for_each(|row| row.text = RowText::Edited(ordinal));
+    }
+
+    /// The row of a message at a position has the text as it was sent.
+    pub(super) fn untouched_copy(&mut self, message: MessageRef, position: u64) {
+        let rows = self.rows.values_mut().flatten();
+        let rows = rows.filter(|row| row.message == Some(message) && row.position == Position(position));
+        rows.for_each(|row| row.text = RowText::Intact);
+    }
+
+    /// A message is in no final read from one on.
+    pub(super) fn removed_from(&mut self, number: u32, message: MessageRef) {
+        for ((_, _), rows) in self.rows.iter_mut().filter(|((_, read), _)| *read >= number) {
+            rows.retain(|row| row.message != Some(message));
+        }
+    }
+
+    /// One final read shows the reaction of this ordinal.
+    pub(super) fn reacted_in(&mut self, number: u32, message: MessageRef, ordinal: u32) {
+        self.reactions.push((number, Reaction { message, ordinal }));
     }
 
     /// A row in one final read.
@@ -278,6 +305,12 @@ impl History {
                         .map(|read| (read.1.clone(), read.2.clone()))
                         .collect(),
                     truncated_before: self.truncated_before.get(&(channel, number)).copied().map(Position),
+                    reactions: self
+                        .reactions
+                        .iter()
+                        .filter(|(read, reaction)| *read == number && reaction.message.channel.0 == channel)
+                        .map(|(_, reaction)| *reaction)
+                        .collect(),
                 });
             }
         }

@@ -111,6 +111,7 @@ fn when_latencies_are_withheld() {
         canary_worst_us: 9,
         taps: 0,
         apps: Default::default(),
+        hints: Default::default(),
         faults: Vec::new(),
     };
     for (change, reason) in [

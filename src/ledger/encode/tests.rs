@@ -1,9 +1,12 @@
 //! A ledger comes back as it was, and damaged bytes are an error, never a
 //! panic.
 
-use super::super::{CatchUpKind, ConnectionEnd, FirstSeen, HistoryRow, Leak, Reordered, RowText, SubscriberLog as Log};
+use super::super::{
+    CatchUpKind, ConnectionEnd, FirstSeen, HistoryRow, Leak, Reaction, Reordered, RowText, SubscriberLog as Log,
+};
 use super::*;
 use crate::model::{ChannelId, MessageRef, Position, SendState, UserId};
+use crate::plan::ChangeKind;
 use proptest::prelude::*;
 
 fn message(channel: u32, index: u32) -> MessageRef {
@@ -58,6 +61,7 @@ fn example() -> Ledger {
         stuck_pages: 3,
         foreign: vec![("7".into(), "f".to_owned())],
         truncated_before: Some(Position(1)),
+        reactions: vec![Reaction { message: message(1, 0), ordinal: 2 }],
     };
     let mut facts = Facts::default();
     facts.altered(message(1, 0), FirstSeen { at_us: 1, subscriber: None });
@@ -73,6 +77,26 @@ fn example() -> Ledger {
         final_reads: vec![read],
         point_reads: vec![point],
         facts,
+        changes: vec![ChangeRow {
+            message: message(1, 0),
+            ordinal: 3,
+            kind: ChangeKind::Reply,
+            user: UserId(4),
+            intended_us: 10_000,
+            first_byte_us: Some(10_100),
+            acknowledged_us: Some(10_900),
+            last_attempt_us: Some(10_900),
+            attempts: 2,
+            indeterminate: 1,
+            state: SendState::Acknowledged,
+            server_id: Some("1700000000.000200".into()),
+        }],
+        threads: vec![ThreadRead {
+            parent: message(1, 0),
+            written_us: 60_000,
+            replies: vec!["1700000000.000200".into()],
+            failure: Some("time-out".to_owned()),
+        }],
     }
 }
 
@@ -90,6 +114,7 @@ fn two_shards_are_one_ledger() {
     let counts = (merged.sends.len(), merged.subscribers.len(), merged.pages.len());
     assert_eq!(counts, (3, 2, 2));
     assert_eq!((merged.final_reads.len(), merged.point_reads.len(), merged.facts.reordered.len()), (2, 2, 2));
+    assert_eq!((merged.changes.len(), merged.threads.len()), (2, 2));
     let seen = Facts { reordered: Vec::new(), ..example().facts };
     assert_eq!(Facts { reordered: Vec::new(), ..merged.facts }, seen, "what both saw is one fact");
     assert_eq!(Ledger::default().merge(example()), example());
@@ -115,6 +140,8 @@ fn slices_in_any_order_are_one_ledger() {
     encoder.encode_pages(&ledger.pages);
     encoder.encode_sends(&ledger.sends[..1]);
     encoder.encode_point_reads(&ledger.point_reads);
+    encoder.encode_threads(&ledger.threads);
+    encoder.encode_changes(&ledger.changes);
     encoder.encode_subscriber(&ledger.subscribers[0]);
     encoder.encode_sends(&ledger.sends[1..]);
     encoder.encode_facts(&ledger.facts);
@@ -136,11 +163,11 @@ fn errors_say_what_is_wrong() {
     for (bytes, expected, reason) in [
         (b"hello".to_vec(), "not a ledger file", "another file"),
         (Vec::new(), "not a ledger file", "empty"),
-        (other_version, "ledger format 9, and this posthaste reads 2", "a later format"),
-        (bytes[..bytes.len() - 1].to_vec(), "truncated after 6 records", "its last byte is gone"),
+        (other_version, "ledger format 9, and this posthaste reads 3", "a later format"),
+        (bytes[..bytes.len() - 1].to_vec(), "truncated after 8 records", "its last byte is gone"),
         (huge, "truncated after 0 records", "a length that no memory holds"),
         (damaged, "record 0 is damaged: its checksum differs", "a flipped bit"),
-        (longer, "record 6 is not readable", "something behind the end"),
+        (longer, "record 8 is not readable", "something behind the end"),
     ] {
         assert_eq!(decode_ledger(&bytes).unwrap_err().to_string(), expected, "{reason}");
     }

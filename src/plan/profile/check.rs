@@ -2,7 +2,7 @@
 
 use super::error::ProfileError;
 use super::keys::Reading;
-use super::receive;
+use super::{changes, receive};
 use crate::model::KeyLayout;
 use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
 use crate::plan::{Capabilities, FaultKind, Population, RunPlan};
@@ -21,6 +21,7 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
     }
     send(reading, &plan)?;
     receive::check(reading, &plan)?;
+    changes::check(reading, &plan)?;
     backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
     backoff(reading, "connect", plan.connect.backoff.base_us, plan.connect.backoff.max_us)?;
     let channels = plan.population.channels.into();

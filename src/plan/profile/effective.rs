@@ -4,8 +4,8 @@
 use super::units::{format_duration, format_number};
 use super::{Origin, ProfileError, Resolved, error, faults, load};
 use crate::plan::{
-    ArrivalProcess, Backoff, Capabilities, CatchUpCursor, Connections, Direction, Ending, Fault, Phase, PhaseKind,
-    Range, RunPlan, UserChoice,
+    ArrivalProcess, Backoff, Capabilities, CatchUpCursor, ChangeKind, Connections, Direction, Ending, Fault, Phase,
+    PhaseKind, Range, RunPlan, UserChoice,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -100,6 +100,7 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
     text.table("send.taps");
     text.number("share", plan.send.taps.share);
     text.range("after", plan.send.taps.after_us, |time| quoted(&format_duration(time)));
+    changing(text, plan);
     receiving(text, plan);
     text.table("connect");
     text.number("rate", plan.connect.rate_per_s);
@@ -121,6 +122,23 @@ fn sending(text: &mut Text<'_>, plan: &RunPlan) {
         text.number("share", fault.share);
         fault_settings(text, fault);
     }
+}
+
+fn changing(text: &mut Text<'_>, plan: &RunPlan) {
+    let changes = &plan.changes;
+    text.table("changes");
+    text.number("share", changes.share);
+    text.range("per_message", changes.per_message, |number| number.to_string());
+    text.range("after", changes.after_us, |time| quoted(&format_duration(time)));
+    for kind in ChangeKind::ALL {
+        text.number(kind.name(), changes.weight(kind));
+    }
+    text.table("hints");
+    text.number("typing_per_user_per_minute", plan.hints.typing_per_user_per_minute);
+    text.number("presence_per_user_per_minute", plan.hints.presence_per_user_per_minute);
+    text.table("actions");
+    text.number("commands_per_user_per_minute", plan.actions.commands_per_user_per_minute);
+    text.number("clicks_per_user_per_minute", plan.actions.clicks_per_user_per_minute);
 }
 
 fn receiving(text: &mut Text<'_>, plan: &RunPlan) {

@@ -7,6 +7,7 @@
 
 mod arrival;
 mod built_in;
+mod changes;
 mod check;
 mod effective;
 mod error;

@@ -3,7 +3,7 @@
 use super::error::ProfileError;
 use super::keys::{Keys, Reading, constant, word};
 use super::tree::{Node, Value};
-use super::{Origin, arrival, faults, receive};
+use super::{Origin, arrival, changes, faults, receive};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
@@ -19,6 +19,9 @@ const SECTIONS: &[&str] = &[
     "arrival",
     "message",
     "send",
+    "changes",
+    "hints",
+    "actions",
     "receive",
     "connect",
     "churn",
@@ -54,6 +57,9 @@ pub(super) fn read(
         arrival: arrival::read(reading, &root)?,
         message_size_bytes: message_size(&root)?,
         send: send(&root)?,
+        changes: changes::read(&root)?,
+        hints: changes::hints(&root)?,
+        actions: changes::actions(&root)?,
         receive: receive::read(&root)?,
         connect: connect(&root)?,
         churn: churn(&root)?,

@@ -488,6 +488,11 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
         )),
         Just(Override::flag("--set", "thresholds", "['ack.p99 < 5s', 'ledger.retries < 9']")),
         Just(Override::flag("--set", "message.size", "{min=65,max=66}")),
+        (0.0f64..1.0).prop_map(|share| Override::flag("--set", "changes.share", format!("{share:?}"))),
+        (0.0f64..9.0).prop_map(|weight| Override::flag("--set", "changes.react", format!("{weight:?}"))),
+        (1u32..=8).prop_map(|most| Override::flag("--set", "changes.per_message", format!("{{min=1,max={most}}}"))),
+        (0.0f64..60.0).prop_map(|rate| Override::flag("--set", "hints.typing_per_user_per_minute", rate)),
+        (0.0f64..60.0).prop_map(|rate| Override::flag("--set", "actions.clicks_per_user_per_minute", rate)),
     ];
     proptest::collection::vec(one, 0..5)
 }

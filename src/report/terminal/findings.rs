@@ -38,7 +38,7 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
 }
 
 fn one(name: &str, finding: &FindingSummary, style: Style) -> String {
-    /// Names of findings have up to 16 letters.
+    /// Names of findings have up to 16 letters, but for one.
     const NAME: usize = 16;
     let (mark, ink) = match finding.class {
         FindingClass::Zero => ("✗", Ink::Bad),

@@ -3,13 +3,18 @@
 use super::{Style, TEXT_MAX, joined};
 use crate::judge::RunSummary;
 use crate::report::figures::{count, counted, duration, memory, percent, rate};
-use crate::report::phrases::{delivery_sum, fault_sentence, message_sum, send_parts};
+use crate::report::phrases::{change_parts, delivery_sum, fault_sentence, hint_parts, message_sum, send_parts};
 use crate::report::safe_text::plain;
 use crate::report::wrap::tied;
 
 pub(super) fn section(summary: &RunSummary, style: Style) -> String {
     let mut text = ledger(summary, style);
     text.push_str(&style.labelled("SENDS", &plain(&joined(send_parts(&summary.sends)), TEXT_MAX)));
+    for (label, parts) in [("CHANGES", change_parts(summary)), ("HINTS", hint_parts(summary))] {
+        if !parts.is_empty() {
+            text.push_str(&style.labelled(label, &joined(parts)));
+        }
+    }
     text.push_str(&style.labelled("LOAD", &joined(load(summary))));
     text.push_str(&style.labelled("SOCKETS", &joined(sockets(summary))));
     for fault in &summary.faults {

@@ -1,5 +1,6 @@
 //! The lines of the format.
 
+use super::changes::{ChangeLine, ReactionLine, ThreadLine};
 use crate::ledger::{CatchUpKind, ConnectionEnd, RowText};
 use crate::model::SendState;
 use crate::plan::{Capabilities, FaultKind};
@@ -26,6 +27,8 @@ pub(super) enum Line {
     Page(PageLine),
     FinalRead(FinalReadLine),
     PointRead(PointReadLine),
+    Change(ChangeLine),
+    Thread(ThreadLine),
     Fault(FaultLine),
     Altered(SeenLine),
     Foreign { t: f64, text: String, user: Option<String> },
@@ -84,6 +87,7 @@ pub(super) struct Promises {
     pub read_after_ack: bool,
     pub explicit_membership: bool,
     pub own_push: bool,
+    pub changes: bool,
     pub lag: f64,
 }
 
@@ -96,6 +100,7 @@ impl Default for Promises {
             read_after_ack: true,
             explicit_membership: true,
             own_push: true,
+            changes: false,
             lag: 0.0,
         }
     }
@@ -103,16 +108,18 @@ impl Default for Promises {
 
 impl Promises {
     pub(super) fn of(capabilities: &Capabilities) -> Self {
-        let &Capabilities { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, lag_us } =
-            capabilities;
+        let capabilities = capabilities.clone();
+        let Capabilities { dedup, sender_order, live_order, read_after_ack, .. } = capabilities;
+        let Capabilities { explicit_membership, own_push, changes, lag_us, .. } = capabilities;
         let lag = from_us(lag_us);
-        Self { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, lag }
+        Self { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, changes, lag }
     }
 
     pub(super) fn capabilities(&self) -> Capabilities {
-        let &Self { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, lag } = self;
+        let &Self { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, changes, lag } =
+            self;
         let lag_us = to_us(lag).unwrap_or(0);
-        Capabilities { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, lag_us }
+        Capabilities { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, changes, lag_us }
     }
 }
 
@@ -321,6 +328,8 @@ pub(super) struct FinalReadLine {
     pub foreign: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated_before: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionLine>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 //! judge reads it back to the same findings ([`read_history`]); a script or
 //! another tool may write it too. `results/history-format.md` describes it.
 
+mod changes;
 mod lines;
 mod ranges;
 mod reader;

@@ -64,6 +64,18 @@ impl Sightings {
             Line::Page(line) => self.page(names, line),
             Line::FinalRead(line) => self.final_read(names, line),
             Line::PointRead(line) => self.point_read(names, line),
+            Line::Change(line) => {
+                let row = line.row(names, self.origin)?;
+                self.latest_us = self.latest_us.max(row.intended_us);
+                self.ledger.changes.push(row);
+                Ok(())
+            }
+            Line::Thread(line) => {
+                let read = line.read(names, self.origin)?;
+                self.latest_us = self.latest_us.max(read.written_us);
+                self.ledger.threads.push(read);
+                Ok(())
+            }
             Line::Altered(line) => {
                 let (message, seen) = (resolve(names, &line.message)?, self.seen(names, line.t, line.user.as_deref())?);
                 self.ledger.facts.altered(message, seen);
@@ -252,6 +264,7 @@ impl Sightings {
             stuck_pages: line.stuck_pages,
             foreign: line.foreign.into_iter().map(|(id, text)| (id.into(), text)).collect(),
             truncated_before: line.truncated_before.map(Position),
+            reactions: line.reactions.into_iter().map(|one| one.reaction(names)).collect::<Result<_, _>>()?,
         };
         self.ledger.final_reads.push(read);
         Ok(())

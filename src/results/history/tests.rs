@@ -97,6 +97,56 @@ fn single_lines_become_findings() {
 }
 
 #[test]
+fn changes_and_threads_become_findings() {
+    let start = r#"{"event":"intended","t":1000,"key":"a","user":"ann","channel":"c"}
+{"event":"attempt","key":"a","t":1000,"end":1010,"result":"ok","id":"1","position":1}"#;
+    let reads = |row: &str, reactions: &str| {
+        (1..=2)
+            .map(|n| {
+                format!(
+                    r#"{{"event":"final_read","number":{n},"channel":"c","t":{n}00000,"end":{n}00001,"rows":[{row}],"reactions":[{reactions}]}}"#
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let change = |kind: &str, more: &str| {
+        format!(
+            r#"{{"event":"change","t":2000,"key":"a","ordinal":1,"kind":"{kind}","user":"ann","state":"acknowledged","acknowledged":2010{more}}}"#
+        )
+    };
+    let thread = |replies: &str| format!(r#"{{"event":"thread","t":300000,"key":"a","replies":[{replies}]}}"#);
+    let (row, edited) =
+        (r#"{"id":"1","position":1,"key":"a"}"#, r#"{"id":"1","position":1,"key":"a","text":{"edited":1}}"#);
+    let reaction = r#"{"key":"a","ordinal":1}"#;
+    let reply = change("reply", r#","id":"r1""#);
+    for (lines, row, reactions, expected, reason) in [
+        (change("edit", ""), edited, "", vec![], "edited"),
+        (change("edit", ""), row, "", vec![("edit_lost", 1)], "not edited"),
+        (change("react", ""), row, reaction, vec![], "reacted to"),
+        (change("react", ""), row, "", vec![("edit_lost", 1)], "not reacted to"),
+        (change("delete", ""), "", "", vec![], "deleted"),
+        (change("delete", ""), row, "", vec![("delete_resurrected", 1)], "not deleted"),
+        (format!("{reply}\n{}", thread(r#""r1""#)), row, "", vec![], "replied to"),
+        (format!("{reply}\n{}", thread("")), row, "", vec![("orphan_reply", 1)], "not replied to"),
+        (reply.clone(), row, "", vec![], "a thread that nobody read"),
+    ] {
+        let summary = judged(&format!("{RUN}\n{start}\n{lines}\n{}", reads(row, reactions)));
+        assert_eq!(found(&summary), expected, "{reason}: {:?}", summary.correctness.reasons);
+        assert!(summary.findings["edit_lost"].checked);
+    }
+    for (line, says) in [
+        (change("edit", "").replace("\"a\"", "\"z\""), "no intended line has the key \"z\""),
+        (change("edit", "").replace("\"ordinal\":1", "\"ordinal\":0"), "begin with 1"),
+        (change("pin", ""), "unknown variant `pin`"),
+        (thread("").replace("\"a\"", "\"z\""), "no intended line has the key \"z\""),
+    ] {
+        let error = read_history(format!("{RUN}\n{start}\n{line}\n").as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("line 4: ") && error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_line_that_cannot_be_used_is_named_by_its_number() {
     let intended = r#"{"event":"intended","t":1,"key":"a","user":"u","channel":"c"}"#;
     for (lines, line, says) in [

@@ -1,5 +1,6 @@
 //! Writes the history of a run.
 
+use super::changes::{ChangeLine, ReactionLine, ThreadLine};
 use super::lines::{
     AbsentLine, FaultLine, FinalReadLine, IntendedLine, Line, NoticedLine, OutcomeLine, OwnRun, PageLine,
     PointReadLine, Promises, ReceivedLine, Reference, RowLine, RunLine, SeenLine, SummedPage, VERSION, from_us,
@@ -41,6 +42,16 @@ pub fn write_history(out: &mut impl Write, plan: &RunPlan, record: &RunRecord, l
         // Only acknowledged messages are read by their id.
         let key = lines.keys.get(&read.message).cloned().unwrap_or_default();
         lines.write(&Line::PointRead(PointReadLine { t: from_us(read.written_us), key, row }))?;
+    }
+    for row in &ledger.changes {
+        if let Some(line) = ChangeLine::of(row, lines.reference(row.message)) {
+            lines.write(&Line::Change(line))?;
+        }
+    }
+    for read in &ledger.threads {
+        if let Some(line) = ThreadLine::of(read, lines.reference(read.parent)) {
+            lines.write(&Line::Thread(line))?;
+        }
     }
     for (fault, seen) in plan.faults.iter().zip(&record.faults) {
         lines.write(&Line::Fault(FaultLine {
@@ -194,6 +205,8 @@ impl<W: Write> Lines<'_, W> {
 
     fn final_read(&mut self, read: &FinalRead) -> io::Result<()> {
         let rows = read.rows.iter().map(|row| self.row(row)).collect();
+        let reaction = |reaction| ReactionLine::of(reaction, self.reference(reaction.message));
+        let reactions = read.reactions.iter().filter_map(reaction).collect();
         self.write(&Line::FinalRead(FinalReadLine {
             number: read.number,
             channel: read.channel.to_string(),
@@ -205,6 +218,7 @@ impl<W: Write> Lines<'_, W> {
             stuck_pages: read.stuck_pages,
             foreign: read.foreign.iter().map(|(id, text)| (id.to_string(), text.clone())).collect(),
             truncated_before: read.truncated_before.map(|position| position.0),
+            reactions,
         }))
     }
 

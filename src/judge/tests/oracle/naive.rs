@@ -1,6 +1,7 @@
 //! The findings by their definitions, counted by looking at everything again
 //! for each.
 
+mod changes;
 mod reads;
 
 use super::world::{Act, ENDED, Fate, READS, Row, SUBSCRIBERS, Text, What, World};
@@ -24,6 +25,9 @@ pub(super) const FINDINGS: &[&str] = &[
     "page_anomaly",
     "sender_order",
     "stale_read",
+    "edit_lost",
+    "delete_resurrected",
+    "orphan_reply",
     "live_missed",
     "healed",
     "unresolved",
@@ -39,6 +43,8 @@ pub(super) const PARTS: &[(&str, &str, &str)] = &[
     ("healed.missed", "healed", "missed"),
     ("healed.by_policy", "healed", "by_policy"),
     ("duplicates.retried", "store_duplicates", "retried"),
+    ("edit_lost.texts", "edit_lost", "texts"),
+    ("edit_lost.reactions", "edit_lost", "reactions"),
     ("live_duplicates.same", "live_duplicates", "same_connection"),
     ("live_duplicates.across", "live_duplicates", "across_reconnect"),
     ("page_anomaly.repeated", "page_anomaly", "repeated_rows"),
@@ -91,6 +97,7 @@ pub(super) fn count(world: &World) -> Counts {
     naive.deliveries(&mut counts);
     naive.order(&mut counts);
     naive.reads(&mut counts);
+    naive.changes(&mut counts);
     counts
 }
 
@@ -221,12 +228,14 @@ impl<'w> Naive<'w> {
     }
 
     fn vanished(&self, message: usize) -> bool {
-        self.tried(message) && self.in_pages(message) && self.stored(message).is_empty() && !self.truncated(message)
+        let absent = self.stored(message).is_empty() && !self.truncated(message) && !self.erased(message);
+        self.tried(message) && self.in_pages(message) && absent
     }
 
-    /// Neither stored, nor truncated, nor vanished.
+    /// Neither stored, nor truncated, nor vanished, nor deleted.
     fn gone(&self, message: usize) -> bool {
-        self.stored(message).is_empty() && !self.truncated(message) && !self.vanished(message)
+        let absent = self.stored(message).is_empty() && !self.truncated(message);
+        absent && !self.vanished(message) && !self.erased(message)
     }
 
     fn sends(&self, counts: &mut Counts) {
@@ -256,12 +265,12 @@ impl<'w> Naive<'w> {
             match message.fate {
                 Fate::Acked => {
                     add("acked_lost", u64::from(gone));
-                    add("unverifiable", u64::from(!stored && self.truncated(rank)));
+                    add("unverifiable", u64::from(!stored && self.truncated(rank) && !self.erased(rank)));
                     let others = (0..self.world.messages.len()).any(|other| {
                         self.world.messages[other].channel == message.channel
                             && self.stored(other).contains(&message.acked_as)
                     });
-                    let none = stored && !self.truncated(rank);
+                    let none = stored && !self.truncated(rank) && !self.erased(rank);
                     add("ack_identity", u64::from(!copies.contains(&message.acked_as) && (others || none)));
                 }
                 Fate::Rejected => add("rejected_stored", u64::from(stored)),
@@ -290,7 +299,9 @@ impl<'w> Naive<'w> {
                 if named && self.owner(channel, message, row).is_none() {
                     foreign.insert(message);
                 }
-                if let Some(owner) = self.owner(channel, message, row).filter(|_| row.text != Text::Intact) {
+                if let Some(owner) =
+                    self.owner(channel, message, row).filter(|_| [Text::Altered, Text::Mangled].contains(&row.text))
+                {
                     corrupt.insert(owner);
                 }
             }
@@ -314,7 +325,7 @@ impl<'w> Naive<'w> {
     fn due(&self, message: usize) -> bool {
         let sent = &self.world.messages[message];
         let counts = self.known(sent.channel) && sent.fate != Fate::Rejected;
-        counts && !self.stored(message).is_empty() && !self.truncated(message)
+        counts && !self.stored(message).is_empty() && !self.truncated(message) && !self.erased(message)
     }
 
     fn entitled(&self, who: usize, message: usize) -> bool {

@@ -1,9 +1,10 @@
 //! A random history as plain facts, and as a ledger.
 
+use super::changes::{self, Changes};
 use crate::judge::tests::plan::plan;
 use crate::ledger::{
-    CatchUpKind, ConnectionEnd, FinalRead, HistoryRow, Ledger, PageRecord, Reordered, RowText, RunRecord, RunSet,
-    SendRow, SubscriberLog,
+    CatchUpKind, ConnectionEnd, FinalRead, HistoryRow, Ledger, PageRecord, Reordered, RunRecord, RunSet, SendRow,
+    SubscriberLog,
 };
 use crate::model::{ChannelId, MessageRef, Position, SendState, UserId};
 use crate::plan::RunPlan;
@@ -36,6 +37,7 @@ pub(super) struct Message {
     /// The acknowledged id is a position.
     pub(super) acked_as: u64,
     pub(super) rows: Vec<Row>,
+    pub(super) changes: Changes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub(super) enum Text {
     Altered,
     /// Nothing in it says whose it is.
     Mangled,
+    /// The text of a change.
+    Edited(u32),
 }
 
 /// Something that a subscriber does or sees.
@@ -138,9 +142,11 @@ fn meet(act: &mut Act, messages: &[Message], lag_ms: u64) {
 pub(super) fn worlds() -> impl Strategy<Value = World> {
     let capabilities = (proptest::bool::ANY, proptest::bool::ANY, prop_oneof![Just(0u64), Just(1_500)]);
     let bound = || prop::option::weighted(0.15, 0..20_000u64);
-    (prop::collection::vec(message(), 1..40), capabilities, bound(), bound(), 0..12u8).prop_flat_map(
-        |(draws, (own_push, read_after_ack, lag_ms), one, other, failed)| {
-            let messages = messages(&draws);
+    let drawn = prop::collection::vec(message(), 1..40);
+    (drawn, changes::draws(40), capabilities, bound(), bound(), 0..12u8).prop_flat_map(
+        |(draws, changes, (own_push, read_after_ack, lag_ms), one, other, failed)| {
+            let mut messages = messages(&draws);
+            changes::assign(&mut messages, &changes);
             prop::collection::vec(act(messages.len()), 40..180).prop_map(move |mut acts| {
                 acts.iter_mut().for_each(|act| meet(act, &messages, lag_ms));
                 acts.sort_by_key(|act| act.at);
@@ -187,7 +193,7 @@ fn messages(draws: &[MessageDraw]) -> Vec<Message> {
                     1 => [false, true],
                     _ => [true, true],
                 },
-                text: [Text::Altered, Text::Mangled].get(text as usize).copied().unwrap_or(Text::Intact),
+                text: changes::TEXTS.get(text as usize).copied().unwrap_or(Text::Intact),
                 elsewhere: elsewhere == 0,
             }
         };
@@ -209,6 +215,7 @@ fn messages(draws: &[MessageDraw]) -> Vec<Message> {
             attempts: (*attempts).into(),
             acked_as,
             rows,
+            changes: Changes::default(),
         });
     }
     messages
@@ -249,6 +256,7 @@ impl World {
         let sends = (0..self.messages.len()).map(|message| self.send(message)).collect();
         let mut ledger = Ledger { sends, ..Ledger::default() };
         self.render_reads(&mut ledger);
+        changes::render(self, &mut ledger);
         let mut logs: Vec<SubscriberLog> = SUBSCRIBERS
             .iter()
             .map(|(user, channels)| SubscriberLog::new(UserId(*user), channels.iter().map(|id| ChannelId(*id))))
@@ -298,11 +306,7 @@ impl World {
                             server_id: row.position.to_string().into(),
                             position: Position(row.position),
                             message: (row.text != Text::Mangled).then(|| self.reference(rank)),
-                            text: match row.text {
-                                Text::Intact => RowText::Intact,
-                                Text::Altered => RowText::Altered,
-                                Text::Mangled => RowText::Unrelated,
-                            },
+                            text: row.text.of_row(),
                         });
                     }
                 }
@@ -319,6 +323,7 @@ impl World {
                     stuck_pages: 0,
                     foreign: Vec::new(),
                     truncated_before: self.truncated[channel as usize].map(Position),
+                    reactions: Vec::new(),
                 });
             }
         }

@@ -66,6 +66,7 @@ impl Naive<'_> {
             let rows = self.rows(channel).into_iter().filter(|(row, _)| row.position >= bound);
             let owned: Vec<(&Row, usize)> =
                 rows.filter_map(|(row, of)| Some((row, self.owner(channel, of, row)?))).collect();
+            let owned: Vec<(&Row, usize)> = owned.into_iter().filter(|(_, of)| !self.erased(*of)).collect();
             for (row, message) in &owned {
                 let in_first = owned.iter().any(|(other, of)| other.reads[0] && of == message);
                 let closed = matches!(self.world.messages[*message].fate, Fate::Acked | Fate::Unattempted);
