@@ -10,6 +10,7 @@ use crate::report::correctness;
 use crate::results::{History, Names, read_history};
 use anyhow::Context;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
@@ -26,7 +27,7 @@ pub fn run(args: &JudgeArgs) -> anyhow::Result<u8> {
     };
     let latencies = Latencies::default();
     let History { plan, record, ledger, names } = &history;
-    let mut summary = judge(&Input { plan, record, ledger, latencies: &latencies });
+    let mut summary = judge(&Input { plan, record, ledger, latencies: &latencies, during: &BTreeMap::new() });
     let examples = summary.findings.values_mut().flat_map(|finding| &mut finding.examples);
     examples.for_each(|example| use_key(example, names));
     let text = if args.json {

@@ -3,15 +3,17 @@
 use super::complain;
 use crate::cli::{ReportArgs, ReportFormat};
 use crate::exit_code;
-use crate::judge::{Input, RunSummary, judge};
+use crate::judge::{Input, RunSummary, confined, is_of, judge, times_of};
 use crate::ledger::{Latencies, RunRecord};
-use crate::plan::RunPlan;
 use crate::plan::profile::load_effective;
+use crate::plan::{During, RunPlan};
 use crate::report::{Figures, Style, bench, github_annotations, html, junit, markdown, terminal};
 use crate::results::{
-    ResultsError, RunFolder, private_file, read_intervals, read_latencies, read_ledger, write_history,
+    ResultsError, RunFolder, private_file, read_intervals, read_latencies, read_latencies_of, read_ledger,
+    write_history,
 };
 use anyhow::Context;
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
@@ -69,7 +71,24 @@ pub fn judge_again(folder: &RunFolder) -> anyhow::Result<RunSummary> {
     let plan = plan_of(folder)?;
     let (ledger, record) = read_ledger(folder)?;
     let latencies = latencies_of(folder, &record)?;
-    Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies }))
+    let during = latencies_during(folder, &plan, &record)?;
+    Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies, during: &during }))
+}
+
+/// The latencies while faults were in force, for the thresholds that are
+/// confined to them.
+pub fn latencies_during(
+    folder: &RunFolder,
+    plan: &RunPlan,
+    record: &RunRecord,
+) -> Result<BTreeMap<During, Latencies>, ResultsError> {
+    let log = folder.file("latency.hlog");
+    let of = |during: During| {
+        let times = times_of(plan, record, during);
+        let read = read_latencies_of(&log, |kind, start_us, end_us| is_of(&times, kind, start_us, end_us));
+        Ok((during, or_nothing(read)?))
+    };
+    confined(&plan.thresholds).into_iter().map(of).collect()
 }
 
 /// A run that was killed before its first second may have no latencies.

@@ -34,8 +34,8 @@ pub(super) struct Deliveries {
     /// The pairs of `unhealed`: they raise no other finding.
     pub(super) passed_over: HashSet<(UserId, MessageRef)>,
     /// For each push that never came of a message intended after the warm-up,
-    /// how long it was waited for, in µs.
-    pub(super) waited_us: Vec<u64>,
+    /// when it was intended and how long it was waited for, both in µs.
+    pub(super) waited_us: Vec<(u64, u64)>,
 }
 
 /// One window while its missing messages are judged.
@@ -123,7 +123,7 @@ impl Deliveries {
             if let (Some(interval), Some(send)) = (should_have_come, message.send) {
                 self.live_missed.add(reader.instance(message, index));
                 if send.intended_us >= first_measured_us {
-                    self.waited_us.push(interval.noticed_us.saturating_sub(send.intended_us));
+                    self.waited_us.push((send.intended_us, interval.noticed_us.saturating_sub(send.intended_us)));
                 }
             }
             self.judge_missing(input, message, index, reader, should_have_come.is_some());

@@ -5,7 +5,10 @@ use super::Input;
 use super::latency::ack_between;
 use super::summary::{FaultLatency, FaultSummary};
 use super::truth::Truth;
-use crate::plan::{FaultKind, Touches};
+use crate::ledger::RunRecord;
+use crate::model::LatencyKind;
+use crate::plan::{During, FaultKind, RunPlan, Touches};
+use std::ops::Range;
 
 /// Each fault, in the order of the plan.
 pub(super) fn summaries(input: &Input, truth: &Truth, withheld: bool) -> Vec<FaultSummary> {
@@ -25,6 +28,37 @@ pub(super) fn summaries(input: &Input, truth: &Truth, withheld: bool) -> Vec<Fau
             }
         })
         .collect()
+}
+
+/// When faults were in force, in µs since the start of the run, in order and
+/// without overlaps. One that had not ended is in force until the end.
+pub fn times_of(plan: &RunPlan, record: &RunRecord, during: During) -> Vec<Range<u64>> {
+    let faults = plan.faults.iter().zip(&record.faults).filter(|(fault, _)| during.takes(fault));
+    let mut times: Vec<Range<u64>> =
+        faults.filter_map(|(_, seen)| Some(seen.fired_us?..seen.healed_us.unwrap_or(record.ended_us))).collect();
+    times.sort_by_key(|time| time.start);
+    let mut apart: Vec<Range<u64>> = Vec::new();
+    for time in times {
+        match apart.last_mut().filter(|last| last.end >= time.start) {
+            Some(last) => last.end = last.end.max(time.end),
+            None => apart.push(time),
+        }
+    }
+    apart
+}
+
+/// How long after a fault clients still come back from it.
+const RETURN_US: u64 = 10_000_000;
+
+/// Whether a latency that was taken between two instants is one of these times
+/// of faults. Whoever lost a connection heals when the fault is over: that may
+/// be up to ten seconds later.
+pub fn is_of(times: &[Range<u64>], kind: LatencyKind, start_us: u64, end_us: u64) -> bool {
+    let after_us = match kind {
+        LatencyKind::Heal | LatencyKind::HealMessage | LatencyKind::Notice => RETURN_US,
+        _ => 0,
+    };
+    times.iter().any(|time| start_us < time.end.saturating_add(after_us) && end_us > time.start)
 }
 
 /// What a fault touches, in the plural.

@@ -5,7 +5,7 @@ use super::deliveries::Deliveries;
 use super::summary::LatencySummary;
 use super::truth::Truth;
 use super::{Input, changes};
-use crate::ledger::new_histogram;
+use crate::ledger::{Latencies, new_histogram};
 use crate::model::{LatencyKind, SendState};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -54,11 +54,40 @@ impl Samples {
         let of_kind = |kind: LatencyKind| {
             let bounds = match kind {
                 LatencyKind::Ack => open_sends_us(input, truth),
-                LatencyKind::Delivery => deliveries.waited_us.clone(),
+                LatencyKind::Delivery => deliveries.waited_us.iter().map(|(_, waited_us)| *waited_us).collect(),
                 LatencyKind::Change => changes::open_us(input),
                 _ => Vec::new(),
             };
             (kind, Sample::new(input.latencies.histogram(kind), &bounds))
+        };
+        Self(LatencyKind::ALL.into_iter().map(of_kind).collect())
+    }
+
+    /// The same of some times of the run. `ack` is of the messages that were
+    /// intended within them, as the ledger has it; everything else of the seconds
+    /// that they touch.
+    pub(super) fn within(
+        input: &Input,
+        truth: &Truth,
+        deliveries: &Deliveries,
+        times: &[Range<u64>],
+        latencies: &Latencies,
+    ) -> Self {
+        let of_kind = |kind: LatencyKind| {
+            let sample = match kind {
+                LatencyKind::Ack => {
+                    let sends = times.iter().flat_map(|time| sends_between(input, truth, time.clone()));
+                    Sample::of_sends(sends)
+                }
+                LatencyKind::Delivery => {
+                    let is_within = |intended_us: u64| times.iter().any(|time| time.contains(&intended_us));
+                    let waited = deliveries.waited_us.iter().filter(|(intended_us, _)| is_within(*intended_us));
+                    let bounds: Vec<u64> = waited.map(|(_, waited_us)| *waited_us).collect();
+                    Sample::new(latencies.histogram(kind), &bounds)
+                }
+                _ => Sample::new(latencies.histogram(kind), &[]),
+            };
+            (kind, sample)
         };
         Self(LatencyKind::ALL.into_iter().map(of_kind).collect())
     }
@@ -93,6 +122,19 @@ impl Sample {
             bounds: bounds_us.len() as u64,
             least_bound_us: bounds_us.iter().min().map(|&bound_us| bound_us.max(1)),
         }
+    }
+
+    /// Acknowledged sends, and unknown ones as bounds.
+    fn of_sends(sends: impl Iterator<Item = (SendState, u64)>) -> Self {
+        let mut measured = new_histogram();
+        let mut bounds_us = Vec::new();
+        for (state, waited_us) in sends {
+            match state {
+                SendState::Acknowledged => measured.saturating_record(waited_us.max(1)),
+                _ => bounds_us.push(waited_us),
+            }
+        }
+        Self::new(&measured, &bounds_us)
     }
 
     fn quantile(&self, quantile: f64) -> Option<Quantile> {
@@ -161,13 +203,5 @@ fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Ite
 /// `ack` of the messages that were intended within a time, as the ledger has
 /// it.
 pub(super) fn ack_between(input: &Input, truth: &Truth, intended: Range<u64>, withheld: bool) -> LatencySummary {
-    let mut measured = new_histogram();
-    let mut bounds_us = Vec::new();
-    for (state, waited_us) in sends_between(input, truth, intended) {
-        match state {
-            SendState::Acknowledged => measured.saturating_record(waited_us.max(1)),
-            _ => bounds_us.push(waited_us),
-        }
-    }
-    Sample::new(&measured, &bounds_us).summary(withheld)
+    Sample::of_sends(sends_between(input, truth, intended)).summary(withheld)
 }

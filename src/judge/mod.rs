@@ -54,17 +54,19 @@ mod truth;
 mod verdict;
 
 pub use changes::ChangeCounts;
+pub use faults::{is_of, times_of};
 pub use hints::HintCounts;
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
     Correctness, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary,
     LedgerCounts, Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
+pub use thresholds::confined;
 pub use verdict::{grouped, predicate};
 
 use crate::ledger::{Latencies, Ledger, RunRecord, WorkerFigures};
 use crate::model::FindingKind;
-use crate::plan::RunPlan;
+use crate::plan::{During, RunPlan};
 use std::collections::BTreeMap;
 
 /// Everything that a run left behind.
@@ -78,6 +80,9 @@ pub struct Input<'a> {
     pub ledger: &'a Ledger,
     /// The latencies of all workers, merged; the warm-up is not in them.
     pub latencies: &'a Latencies,
+    /// The latencies of the seconds that [`times_of`] some faults touch, for the
+    /// thresholds that are confined to them.
+    pub during: &'a BTreeMap<During, Latencies>,
 }
 
 impl Input<'_> {
@@ -86,6 +91,20 @@ impl Input<'_> {
     fn first_measured_us(&self) -> u64 {
         self.record.load_start_us + self.plan.arrival.warm_up_us()
     }
+}
+
+/// The latencies while faults were in force to which thresholds are confined.
+fn while_faults(
+    input: &Input,
+    truth: &truth::Truth,
+    deliveries: &deliveries::Deliveries,
+) -> BTreeMap<During, latency::Samples> {
+    let of = |during: During| {
+        let times = times_of(input.plan, input.record, during);
+        let latencies = input.during.get(&during).unwrap_or(&NO_LATENCIES);
+        (during, latency::Samples::within(input, truth, deliveries, &times, latencies))
+    };
+    confined(&input.plan.thresholds).into_iter().map(of).collect()
 }
 
 /// Judges a run. The same facts give the same summary, in whatever order the
@@ -99,6 +118,7 @@ pub fn judge(input: &Input) -> RunSummary {
     let contradictions = counts::contradictions(input, &counts);
     let measurement = measurement::judge(input, &truth, measured_deliveries);
     let samples = latency::Samples::new(input, &truth, &deliveries);
+    let during = while_faults(input, &truth, &deliveries);
     let phantoms = phantom::find(input, &truth);
     let unsettled = phantoms.unsettled;
 
@@ -124,6 +144,7 @@ pub fn judge(input: &Input) -> RunSummary {
         counts: &counts,
         rates: &rates,
         samples: &samples,
+        during: &during,
         withheld: !measurement.valid,
     };
     let thresholds = thresholds::judge(&input.plan.thresholds, &figures);
@@ -160,6 +181,9 @@ pub fn judge(input: &Input) -> RunSummary {
 }
 
 /// Version of the summary's format.
+/// Where a threshold is confined to faults of which nothing was measured.
+static NO_LATENCIES: std::sync::LazyLock<Latencies> = std::sync::LazyLock::new(Latencies::default);
+
 const SCHEMA_VERSION: u32 = 1;
 
 fn generator(input: &Input) -> GeneratorSummary {

@@ -6,8 +6,8 @@ use super::measurement::share;
 use super::summary::{FindingSummary, LedgerCounts, Rates, ThresholdOutcome};
 use super::verdict::grouped;
 use crate::model::{FindingKind, LatencyKind};
-use crate::plan::{Comparison, Metric, Quantile, RateMetric, Threshold};
-use std::collections::BTreeMap;
+use crate::plan::{Comparison, During, Metric, Quantile, RateMetric, Threshold};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The figures that thresholds can name.
 pub(super) struct Figures<'f> {
@@ -19,6 +19,8 @@ pub(super) struct Figures<'f> {
     pub(super) rates: &'f Rates,
     /// The latencies.
     pub(super) samples: &'f Samples,
+    /// The latencies while faults were in force.
+    pub(super) during: &'f BTreeMap<During, Samples>,
     /// Whether the latencies are barred from thresholds.
     pub(super) withheld: bool,
 }
@@ -33,6 +35,11 @@ struct Figure {
     usable: bool,
 }
 
+/// The faults to which some of the thresholds are confined.
+pub fn confined(thresholds: &[String]) -> BTreeSet<During> {
+    thresholds.iter().filter_map(|expr| Threshold::parse(expr).ok()?.during).collect()
+}
+
 /// Judges the thresholds of the plan in their order.
 pub(super) fn judge(thresholds: &[String], figures: &Figures) -> Vec<ThresholdOutcome> {
     thresholds.iter().map(|expr| outcome(expr, figures)).collect()
@@ -43,7 +50,7 @@ fn outcome(expr: &str, figures: &Figures) -> ThresholdOutcome {
     let Ok(threshold) = Threshold::parse(&expr) else {
         return ThresholdOutcome { expr, value: None, shown: "not a threshold".to_owned(), passed: None };
     };
-    let figure = figures.figure(&threshold.metric);
+    let figure = figures.figure(&threshold);
     let passed = figure.value.filter(|_| figure.usable).and_then(|value| decide(&threshold, value, figure.at_least));
     ThresholdOutcome { expr, value: figure.value, shown: figure.shown, passed }
 }
@@ -71,13 +78,20 @@ impl Figure {
 }
 
 impl Figures<'_> {
-    fn figure(&self, metric: &Metric) -> Figure {
-        match metric {
+    fn figure(&self, threshold: &Threshold) -> Figure {
+        let samples = match threshold.during {
+            None => Some(self.samples),
+            Some(during) => self.during.get(&during),
+        };
+        match &threshold.metric {
             Metric::Latency { kind, quantile: Quantile::Count } => {
-                let samples = self.samples.count(*kind);
+                let samples = samples.map_or(0, |samples| samples.count(*kind));
                 Figure::known(samples as f64, format!("{} samples", grouped(samples)))
             }
-            Metric::Latency { kind, quantile } => self.latency(*kind, share_below(*quantile)),
+            Metric::Latency { kind, quantile } => match samples {
+                Some(samples) => self.latency(samples, *kind, share_below(*quantile)),
+                None => Figure::missing("no data".to_owned()),
+            },
             Metric::FindingCount(kind) => match self.finding(*kind) {
                 Ok(finding) => Figure::known(finding.count as f64, of(finding.count, finding.of, &finding.of_what)),
                 Err(missing) => missing,
@@ -98,9 +112,9 @@ impl Figures<'_> {
         }
     }
 
-    fn latency(&self, kind: LatencyKind, quantile: f64) -> Figure {
-        let Some(found) = self.samples.quantile(kind, quantile) else {
-            let (samples, needed) = (grouped(self.samples.count(kind)), grouped(samples_needed(quantile)));
+    fn latency(&self, samples: &Samples, kind: LatencyKind, quantile: f64) -> Figure {
+        let Some(found) = samples.quantile(kind, quantile) else {
+            let (samples, needed) = (grouped(samples.count(kind)), grouped(samples_needed(quantile)));
             return Figure::missing(format!("no data: {samples} samples, and {needed} are needed"));
         };
         let mark = if found.at_least { "≥ " } else { "" };

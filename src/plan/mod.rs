@@ -40,7 +40,7 @@ pub use run_plan::{
 };
 pub use schedule::{ArrivalSchedule, Intended, expected_messages};
 pub use send::{HttpUse, Send, SendDesign, Taps};
-pub use threshold::{Comparison, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
+pub use threshold::{Comparison, During, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
 
 #[cfg(test)]
 mod tests;

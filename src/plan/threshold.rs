@@ -1,5 +1,6 @@
-//! Thresholds of a workload: `METRIC OP VALUE[UNIT]`.
+//! Thresholds of a workload: `METRIC OP VALUE[UNIT] [during FAULT]`.
 
+use super::{Fault, FaultKind};
 use crate::model::{FindingKind, LatencyKind};
 use std::fmt;
 
@@ -14,6 +15,43 @@ pub struct Threshold {
     pub op: Comparison,
     /// With what: µs for latencies, 0 to 1 for shares, otherwise a number.
     pub value: f64,
+    /// The faults that the metric is confined to; without, it is of the whole
+    /// run.
+    pub during: Option<During>,
+}
+
+/// Faults while which a latency is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum During {
+    /// Any of the workload.
+    Any,
+    /// Those of a kind.
+    Kind(FaultKind),
+}
+
+impl During {
+    /// Whether a fault is one of them.
+    pub fn takes(self, fault: &Fault) -> bool {
+        match self {
+            During::Any => true,
+            During::Kind(kind) => fault.kind == kind,
+        }
+    }
+
+    /// `fault`, or the name of a kind.
+    fn parse(name: &str) -> Result<Self, String> {
+        if name == "fault" {
+            return Ok(During::Any);
+        }
+        let kind = FaultKind::ALL.into_iter().find(|kind| kind.name() == name).map(During::Kind);
+        kind.ok_or_else(|| {
+            let names = FaultKind::ALL.into_iter().map(FaultKind::name);
+            match super::near::nearest(name, names, 1).first() {
+                Some(near) => format!("during {name}: did you mean {near:?}?"),
+                None => format!("during {name}: write during fault, or during the kind of one, such as during crash"),
+            }
+        })
+    }
 }
 
 /// What a threshold may compare.
@@ -114,8 +152,8 @@ pub const LEDGER_FIELDS: &[&str] = &[
 ];
 
 impl Threshold {
-    /// Parses `METRIC OP VALUE[UNIT]`, blanks optional. The error is a fragment
-    /// that says what is wrong and what would be right.
+    /// Parses `METRIC OP VALUE[UNIT] [during FAULT]`, other blanks optional. The
+    /// error is a fragment that says what is wrong and what would be right.
     ///
     /// ```
     /// use posthaste::plan::Threshold;
@@ -130,9 +168,33 @@ impl Threshold {
         let (op, length) = Comparison::leading(&expr[at..])
             .ok_or_else(|| format!("threshold {expr:?}: the comparison is one of < <= > >= == !="))?;
         let metric = Metric::parse(expr[..at].trim())?;
-        let value =
-            metric.parse_value(expr[at + length..].trim()).map_err(|why| format!("threshold {expr:?}: {why}"))?;
-        Ok(Self { expr: expr.to_owned(), metric, op, value })
+        let wrong = |why: String| format!("threshold {expr:?}: {why}");
+        let right = expr[at + length..].trim();
+        let (value, during) = match right.split_once(" during ") {
+            Some((value, faults)) => (value.trim(), Some(During::parse(faults.trim()).map_err(wrong)?)),
+            None => (right, None),
+        };
+        let is_told_apart = match &metric {
+            // What became of each change is not kept by its time.
+            Metric::Latency { kind: LatencyKind::Change, .. } => false,
+            metric => metric.needs_latencies(),
+        };
+        if during.is_some() && !is_told_apart {
+            return Err(wrong(format!("{metric} is of the whole run; only latencies are told apart by faults")));
+        }
+        let value = metric.parse_value(value).map_err(wrong)?;
+        Ok(Self { expr: expr.to_owned(), metric, op, value, during })
+    }
+
+    /// Whether the faults that it is confined to are among these; what is wrong,
+    /// where they are not.
+    pub fn check_faults(&self, faults: &[Fault]) -> Result<(), String> {
+        match self.during {
+            Some(during) if !faults.iter().any(|fault| during.takes(fault)) => {
+                Err(format!("threshold {:?}: the workload has no such fault", self.expr))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a measured value meets the threshold.
@@ -326,7 +388,13 @@ mod tests {
             ("rate( errors )<=.5", Metric::ErrorShare, LessOrEqual, 0.5),
         ] {
             let expr = text.trim().to_owned();
-            assert_eq!(Threshold::parse(text), Ok(Threshold { expr, metric, op, value }), "{text}");
+            assert_eq!(Threshold::parse(text), Ok(Threshold { expr, metric, op, value, during: None }), "{text}");
+        }
+        for (text, during) in [
+            ("heal.p95 < 2s during fault", During::Any),
+            ("ack.p99<250ms during  drop-ack ", During::Kind(FaultKind::DropAck)),
+        ] {
+            assert_eq!(Threshold::parse(text).unwrap().during, Some(during), "{text}");
         }
     }
 
@@ -341,6 +409,15 @@ mod tests {
             (
                 "findings.acked_losd.share < 1%",
                 "unknown metric \"findings.acked_losd.share\"; did you mean findings.acked_lost.share?",
+            ),
+            (
+                "ack.p99 < 1ms during crush",
+                "threshold \"ack.p99 < 1ms during crush\": during crush: did you mean \"crash\"?",
+            ),
+            (
+                "errors.share < 1% during crash",
+                "threshold \"errors.share < 1% during crash\": errors.share is of the whole run; only latencies are \
+                 told apart by faults",
             ),
             (
                 "rate(live_mised) < 1%",

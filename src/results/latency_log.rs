@@ -70,13 +70,22 @@ impl LatencyLog {
 /// did not finish is left out; any other line that cannot be read is an error
 /// that names it.
 pub fn read_latencies(path: &Path) -> Result<Latencies, ResultsError> {
+    read_latencies_of(path, |_, _, _| true)
+}
+
+/// The sum of those that are wanted: asked by latency, start and end in µs since
+/// the start of the run.
+pub fn read_latencies_of(
+    path: &Path,
+    is_wanted: impl Fn(LatencyKind, u64, u64) -> bool,
+) -> Result<Latencies, ResultsError> {
     let bytes = read_whole(path)?;
     let mut sum = Latencies::default();
     for (rank, line) in whole_lines(&bytes).split_inclusive(|byte| *byte == b'\n').enumerate() {
         let malformed = |reason: &str| ResultsError::malformed(path, format!("line {}: {reason}", rank + 1));
         for entry in IntervalLogIterator::new(line) {
             match entry {
-                Ok(LogEntry::Interval(interval)) => add_interval(&mut sum, &interval).map_err(malformed)?,
+                Ok(LogEntry::Interval(interval)) => add_interval(&mut sum, &interval, &is_wanted).map_err(malformed)?,
                 Ok(_) => {}
                 Err(_) => return Err(malformed("not a line of a histogram log")),
             }
@@ -85,8 +94,17 @@ pub fn read_latencies(path: &Path) -> Result<Latencies, ResultsError> {
     Ok(sum)
 }
 
-fn add_interval(sum: &mut Latencies, interval: &IntervalLogHistogram<'_>) -> Result<(), &'static str> {
+fn add_interval(
+    sum: &mut Latencies,
+    interval: &IntervalLogHistogram<'_>,
+    is_wanted: &impl Fn(LatencyKind, u64, u64) -> bool,
+) -> Result<(), &'static str> {
     let kind = interval.tag().and_then(|tag| LatencyKind::from_name(tag.as_str())).ok_or("an unknown tag")?;
+    let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let start_us = us(interval.start_timestamp());
+    if !is_wanted(kind, start_us, start_us.saturating_add(us(interval.duration()))) {
+        return Ok(());
+    }
     let compressed = STANDARD.decode(interval.encoded_histogram()).map_err(|_| "not base64")?;
     let histogram = decode_histogram(&compressed).ok_or("a damaged histogram")?;
     sum.histogram_mut(kind).add(histogram).map_err(|_| "a histogram that holds more than an hour")

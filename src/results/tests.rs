@@ -319,6 +319,24 @@ fn the_folder_of_a_killed_run_is_read() {
 }
 
 #[test]
+fn the_latencies_of_some_seconds_are_read_alone() {
+    let (_results, folder) = new_folder();
+    let mut log = LatencyLog::create(&folder, START).unwrap();
+    for second in 0..3 {
+        log.append(second * 1_000_000, 1_000_000, &latencies(1_000 * (second + 1))).unwrap();
+    }
+    let asked = std::cell::RefCell::new(Vec::new());
+    let read = read_latencies_of(&folder.file("latency.hlog"), |kind, start_us, end_us| {
+        asked.borrow_mut().push((kind, start_us, end_us));
+        start_us == 1_000_000 && kind == LatencyKind::Ack
+    });
+    let read = read.unwrap();
+    assert_eq!((read.histogram(LatencyKind::Ack).len(), read.histogram(LatencyKind::HealMessage).len()), (1, 0));
+    assert!(read.histogram(LatencyKind::Ack).max().abs_diff(2_000) < 5);
+    assert!(asked.borrow().contains(&(LatencyKind::HealMessage, 2_000_000, 3_000_000)), "{asked:?}");
+}
+
+#[test]
 fn every_run_is_a_row_of_the_history() {
     let (results, folder) = new_folder();
     folder.append_to_history(&passed()).unwrap();

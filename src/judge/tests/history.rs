@@ -14,7 +14,7 @@ use crate::ledger::{
     Reaction, Reordered, RowText, RunRecord, RunSet, SendRow, SubscriberLog,
 };
 use crate::model::{ChannelId, LatencyKind, MessageRef, Position, SendState, UserId};
-use crate::plan::RunPlan;
+use crate::plan::{During, RunPlan};
 use std::collections::BTreeMap;
 
 /// A history under way.
@@ -23,6 +23,7 @@ pub(super) struct History {
     pub(super) record: RunRecord,
     pub(super) ledger: Ledger,
     pub(super) latencies: Latencies,
+    pub(super) during: BTreeMap<During, Latencies>,
     next_index: BTreeMap<u32, u32>,
     rows: BTreeMap<(u32, u32), Vec<HistoryRow>>,
     positions: BTreeMap<MessageRef, u64>,
@@ -61,6 +62,7 @@ impl History {
             record,
             ledger: Ledger::default(),
             latencies: Latencies::default(),
+            during: BTreeMap::new(),
             next_index: BTreeMap::new(),
             rows: BTreeMap::new(),
             positions: BTreeMap::new(),
@@ -319,7 +321,13 @@ impl History {
 
     pub(super) fn judge(&self) -> RunSummary {
         let (plan, ledger) = self.finished();
-        judge(&Input { plan: &plan, record: &self.record, ledger: &ledger, latencies: &self.latencies })
+        judge(&Input {
+            plan: &plan,
+            record: &self.record,
+            ledger: &ledger,
+            latencies: &self.latencies,
+            during: &self.during,
+        })
     }
 
     fn log(&mut self, user: u32) -> &mut SubscriberLog {

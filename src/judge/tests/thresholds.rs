@@ -1,8 +1,10 @@
 //! What comes of thresholds.
 
 use super::history::History;
+use crate::judge::{is_of, times_of};
+use crate::ledger::{FaultRecord, Latencies};
 use crate::model::LatencyKind;
-use crate::plan::LEDGER_FIELDS;
+use crate::plan::{During, Fault, FaultKind, FaultSettings, LEDGER_FIELDS};
 use std::collections::BTreeSet;
 
 /// Ten messages pushed to one subscriber; two more were never acknowledged and
@@ -111,4 +113,58 @@ fn the_plan_knows_every_count_of_the_ledger() {
     let counts = serde_json::to_value(history().judge().ledger).unwrap();
     let fields: BTreeSet<&str> = counts.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(fields, LEDGER_FIELDS.iter().copied().collect());
+}
+
+#[test]
+fn a_threshold_may_be_confined_to_faults() {
+    let mut base = history();
+    let fault = |kind| Fault { kind, at_us: 0, for_us: 0, share: 1.0, settings: FaultSettings::default() };
+    let seen = |from_s: u64, to_s: u64| FaultRecord {
+        fired_us: Some(from_s * 1_000_000),
+        healed_us: Some(to_s * 1_000_000),
+        touched: 1,
+    };
+    base.plan.faults = vec![fault(FaultKind::Crash), fault(FaultKind::Pause), fault(FaultKind::Pause)];
+    base.record.faults = vec![seen(1, 3), seen(2, 5), seen(19, 21)];
+    let mut of_any = Latencies::default();
+    of_any.histogram_mut(LatencyKind::Heal).record_n(80_000, 400).unwrap();
+    base.during.insert(During::Any, of_any);
+    for (expr, passed, shown, reason) in [
+        ("heal.p99 < 6ms", Some(true), "5.00 ms", "of the whole run"),
+        ("heal.p99 < 6ms during fault", Some(false), "80.1 ms", "of the faults"),
+        ("heal.p99 < 6ms during pause", None, "no data: 0 samples", "nothing was measured during that"),
+        ("ack.max < 1s during crash", Some(true), "10.0 ms", "both that were intended from 1 s to 3 s"),
+        ("ack.max < 1s during pause", Some(false), "≥ 30.0 s", "two were never acknowledged"),
+        ("ack.count >= 1", Some(true), "12 samples", "a count has no time"),
+        ("ack.max < 1s during herd", None, "no data: 0 samples", "there was none"),
+    ] {
+        base.plan.thresholds = vec![expr.to_owned()];
+        let summary = base.judge();
+        let outcome = &summary.thresholds[0];
+        assert_eq!(outcome.passed, passed, "{reason}: {}", outcome.shown);
+        assert!(outcome.shown.starts_with(shown), "{reason}: {}", outcome.shown);
+    }
+}
+
+#[test]
+fn times_of_faults_are_apart_and_clients_come_back_after_them() {
+    let mut history = history();
+    let fault = |kind| Fault { kind, at_us: 0, for_us: 0, share: 1.0, settings: FaultSettings::default() };
+    history.plan.faults = [FaultKind::Pause, FaultKind::Crash, FaultKind::Pause, FaultKind::Herd].map(fault).into();
+    let seen = |fired_us, healed_us| FaultRecord { fired_us, healed_us, touched: 1 };
+    history.record.faults =
+        vec![seen(Some(50), Some(60)), seen(Some(10), Some(20)), seen(Some(20), Some(30)), seen(None, None)];
+    let times = |during| times_of(&history.plan, &history.record, during);
+    assert_eq!(times(During::Any), [10..30, 50..60]);
+    assert_eq!(times(During::Kind(FaultKind::Pause)), [20..30, 50..60]);
+    assert!(times(During::Kind(FaultKind::Herd)).is_empty(), "it never hit anything");
+    for (kind, start_us, end_us, is_one, reason) in [
+        (LatencyKind::Delivery, 0, 10, false, "before"),
+        (LatencyKind::Delivery, 0, 11, true, "touches its first µs"),
+        (LatencyKind::Delivery, 60, 70, false, "after"),
+        (LatencyKind::Heal, 60, 70, true, "comes back"),
+        (LatencyKind::Heal, 10_000_060, 10_000_070, false, "too long after"),
+    ] {
+        assert_eq!(is_of(&times(During::Any), kind, start_us, end_us), is_one, "{reason}");
+    }
 }

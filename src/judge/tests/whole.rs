@@ -93,7 +93,13 @@ fn shards_merge_to_the_same_judgement_in_any_order() {
         let history = mixed(seed);
         let (plan, whole) = history.finished();
         let judged = |ledger: &Ledger| {
-            judge(&Input { plan: &plan, record: &history.record, ledger, latencies: &history.latencies })
+            judge(&Input {
+                plan: &plan,
+                record: &history.record,
+                ledger,
+                latencies: &history.latencies,
+                during: &history.during,
+            })
         };
         let expected = judged(&whole);
         for shards in [2u64, 3, 7] {

@@ -5,7 +5,7 @@ use super::keys::Reading;
 use super::{changes, receive};
 use crate::model::KeyLayout;
 use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
-use crate::plan::{Capabilities, FaultKind, Population, RunPlan};
+use crate::plan::{Capabilities, FaultKind, Population, RunPlan, Threshold};
 
 /// (Channel, member) pairs that a run can hold in memory.
 const MOST_MEMBERSHIPS: u64 = 500_000_000;
@@ -20,6 +20,7 @@ pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, Pro
         return Err(reading.error("members.churn_per_minute", message));
     }
     send(reading, &plan)?;
+    thresholds(reading, &plan)?;
     receive::check(reading, &plan)?;
     changes::check(reading, &plan)?;
     backoff(reading, "send", plan.send.backoff.base_us, plan.send.backoff.max_us)?;
@@ -76,6 +77,13 @@ fn population(reading: &Reading<'_>, population: &Population) -> Result<(), Prof
         return Err(reading.error("population.channels", message));
     }
     Ok(())
+}
+
+fn thresholds(reading: &Reading<'_>, plan: &RunPlan) -> Result<(), ProfileError> {
+    let parsed = plan.thresholds.iter().filter_map(|expr| Threshold::parse(expr).ok());
+    let wrong =
+        parsed.enumerate().find_map(|(rank, threshold)| Some((rank, threshold.check_faults(&plan.faults).err()?)));
+    wrong.map_or(Ok(()), |(rank, why)| Err(reading.error(&format!("thresholds.{rank}"), why)))
 }
 
 fn send(reading: &Reading<'_>, plan: &RunPlan) -> Result<(), ProfileError> {

@@ -8,7 +8,13 @@ const RUN: &str = r#"{"event":"run","format":1,"id":"test"}"#;
 
 fn judged(text: &str) -> RunSummary {
     let History { plan, record, ledger, .. } = read_history(text.as_bytes()).unwrap();
-    judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &Latencies::default() })
+    judge(&Input {
+        plan: &plan,
+        record: &record,
+        ledger: &ledger,
+        latencies: &Latencies::default(),
+        during: &Default::default(),
+    })
 }
 
 fn found(summary: &RunSummary) -> Vec<(&str, u64)> {

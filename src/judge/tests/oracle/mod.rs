@@ -54,7 +54,13 @@ fn the_judge_counts_what_the_definitions_say() {
 /// What the judge counts, under the names of the oracle.
 fn judged(world: &World) -> Counts {
     let (plan, record, ledger) = world.render();
-    let summary = judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &Latencies::default() });
+    let summary = judge(&Input {
+        plan: &plan,
+        record: &record,
+        ledger: &ledger,
+        latencies: &Latencies::default(),
+        during: &Default::default(),
+    });
     let mut counts = Counts::new();
     for name in naive::FINDINGS {
         counts.insert(name, summary.findings[*name].count);
