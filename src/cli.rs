@@ -1,7 +1,7 @@
 //! The command line: clap's structs, and nothing else.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -252,6 +252,16 @@ pub struct ServeArgs {
     /// Signs what is posted to apps.
     #[arg(long, value_name = "TEXT", default_value = "posthaste")]
     pub signing_secret: String,
+    /// Posts a second that the store takes: what comes faster waits, as in a
+    /// server that is saturated.
+    #[arg(long, value_name = "POSTS")]
+    pub max_rate: Option<NonZeroU32>,
+    /// CPU time in µs that is spent on each post, for nothing.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub burn_post: u64,
+    /// CPU time in µs that is spent on each event that a socket is sent.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub burn_delivery: u64,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]
