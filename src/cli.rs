@@ -28,6 +28,13 @@ pub enum Command {
     /// Each cell is a run with the same workload and seed. The exit code is 97
     /// only where a design broke a promise that it made.
     Matrix(MatrixArgs),
+    /// The highest load that keeps an objective, confirmed, and what it costs
+    ///
+    /// Runs the workload at one load after the other: up until the objective
+    /// fails, halfway back, then three holds and an overload. The exit code is 0
+    /// for a confirmed capacity, 99 where no load keeps the objective, 97 for a
+    /// lost or duplicated message, 3 where nothing was confirmed.
+    Capacity(CapacityArgs),
     /// List the built-in profiles, or print one
     Profiles(ProfilesArgs),
     /// Judge and render again from the files of a run
@@ -94,7 +101,7 @@ pub struct RunArgs {
 }
 
 /// The target, and the values of the workload that are replaced.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct AimArgs {
     /// Built-in target profile, or the path of one
     #[arg(long, default_value = "reference")]
@@ -112,6 +119,15 @@ pub struct AimArgs {
     /// Seed of the schedule, the membership and the disconnects
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Gives the built-in server an option of posthaste serve, such as
+    /// max-rate=1000; may be repeated
+    #[arg(long, value_name = "OPTION[=VALUE]")]
+    pub serve: Vec<String>,
+    /// Reads how much the target's process uses: pid=NUMBER, cgroup=FOLDER, or
+    /// prometheus=URL of an instant query for its CPU seconds; the built-in
+    /// server is observed by itself
+    #[arg(long, value_name = "SOURCE")]
+    pub observe: Option<String>,
 }
 
 /// Arguments of `posthaste matrix`.
@@ -145,6 +161,55 @@ pub struct MatrixArgs {
     /// Print matrix.json on stdout, and nothing else
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `posthaste capacity`.
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// Built-in workload, or the path of a workload profile; "capacity" by
+    /// default
+    pub workload: Option<String>,
+    /// What every probe is aimed at
+    #[command(flatten)]
+    pub aim: AimArgs,
+    /// A threshold of the objective, such as "delivery.p99 < 250ms"; may be
+    /// repeated; by default the thresholds of the workload
+    #[arg(long, value_name = "THRESHOLD")]
+    pub slo: Vec<String>,
+    /// What is searched for
+    #[arg(long, value_enum)]
+    pub find: Option<FindArg>,
+    /// The first load; by default a quarter of the workload's
+    #[arg(long, value_name = "LOAD")]
+    pub start: Option<f64>,
+    /// The highest load that is tried
+    #[arg(long, value_name = "LOAD")]
+    pub max: Option<f64>,
+    /// How long the search may take; what it takes from the lengths of the
+    /// probes is said in the result. 10m by default
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub budget: Option<Duration>,
+    /// Goes on with the search in this folder; --budget then adds to it
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// No progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print capacity.json on stdout, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a capacity is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindArg {
+    /// Messages a second, of the workload's users; the default
+    Rate,
+    /// Users, each of whom sends as much as in the workload
+    Users,
 }
 
 /// Arguments of `posthaste profiles`.

@@ -1,6 +1,7 @@
 //! One file a command: wiring, and nothing else. Only here are the terminal,
 //! the environment and profiles on disk touched.
 
+pub mod capacity;
 pub mod judge;
 pub mod matrix;
 pub mod profiles;

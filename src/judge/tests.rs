@@ -2,6 +2,7 @@
 
 mod absence;
 mod bodies;
+mod capacity;
 mod counts;
 mod deliveries;
 mod faults;

@@ -22,7 +22,7 @@ pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use latency::{Latencies, new_histogram};
 pub use page_log::{PageLog, Spill};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
-pub use record::{AppFigures, Drain, FaultRecord, GeneratorFigures, RunRecord, WorkerFigures};
+pub use record::{AppFigures, Drain, FaultRecord, GeneratorFigures, RunRecord, TargetFigures, WorkerFigures};
 pub use run_set::{Arrival, RunSet};
 pub use send_log::SendLog;
 pub use sends::SendRow;

@@ -11,6 +11,7 @@ pub mod estimate;
 mod fault;
 mod membership;
 pub mod near;
+mod observe;
 pub mod profile;
 mod receive;
 mod retry;
@@ -27,6 +28,7 @@ pub use fault::{
     answer_dropped_by, hedged_by, touches_subscriber, touches_user, wishes,
 };
 pub use membership::{Leave, Members, is_private, leaves};
+pub use observe::Observe;
 pub use receive::{Acknowledges, AppManners, Fate, Receive, ReceiveDesign, app_fate, receive_settle_us};
 pub use retry::next_attempt;
 pub use roster::Roster;

@@ -4,11 +4,13 @@
 //! each latency has its count and its quantiles. All counts are of the
 //! interval, not since the start; gauges are as at its end.
 
-use super::files::GrowingFile;
+use super::files::{GrowingFile, read_whole, whole_lines};
 use super::findings::safe_cell;
 use super::{ResultsError, RunFolder};
 use crate::ledger::Latencies;
 use crate::model::LatencyKind;
+use serde::Deserialize;
+use std::path::Path;
 
 /// What happened in one interval, latencies aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +104,40 @@ impl IntervalLog {
         let rows = measured.map(|kind| latency_row(figures, kind, latencies));
         self.file.append(&csv_lines(std::iter::once(load).chain(rows)))
     }
+}
+
+/// A row of the file, as far as somebody reads it again. Counts are 0 in the
+/// rows of latencies, and quantiles in the row of the load.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct IntervalRow {
+    /// Start of the interval in seconds since the start of the run.
+    pub at_s: f64,
+    /// `load`, or the name of a latency.
+    pub operation: String,
+    /// Length of the interval in seconds.
+    pub length_s: Option<f64>,
+    /// Median in µs.
+    pub p50_us: Option<u64>,
+    /// 90 % in µs.
+    pub p90_us: Option<u64>,
+    /// 99 % in µs.
+    pub p99_us: Option<u64>,
+    /// The greatest in µs.
+    pub max_us: Option<u64>,
+    /// Messages that were acknowledged.
+    pub acknowledged: Option<u64>,
+    /// Messages being sent at the end.
+    pub in_flight: Option<u64>,
+    /// Messages waiting for their user's earlier send at the end.
+    pub queued: Option<u64>,
+}
+
+/// Reads the rows; what a killed run did not finish is left out.
+pub fn read_intervals(path: &Path) -> Result<Vec<IntervalRow>, ResultsError> {
+    let bytes = read_whole(path)?;
+    let rows = csv::Reader::from_reader(whole_lines(&bytes)).into_deserialize();
+    rows.map(|row| row.map_err(|error| ResultsError::malformed(path, error))).collect()
 }
 
 type Row = [String; COLUMNS.len()];

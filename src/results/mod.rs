@@ -15,8 +15,8 @@ mod history;
 mod intervals;
 mod latency_log;
 mod ledger_files;
-mod matrix;
 mod spill;
+mod study;
 mod summary;
 
 pub use environment::Environment;
@@ -25,11 +25,11 @@ pub use events::{Event, EventLog, read_events};
 pub use files::private_file;
 pub use folder::{RunFolder, new_run_id};
 pub use history::{History, HistoryError, Names, read_history, write_history};
-pub use intervals::{IntervalFigures, IntervalLog};
+pub use intervals::{IntervalFigures, IntervalLog, IntervalRow, read_intervals};
 pub use latency_log::{LatencyLog, read_latencies};
 pub use ledger_files::{read_ledger, write_shard};
-pub use matrix::MatrixFolder;
 pub use spill::SpillFile;
+pub use study::StudyFolder;
 pub use summary::summary_schema;
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //! (`posthaste run`), so that one cannot disturb the figures of another; what
 //! it found is read from its folder.
 
+pub mod capacity;
 pub mod matrix;
 
 mod child;
+
+pub use child::{Children, Ended, NoRun};

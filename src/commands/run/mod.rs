@@ -3,6 +3,7 @@
 mod built_in_server;
 mod diagnostics;
 pub mod inputs;
+pub mod observed;
 mod recorder;
 
 use crate::cli::RunArgs;
@@ -21,6 +22,7 @@ use crate::{commands::complain, exit_code};
 use anyhow::Context;
 use built_in_server::{BUILT_IN_SECRET, BuiltInServer};
 use inputs::Inputs;
+use observed::{Observed, Source};
 use recorder::Recorder;
 use std::io::Write;
 use std::sync::Arc;
@@ -94,14 +96,19 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         signing_secret: signing_secret(),
         spill: spill.clone(),
     };
-    let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
+    let source = server.as_ref().map(BuiltInServer::usage);
+    let source = resolved.plan.observe.clone().map(Source::Named).or(source);
+    let observed = source.map(Observed::begin).transpose()?;
+    let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper, observed)?;
     let outcome = engine::run(job, &mut recorder, stop);
     recorder.finish()?;
+    let target = recorder.target();
     if let Some(server) = server {
         server.stop();
     }
     let concluded = match outcome {
         Ok(mut outcome) => {
+            outcome.record.target = target;
             outcome.record.drain.failures.extend(panics.failures());
             conclude(args, &folder, &shown, &resolved, outcome)
         }

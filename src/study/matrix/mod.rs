@@ -5,11 +5,12 @@ mod failures;
 
 pub use failures::{Failure, receive_failures, send_failures};
 
-use super::child;
+use super::Children;
 use crate::exit_code;
 use crate::judge::{Design, MatrixCell, MatrixFailure, MatrixTable};
 use crate::plan::ReceiveDesign;
-use crate::results::MatrixFolder;
+use crate::results::StudyFolder;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +23,9 @@ pub struct Settings<'a> {
     /// be touched.
     pub built_in: bool,
     /// Where the cells leave their runs.
-    pub folder: &'a MatrixFolder,
+    pub folder: &'a StudyFolder,
+    /// Makes the runs.
+    pub children: &'a Children,
     /// Cells side by side.
     pub jobs: usize,
     /// Once set, no further cell begins.
@@ -101,7 +104,7 @@ fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCel
         set(format!("faults={}", failure.faults));
     }
     failure.values.iter().for_each(|value| set((*value).to_owned()));
-    match child::run(&args, &settings.folder.cell(design, failure.name)) {
+    match settings.children.run(&args, &cell_folder(settings.folder, design, failure.name)) {
         Ok(ended) => {
             let run = settings.folder.relative(&ended.folder);
             MatrixCell::of(design, failure.name, &run, &ended.summary)
@@ -114,6 +117,13 @@ fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCel
             MatrixCell::without_run(design.name(), failure.name, no_run.said)
         }
     }
+}
+
+/// Where the run of a cell goes: a folder of its own, so that runs side by side
+/// do not mix.
+fn cell_folder(folder: &StudyFolder, design: Design, failure: &str) -> PathBuf {
+    let name = format!("{}--{}", design.name(), failure.replace(' ', "-"));
+    folder.path().join(design.table()).join(name)
 }
 
 /// Events of a channel that are replayed to a bot that comes back: a second's
