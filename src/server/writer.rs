@@ -181,7 +181,7 @@ impl Writer {
     /// Stores until no sender of writes is left.
     pub(super) fn run(mut self) {
         let mut waiting = Vec::with_capacity(self.batch_writes);
-        'writes: while self.writes.blocking_recv_many(&mut waiting, self.batch_writes) > 0 {
+        'writes: while self.receive(&mut waiting) {
             while !waiting.is_empty() {
                 let mut batch = self.next_batch(&mut waiting);
                 let queued = batch.len();
@@ -205,6 +205,14 @@ impl Writer {
         if let Err(error) = self.database.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
             tracing::debug!("no last checkpoint: {error}");
         }
+    }
+
+    /// Waits for writes; `false` once none will come.
+    fn receive(&mut self, waiting: &mut Vec<Write>) -> bool {
+        if let Some(pace) = self.pace.as_mut().filter(|_| self.writes.is_empty()) {
+            pace.rest();
+        }
+        self.writes.blocking_recv_many(waiting, self.batch_writes) > 0
     }
 
     /// Takes what may be stored now from the front of what waits: all of it,

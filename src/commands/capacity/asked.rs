@@ -67,6 +67,9 @@ fn fresh(args: &CapacityArgs) -> anyhow::Result<Asked> {
     let name = args.workload.as_deref().unwrap_or("capacity");
     let resolved = inputs::resolved(name, &args.aim)?;
     let plan = &resolved.plan;
+    if !plan.faults.is_empty() {
+        bail!("the workload {} has faults, and a capacity is searched for without; remove them", plan.workload);
+    }
     let find = match args.find {
         Some(FindArg::Users) => Find::Users,
         Some(FindArg::Rate) | None => Find::Rate,

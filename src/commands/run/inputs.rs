@@ -94,7 +94,7 @@ fn check_serve(aim: &AimArgs) -> anyhow::Result<()> {
         if OWN_OPTIONS.contains(&name) {
             bail!("--serve {option}: posthaste sets {name} itself");
         }
-        let line = ["posthaste".to_owned(), "serve".to_owned()].into_iter().chain(serve_flags(option));
+        let line = ["posthaste".to_owned(), "serve".to_owned(), serve_flag(option)];
         if let Err(error) = Cli::try_parse_from(line) {
             let first = error.to_string().lines().next().unwrap_or_default().replace("error: ", "");
             bail!("--serve {option}: {first}; posthaste serve --help names the options, such as max-rate=1000");
@@ -104,8 +104,8 @@ fn check_serve(aim: &AimArgs) -> anyhow::Result<()> {
 }
 
 /// `max-rate=1000` as `posthaste serve` is given it.
-pub fn serve_flags(option: &str) -> Vec<String> {
-    vec![format!("--{option}")]
+pub fn serve_flag(option: &str) -> String {
+    format!("--{option}")
 }
 
 fn target(name: &str) -> anyhow::Result<TargetProfile> {

@@ -295,6 +295,39 @@ mod tests {
         assert!(tree(child.id()).unwrap_err().contains("--observe pid="));
     }
 
+    /// Answers one request with a body, as a server that closes.
+    fn answering(body: &str) -> String {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/api/v1/query?query=x", listener.local_addr().unwrap());
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+        let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4_096]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        url
+    }
+
+    #[test]
+    fn a_query_gives_seconds_or_says_why_not() {
+        let vector = |samples: &str| format!(r#"{{"data":{{"resultType":"vector","result":[{samples}]}}}}"#);
+        let one = r#"{"metric":{},"value":[1790000000.1,"12.5"]}"#;
+        let read = |body: &str| prometheus(&answering(body));
+        assert_eq!(read(&vector(one)), Ok(Usage { cpu_us: 12_500_000, rss_bytes: None }));
+        assert_eq!(read(r#"{"data":{"resultType":"scalar","result":[1,"0.25"]}}"#).unwrap().cpu_us, 250_000);
+        for (body, said) in [
+            (vector(""), "exactly one sample"),
+            (vector(&format!("{one},{one}")), "exactly one sample"),
+            (vector(r#"{"value":[1,"NaN"]}"#), "no number of seconds"),
+            ("<html>".to_owned(), "--observe prometheus="),
+        ] {
+            let error = read(&body).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
     #[test]
     fn what_is_no_cgroup_says_so() {
         let folder = tempfile::tempdir().unwrap();

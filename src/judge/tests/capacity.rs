@@ -46,7 +46,7 @@ fn void(summary: &mut RunSummary, lag_us: u64) {
 
 #[test]
 fn what_a_run_says_of_a_load() {
-    use Outcome::{Failed, GeneratorLimit, Held, Incorrect, Interrupted, Unclear};
+    use Outcome::{Failed, Held, Incorrect, Interrupted, Unclear};
     outcome("all is well", Held, "", |_| {});
     outcome("a threshold is broken", Failed, "delivery.p99 < 250ms: 312 ms", |run| {
         run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(312_000.0), "312 ms", Some(false));

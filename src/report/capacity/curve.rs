@@ -232,7 +232,8 @@ fn knee(svg: &mut String, summary: &CapacitySummary, upper: &Panel, lower: &Pane
     let words = format!("{at_least}{}", load_in_words(summary.settings.find, result.load));
     let past_middle = x > (upper.left + upper.right) / 2.0;
     let (anchor, beside) = if past_middle { ("end", x - 7.0) } else { ("start", x + 7.0) };
-    text(svg, "knee-text", (beside, lower.top - 16.0), anchor, &words);
+    // Below the curve, where the panel is empty.
+    text(svg, "knee-text", (beside, upper.bottom - 10.0), anchor, &words);
 }
 
 /// The median of a figure at each load, by load.

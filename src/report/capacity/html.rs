@@ -1,7 +1,7 @@
 //! A search as one page of HTML that needs nothing else.
 
 use super::curve::{Size, svg};
-use super::{cells, sections, words};
+use super::{cells, sections, with_tied_units, words};
 use crate::judge::capacity::{CapacitySummary, CapacityVerdict, Outcome};
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
@@ -23,7 +23,8 @@ struct Row {
 #[derive(Serialize)]
 struct Section {
     label: String,
-    words: String,
+    /// One, or those of a list.
+    items: Vec<String>,
 }
 
 /// The page. Every text in it is escaped.
@@ -43,15 +44,16 @@ pub fn capacity_html(summary: &CapacitySummary) -> String {
             run: probe.run.clone().unwrap_or_default(),
         })
         .collect();
-    let sections: Vec<Section> =
-        sections(summary).into_iter().map(|(label, words)| Section { label: label.to_lowercase(), words }).collect();
+    let items = |words: &str| with_tied_units(words).split(" · ").map(str::to_owned).collect();
+    let section = |(label, words): (&str, String)| Section { label: label.to_lowercase(), items: items(&words) };
+    let sections: Vec<Section> = sections(summary).into_iter().map(section).collect();
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let page = environment.template_from_named_str("capacity.html", PAGE).expect("the template is part of the source");
     page.render(context! {
         title => words::title(summary),
         capacity => words::capacity(summary),
-        basis => summary.result.as_ref().map(words::basis),
+        basis => summary.result.as_ref().map(words::basis).map(|basis| with_tied_units(&basis)),
         failed => summary.result.as_ref().and_then(|result| result.failed).map(|load| words::load_in_words(summary.settings.find, load)),
         share => summary.generator.as_ref().map(|generator| super::percent(generator.share)),
         verdict => words::verdict(summary.verdict),

@@ -103,7 +103,7 @@ pub(super) fn basis(result: &CapacityResult) -> String {
     let mut parts = Vec::new();
     parts.push(match result.holds {
         0 => format!("no hold of {}", result.of_holds),
-        holds => format!("{holds} of {} {} holds", result.of_holds, length(result.hold_s)),
+        holds => format!("{holds} of {} {}", result.of_holds, holds_of(result.hold_s)),
     });
     if let (Some(limit), Some(values)) = (&result.limit, result.values) {
         parts.extend(range(limit, values));
@@ -111,11 +111,10 @@ pub(super) fn basis(result: &CapacityResult) -> String {
     parts.join(", ")
 }
 
-fn length(seconds: f64) -> String {
+fn holds_of(seconds: f64) -> String {
     match seconds.round() as u64 {
-        300 => "five-minute".to_owned(),
-        seconds if seconds >= 120 && seconds.is_multiple_of(60) => format!("{}-minute", seconds / 60),
-        seconds => format!("{seconds}-second"),
+        300 => "five-minute holds".to_owned(),
+        seconds => format!("holds of {seconds} s"),
     }
 }
 
