@@ -95,13 +95,7 @@ pub(crate) fn passed() -> RunSummary {
             ("notice".to_owned(), LatencySummary::default()),
             ("lag".to_owned(), latency(6_001, [61, 92, 400, 900, 1_100])),
         ]),
-        rates: Rates {
-            load_s: 300.0,
-            offered_per_s: 20.0,
-            achieved_per_s: 20.04,
-            delivered_per_s: 1_000.18,
-            counted: CountedRates::default(),
-        },
+        rates: rates(),
         thresholds: vec![
             threshold("findings.acked_lost == 0", 0.0, "0 of 6,001 acknowledged", Some(true)),
             threshold("delivery.p99 < 250ms", 212_000.0, "212 ms", Some(true)),
@@ -117,6 +111,16 @@ pub(crate) fn passed() -> RunSummary {
         },
         target_process: None,
         plan: serde_json::to_value(plan()).unwrap(),
+    }
+}
+
+fn rates() -> Rates {
+    Rates {
+        load_s: 300.0,
+        offered_per_s: 20.0,
+        achieved_per_s: 20.04,
+        delivered_per_s: 1_000.18,
+        counted: CountedRates::default(),
     }
 }
 

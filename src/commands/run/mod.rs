@@ -13,6 +13,7 @@ use crate::engine::{self, EngineError, Job, Outcome, Stop};
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::Ledger;
 use crate::model::RunId;
+use crate::plan::RunPlan;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
 use crate::report::{ProgressMode, terminal};
@@ -80,7 +81,6 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         (Some(address), _) => address,
         (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
     };
-    let quiet = args.quiet || args.json;
     let spill = Arc::new(SpillFile::new(&folder));
     let job = Job {
         plan: resolved.plan.clone(),
@@ -96,10 +96,8 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         signing_secret: signing_secret(),
         spill: spill.clone(),
     };
-    let source = server.as_ref().map(BuiltInServer::usage);
-    let source = resolved.plan.observe.clone().map(Source::Named).or(source);
-    let observed = source.map(Observed::begin).transpose()?;
-    let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper, observed)?;
+    let observed = observe(&resolved.plan, server.as_ref())?;
+    let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(args.quiet || args.json), stopper, observed)?;
     let outcome = engine::run(job, &mut recorder, stop);
     recorder.finish()?;
     let target = recorder.target();
@@ -124,6 +122,12 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     };
     spill.remove();
     concluded
+}
+
+/// Begins to observe what the workload names, or else the built-in server.
+fn observe(plan: &RunPlan, server: Option<&BuiltInServer>) -> anyhow::Result<Option<Observed>> {
+    let source = plan.observe.clone().map(Source::Named).or(server.map(BuiltInServer::usage));
+    source.map(Observed::begin).transpose().context("cannot start a thread to observe the target")
 }
 
 /// Merges, judges, writes and prints.

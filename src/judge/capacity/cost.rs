@@ -2,13 +2,18 @@
 //! over the probes.
 
 use super::least_squares::{are_independent, non_negative, squared_error};
-use super::summary::{CapacityProbe, Cost, Outcome, TargetUse};
+use super::summary::{CapacityProbe, Cost, Outcome, Purpose, TargetUse};
 
 /// Fits CPU seconds = a · posts + b · deliveries + c · sockets · seconds, all
-/// not negative. Each equation is divided by its CPU time, so that a long probe
-/// at a high load does not outweigh all others.
-pub(super) fn fit(probes: &[CapacityProbe], source: &str) -> Option<Cost> {
-    let says_something = |probe: &&CapacityProbe| !matches!(probe.outcome, Outcome::Interrupted | Outcome::NoRun);
+/// not negative, to the probes from half of the capacity on and to those that
+/// are made for it: at lower loads less is done at once, and each costs more.
+/// Each equation is divided by its CPU time, so that a long probe at a high load
+/// does not outweigh all others.
+pub(super) fn fit(probes: &[CapacityProbe], capacity: f64, source: &str) -> Option<Cost> {
+    let says_something = |probe: &&CapacityProbe| {
+        !matches!(probe.outcome, Outcome::Interrupted | Outcome::NoRun)
+            && (!probe.purpose.is_search() || probe.load >= capacity / 2.0)
+    };
     let observed: Vec<(&CapacityProbe, &TargetUse)> = probes
         .iter()
         .filter(says_something)
@@ -35,8 +40,10 @@ pub(super) fn fit(probes: &[CapacityProbe], source: &str) -> Option<Cost> {
     // Deliveries grow with the posts, unless some probes had no subscribers.
     let has = |column: usize| rows.iter().any(|(row, _)| row[column] > 0.0);
     let present: Vec<usize> = (0..3).filter(|column| has(*column)).collect();
-    if !are_independent(&rows, &present) || rows.len() <= present.len() {
-        let why = "the probes so far do not tell posts, deliveries and sockets apart";
+    // And what idle sockets cost is not what a line through high loads leaves at 0.
+    let idle = observed.iter().any(|(probe, _)| probe.purpose == Purpose::CostOfSockets);
+    if !idle || !are_independent(&rows, &present) || rows.len() <= present.len() {
+        let why = "the probes that tell posts, deliveries and sockets apart were not made";
         cost.unknown_because = Some(why.to_owned());
         return Some(cost);
     }

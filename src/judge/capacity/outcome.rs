@@ -120,7 +120,7 @@ fn goodput(settings: &SearchSettings, summary: &RunSummary) -> (Outcome, String)
     let behind_s = (1.0 - goodput) * counted.seconds;
     let late_s = summary.generator.lag_p99_us.unwrap_or(0) as f64 / 1e6;
     if !summary.measurement.valid && behind_s < CLEARLY * late_s {
-        return (Outcome::GeneratorLimit, format!("{words}, and the generator was late: {}", void(summary)));
+        return (Outcome::GeneratorLimit, format!("{words}, but {}", void(summary)));
     }
     (Outcome::Failed, words)
 }
@@ -130,7 +130,9 @@ fn goodput(settings: &SearchSettings, summary: &RunSummary) -> (Outcome, String)
 /// kept, and one that is missed by far more than the generator was late was
 /// missed by the target.
 fn of_threshold(threshold: &ThresholdOutcome, summary: &RunSummary) -> (Outcome, String) {
-    let words = format!("{}: {}", threshold.expr, threshold.shown);
+    // That the latencies are withheld is dealt with here.
+    let shown = threshold.shown.split(", withheld").next().unwrap_or_default();
+    let words = format!("{}: {shown}", threshold.expr);
     match threshold.passed {
         Some(true) => return (Outcome::Held, String::new()),
         Some(false) => return (Outcome::Failed, words),
@@ -157,10 +159,11 @@ fn of_threshold(threshold: &ThresholdOutcome, summary: &RunSummary) -> (Outcome,
     if value >= CLEARLY * late_us {
         return (Outcome::Failed, words);
     }
-    (Outcome::GeneratorLimit, format!("{words}: {}", void(summary)))
+    (Outcome::GeneratorLimit, format!("{words}, but {}", void(summary)))
 }
 
-/// The first reason why the measurement is void.
+/// The first reason why the measurement is void, without its advice.
 fn void(summary: &RunSummary) -> &str {
-    summary.measurement.reasons.first().map_or("", String::as_str)
+    let reason = summary.measurement.reasons.first().map_or("", String::as_str);
+    reason.split(';').next().unwrap_or_default()
 }

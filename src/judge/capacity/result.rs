@@ -61,7 +61,7 @@ pub fn concluded(
             _ => exit_code::INCONCLUSIVE,
         },
         usl: usl::fit(&points, state.failed()),
-        cost: cost::fit(&probes, source),
+        cost: cost::fit(&probes, result.as_ref().map_or(0.0, |result| result.load), source),
         notes: notes(&settings, &state, result.as_ref()),
         recovery,
         generator,
@@ -172,11 +172,14 @@ fn notes(settings: &SearchSettings, state: &State<'_>, result: Option<&CapacityR
         (None, None) => {
             notes.push("no load failed twice before the budget was used up; give more with --budget".to_owned())
         }
-        (Some(failed), _) if failed > result.load * 1.06 => notes.push(format!(
+        (Some(failed), _) if state.fell().is_empty() && failed > result.load * 1.06 => notes.push(format!(
             "what lies between {:.0} and {failed:.0} was not tried: the budget was used up; go on with --resume",
             result.load
         )),
         (Some(_), _) => {}
+    }
+    if let Some(least) = state.fell().first() {
+        notes.push(format!("{least:.0} and more was kept by short probes, and not through a hold"));
     }
     if result.holds < result.of_holds {
         notes.push(format!("{} of {} holds: the budget was used up", result.holds, result.of_holds));

@@ -9,10 +9,14 @@ const STEP: f64 = 1.5;
 /// Halving ends where the least load that failed is so many times the highest
 /// that held.
 const RESOLUTION: f64 = 1.05;
-/// Where a hold fails, the next is at so much of its load. It is a little less
-/// than a step of 5 %: a hold that fails by chance, at a load that a shorter
-/// probe held, must not bring the result further than 5 % below the truth.
-const BACK_OFF: f64 = 0.96;
+/// Where a hold fails, the next is so much lower. It is a little less than a step
+/// of 5 %: a hold that fails by chance, at a load that a shorter probe held, must
+/// not bring the result further than 5 % below the truth. Each further step is
+/// twice as long: a load far above what is kept for minutes must not take the
+/// whole budget.
+const BACK_OFF: f64 = 0.04;
+/// The longest step.
+const LONGEST_BACK_OFF: f64 = 0.16;
 /// A probe that says nothing, or that failed, is made once more.
 const TRIES: usize = 2;
 
@@ -126,13 +130,25 @@ impl<'p> State<'p> {
 
     /// The load to confirm: the highest that held, or below a hold that did not.
     pub(super) fn candidate(&self) -> Option<f64> {
+        let fell = self.fell();
+        let candidate = match fell.first() {
+            Some(least) => {
+                let step = (BACK_OFF * 2f64.powi(fell.len() as i32 - 1)).min(LONGEST_BACK_OFF);
+                Some(self.round(least * (1.0 - step)).min(self.round_down(*least)))
+            }
+            None => self.held(),
+        };
+        candidate.filter(|load| *load >= 1.0)
+    }
+
+    /// The loads that were not kept through a hold, ascending.
+    pub(super) fn fell(&self) -> Vec<f64> {
         let holds = self.search_probes().filter(|probe| probe.purpose == Purpose::Hold);
         let fell = holds.filter(|probe| probe.outcome == Outcome::Failed || self.says_nothing_at(probe.load) >= TRIES);
-        match fell.map(|probe| probe.load).min_by(f64::total_cmp) {
-            Some(least) => Some(self.round(least * BACK_OFF).min(self.round_down(least))),
-            None => self.held(),
-        }
-        .filter(|load| *load >= 1.0)
+        let mut loads: Vec<f64> = fell.map(|probe| probe.load).collect();
+        loads.sort_by(f64::total_cmp);
+        loads.dedup();
+        loads
     }
 
     /// Holds at a load that kept the objective.

@@ -111,6 +111,14 @@ fn a_hold_that_fails_lowers_the_load() {
     let holds: Vec<f64> =
         summary.probes.iter().filter(|probe| probe.purpose == Purpose::Hold).map(|probe| probe.load).collect();
     assert!(holds[0] > 900.0 && holds.windows(2).all(|pair| pair[1] <= pair[0]), "{holds:?}");
+    let far = search(&SearchSettings { budget_s: 3_000.0, ..settings() }, |purpose, load| match purpose {
+        Purpose::Hold if load > 500.0 => Outcome::Failed,
+        _ if load > 1_000.0 => Outcome::Failed,
+        _ => Outcome::Held,
+    });
+    let result = far.result.clone().unwrap();
+    assert!(result.holds == 3 && result.load > 400.0, "steps grow: {result:?}");
+    assert!(purposes(&far, Purpose::Hold) <= 9, "{}", purposes(&far, Purpose::Hold));
 }
 
 #[test]
@@ -275,6 +283,7 @@ fn costs(probes: &[(f64, f64, f64)], [post, delivery, socket]: [f64; 3]) -> Opti
     let probe = |(rank, (rate, fan_out, sockets)): (usize, &(f64, f64, f64))| {
         let seconds = 10.0 + rank as f64;
         let posts = rate * seconds;
+        let purpose = if *rate < 10.0 { Purpose::CostOfSockets } else { Purpose::Hold };
         let cpu_s = post * posts + delivery * posts * fan_out + socket * sockets * seconds;
         let target = Some(TargetUse {
             cpu_s,
@@ -285,20 +294,23 @@ fn costs(probes: &[(f64, f64, f64)], [post, delivery, socket]: [f64; 3]) -> Opti
             rss_max_bytes: Some(1 << 26),
             rss_of_sockets_bytes: Some(6_000 * *sockets as u64),
         });
-        CapacityProbe { number: rank as u32 + 1, outcome: Outcome::Held, target, ..CapacityProbe::default() }
+        let number = rank as u32 + 1;
+        CapacityProbe { number, purpose, load: *rate, outcome: Outcome::Held, target, ..CapacityProbe::default() }
     };
-    cost::fit(&probes.iter().enumerate().map(probe).collect::<Vec<_>>(), "a server")
+    cost::fit(&probes.iter().enumerate().map(probe).collect::<Vec<_>>(), 300.0, "a server")
 }
 
 #[test]
 fn posts_and_deliveries_that_grow_together_are_not_told_apart() {
-    let cost = costs(
-        &[(100.0, 20.0, 200.0), (200.0, 20.0, 200.0), (300.0, 20.0, 200.0), (400.0, 20.0, 200.0)],
-        [1e-3, 1e-5, 1e-6],
-    );
-    let cost = cost.unwrap();
-    assert!(cost.unknown_because.is_some() && cost.cpu_s_per_1000_posts.is_none(), "{cost:?}");
-    assert_eq!(cost.rss_bytes_per_1000_sockets, Some(6_000_000));
+    let levels = [160.0, 200.0, 300.0, 400.0].map(|rate| (rate, 20.0, 200.0));
+    let (alone, idle) = ((200.0, 0.0, 0.0), (1.0, 20.0, 200.0));
+    let of = |more: &[(f64, f64, f64)]| costs(&[&levels, more].concat(), [1e-3, 1e-5, 1e-6]).unwrap();
+    for (more, known) in [(&[][..], false), (&[idle], false), (&[alone], false), (&[alone, idle], true)] {
+        let cost = of(more);
+        assert_eq!(cost.unknown_because.is_none(), known, "{cost:?}");
+        assert_eq!(cost.cpu_s_per_1000_posts.is_some(), known, "{cost:?}");
+        assert_eq!(cost.rss_bytes_per_1000_sockets, Some(6_000_000));
+    }
     assert_eq!(costs(&[], [1.0; 3]), None, "nothing was observed");
 }
 

@@ -90,10 +90,15 @@ fn a_generator_that_lags_is_no_failure_of_the_target() {
         run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(3_000_000.0), "3.00 s, withheld", None);
         void(run, 2_000);
     });
-    outcome("a shortfall that late sends explain", GeneratorLimit, "the generator was late", |run| {
-        run.rates.counted.goodput = Some(0.95);
-        void(run, 400_000);
-    });
+    outcome(
+        "a shortfall that late sends explain",
+        GeneratorLimit,
+        "goodput 95.0 % < 97 %, but sends left late",
+        |run| {
+            run.rates.counted.goodput = Some(0.95);
+            void(run, 400_000);
+        },
+    );
     outcome("a shortfall that they do not explain", Failed, "goodput 80.0 %", |run| {
         run.rates.counted.goodput = Some(0.80);
         void(run, 4_000);

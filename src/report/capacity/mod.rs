@@ -117,7 +117,7 @@ fn table(summary: &CapacitySummary, style: Style) -> String {
         lines.push(ink.map_or(line.clone(), |ink| style.paint(ink, &line)));
         let room = style.width.saturating_sub(5);
         if !probe.because.is_empty() && probe.purpose.is_search() && room > 30 {
-            let because = plain(&probe.because, room);
+            let because = plain(&probe.because, TEXT_MAX);
             lines.push(style.paint(Ink::Faint, &wrap("     ", &because, style.width, 5)));
         }
     }
