@@ -1,11 +1,13 @@
 //! The command line: clap's structs, and nothing else.
 
+mod capacity;
 mod compare;
 
+pub use capacity::{CapacityArgs, FindArg};
 pub use compare::CompareArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +42,13 @@ pub enum Command {
     /// used up. The exit code is 99 for a regression, 3 where nothing could be
     /// shown, 97 for a lost or duplicated message.
     Compare(CompareArgs),
+    /// The highest load that keeps an objective, confirmed, and what it costs
+    ///
+    /// Runs the workload at one load after the other: up until the objective
+    /// fails, halfway back, then three holds and an overload. The exit code is 0
+    /// for a confirmed capacity, 99 where no load keeps the objective, 97 for a
+    /// lost or duplicated message, 3 where nothing was confirmed.
+    Capacity(CapacityArgs),
     /// List the built-in profiles, or print one
     Profiles(ProfilesArgs),
     /// Judge and render again from the files of a run
@@ -126,7 +135,7 @@ pub struct RunArgs {
 }
 
 /// The target, and the values of the workload that are replaced.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct AimArgs {
     /// Built-in target profile, or the path of one
     #[arg(long, default_value = "reference")]
@@ -144,6 +153,15 @@ pub struct AimArgs {
     /// Seed of the schedule, the membership and the disconnects
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Gives the built-in server an option of posthaste serve, such as
+    /// max-rate=1000; may be repeated
+    #[arg(long, value_name = "OPTION[=VALUE]")]
+    pub serve: Vec<String>,
+    /// Reads how much the target's process uses: pid=NUMBER, cgroup=FOLDER, or
+    /// prometheus=URL of an instant query for its CPU seconds; the built-in
+    /// server is observed by itself
+    #[arg(long, value_name = "SOURCE")]
+    pub observe: Option<String>,
 }
 
 /// Arguments of `posthaste matrix`.
@@ -312,6 +330,16 @@ pub struct ServeArgs {
     /// Signs what is posted to apps.
     #[arg(long, value_name = "TEXT", default_value = "posthaste")]
     pub signing_secret: String,
+    /// Posts a second that the store takes: what comes faster waits, as in a
+    /// server that is saturated.
+    #[arg(long, value_name = "POSTS")]
+    pub max_rate: Option<NonZeroU32>,
+    /// CPU time in µs that is spent on each post, for nothing.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub burn_post: u64,
+    /// CPU time in µs that is spent on each event that a socket is sent.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub burn_delivery: u64,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&args),
         Command::Profiles(args) => commands::profiles::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Capacity(args) => commands::capacity::run(&args),
         Command::Matrix(args) => commands::matrix::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Judge(args) => commands::judge::run(&args),

@@ -44,6 +44,15 @@ pub struct CompareArgs {
     /// For B only
     #[arg(long, value_name = "KEY=VALUE")]
     pub set_b: Vec<String>,
+    /// Gives the built-in server of both sides an option of posthaste serve
+    #[arg(long, value_name = "OPTION[=VALUE]")]
+    pub serve: Vec<String>,
+    /// That of A only
+    #[arg(long, value_name = "OPTION[=VALUE]")]
+    pub serve_a: Vec<String>,
+    /// That of B only
+    #[arg(long, value_name = "OPTION[=VALUE]")]
+    pub serve_b: Vec<String>,
     /// Seed of the runs, and of the order within pairs
     #[arg(long)]
     pub seed: Option<u64>,

@@ -15,6 +15,7 @@ use crate::plan::RunPlan;
 use crate::plan::profile::parse_duration;
 use crate::report::{Style, long_duration, pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
 use crate::results::{RunFolder, StudyFolder, new_run_id};
+use crate::study::Children;
 use crate::study::launched::PORT;
 use crate::study::pairs::{Compared, Ended, PairEvent, Settings, compare};
 use anyhow::{Context, bail};
@@ -121,8 +122,8 @@ fn read(args: &CompareArgs) -> anyhow::Result<Wanted> {
     if !(LOOKS[0]..=LOOKS[2]).contains(&most) {
         bail!("--pairs {most}: fewer than 8 pairs show nothing, and more than 20 are not foreseen");
     }
-    if args.aa && !args.set_b.is_empty() {
-        bail!("--set-b: with --aa both sides are A");
+    if args.aa && !(args.set_b.is_empty() && args.serve_b.is_empty()) {
+        bail!("--set-b, --serve-b: with --aa both sides are A");
     }
     if !args.exec.is_empty() && !args.url.is_empty() {
         bail!("--exec starts a server, and --url names one that runs: give either");
@@ -130,11 +131,12 @@ fn read(args: &CompareArgs) -> anyhow::Result<Wanted> {
     if let Some(command) = args.exec.iter().find(|command| !command.contains(PORT)) {
         bail!("--exec {command:?} has no {PORT}, in whose place stands the port that the server is to listen on");
     }
-    let (a, a_plan) = side(args, 0, &args.set_a).context("A")?;
-    let (b, b_plan) =
-        side(args, usize::from(!args.aa), if args.aa { &args.set_a } else { &args.set_b }).context("B")?;
+    let of_a = (&args.set_a[..], &args.serve_a[..]);
+    let of_b = if args.aa { of_a } else { (&args.set_b[..], &args.serve_b[..]) };
+    let (a, a_plan) = side(args, 0, of_a).context("A")?;
+    let (b, b_plan) = side(args, usize::from(!args.aa), of_b).context("B")?;
     if !args.aa && a == b {
-        bail!("A and B are the same; give --exec, --url, --target or a workload twice, or --set-b, or --aa");
+        bail!("A and B are the same; give --exec, --url, --target or a workload twice, --set-b or --serve-b, or --aa");
     }
     let mut gates = args.gate.iter().map(|gate| parse_gate(gate)).collect::<Result<Vec<_>, _>>();
     if let Ok(gates) = &mut gates
@@ -171,7 +173,11 @@ fn of_side(values: &[String], side: usize) -> Option<&String> {
     values.get(side).or_else(|| values.first())
 }
 
-fn side(args: &CompareArgs, which: usize, own_set: &[String]) -> anyhow::Result<(CompareSide, RunPlan)> {
+fn side(
+    args: &CompareArgs,
+    which: usize,
+    (own_set, own_serve): (&[String], &[String]),
+) -> anyhow::Result<(CompareSide, RunPlan)> {
     for (flag, values) in
         [("workloads", &args.what), ("--exec", &args.exec), ("--url", &args.url), ("--target", &args.target)]
     {
@@ -189,23 +195,24 @@ fn side(args: &CompareArgs, which: usize, own_set: &[String]) -> anyhow::Result<
         allow_host: args.allow_host.clone(),
         set: set.clone(),
         seed: args.seed,
+        serve: args.serve.iter().chain(own_serve).cloned().collect(),
+        observe: None,
     };
+    let is_built_in = args.url.is_empty() && args.exec.is_empty();
+    if !(is_built_in || aim.serve.is_empty()) {
+        bail!("--serve is for the built-in server; remove --url and --exec, or give its options to your own command");
+    }
     let plan = inputs::plan_of(workload, &aim)?;
-    let mut run = vec![workload.to_owned(), "--target".to_owned(), target.to_owned()];
-    let mut add = |flag: &str, value: &str| run.extend([flag.to_owned(), value.to_owned()]);
-    url.iter().for_each(|url| add("--url", url));
-    args.allow_host.iter().for_each(|host| add("--allow-host", host));
-    set.iter().for_each(|value| add("--set", value));
-    args.seed.iter().for_each(|seed| add("--seed", &seed.to_string()));
-    Ok((CompareSide { label: label(args, which, own_set), args: run, exec: exec.cloned() }, plan))
+    let run = inputs::args_of(workload, &aim);
+    Ok((CompareSide { label: label(args, which, own_set, own_serve), args: run, exec: exec.cloned() }, plan))
 }
 
 /// What tells the sides apart, as it was typed.
-fn label(args: &CompareArgs, which: usize, own_set: &[String]) -> String {
+fn label(args: &CompareArgs, which: usize, own_set: &[String], own_serve: &[String]) -> String {
     let given = |values: &[String]| (values.len() > 1 || which == 0).then(|| values.get(which).cloned()).flatten();
     let parts = [given(&args.exec), given(&args.url), given(&args.target), given(&args.what)];
     let mut parts: Vec<String> = parts.into_iter().flatten().collect();
-    parts.extend(own_set.iter().cloned());
+    parts.extend(own_set.iter().chain(own_serve).cloned());
     if parts.is_empty() { "as it is".to_owned() } else { parts.join(" ") }
 }
 
@@ -214,9 +221,11 @@ fn run_pairs(args: &CompareArgs, wanted: &Wanted) -> anyhow::Result<u8> {
     let compare_id = format!("compare-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
     let folder = StudyFolder::create(&args.results, &compare_id)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = stop.clone();
+    let children = Arc::new(Children::default());
+    let (on_signal, of_signal) = (stop.clone(), children.clone());
     on_signals(move |asked| {
         on_signal.store(true, Ordering::Relaxed);
+        of_signal.interrupt();
         match asked {
             Asked::Once => complain("no further run begins; once more to leave at once"),
             Asked::Twice => std::process::exit(exit_code::INTERRUPTED.into()),
@@ -230,6 +239,7 @@ fn run_pairs(args: &CompareArgs, wanted: &Wanted) -> anyhow::Result<u8> {
         looks: &wanted.looks,
         all: args.aa,
         seed: wanted.seed,
+        children: &children,
         folder: &folder,
         stop: &stop,
         told: &|event| progress.tell(&event),

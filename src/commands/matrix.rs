@@ -11,6 +11,7 @@ use crate::plan::near::nearest;
 use crate::plan::{ReceiveDesign, RunPlan, SendDesign};
 use crate::report::{Style, matrix_html, matrix_markdown, matrix_terminal};
 use crate::results::{StudyFolder, new_run_id};
+use crate::study::Children;
 use crate::study::matrix::{CellEvent, Failure, Settings, receive_failures, send_failures, table};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,10 +35,12 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
     let matrix_id = format!("matrix-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
     let folder = StudyFolder::create(&args.results, &matrix_id)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = stop.clone();
-    // The runs drain and judge what there is: the terminal tells them too.
+    let children = Arc::new(Children::default());
+    let (on_signal, of_signal) = (stop.clone(), children.clone());
+    // The runs drain and judge what there is.
     on_signals(move |asked| {
         on_signal.store(true, Ordering::Relaxed);
+        of_signal.interrupt();
         match asked {
             Asked::Once => complain("no further cell begins; once more to leave at once"),
             Asked::Twice => std::process::exit(exit_code::INTERRUPTED.into()),
@@ -46,9 +49,10 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
     let cells = wanted.tables.iter().map(|(designs, failures)| designs.len() * failures.len()).sum();
     let progress = Progress::new(args, cells);
     let settings = Settings {
-        common: common(args),
+        common: inputs::args_of(&args.workload, &args.aim),
         built_in: args.aim.url.is_none(),
         folder: &folder,
+        children: &children,
         jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
         stop: &stop,
         told: &|event| progress.tell(&event),
@@ -139,26 +143,6 @@ fn check_names(flag: &str, wanted: &[String], names: &[&str]) -> anyhow::Result<
         Some(near) => bail!("{flag} {unknown}: did you mean {near:?}?"),
         None => bail!("{flag} {unknown}: there are {}", names.join(", ")),
     }
-}
-
-/// What `posthaste run` is given in every cell.
-fn common(args: &MatrixArgs) -> Vec<String> {
-    let mut common = vec![args.workload.clone()];
-    let mut add = |flag: &str, value: String| common.extend([flag.to_owned(), value]);
-    add("--target", args.aim.target.clone());
-    if let Some(url) = &args.aim.url {
-        add("--url", url.clone());
-    }
-    for host in &args.aim.allow_host {
-        add("--allow-host", host.clone());
-    }
-    for value in &args.aim.set {
-        add("--set", value.clone());
-    }
-    if let Some(seed) = args.aim.seed {
-        add("--seed", seed.to_string());
-    }
-    common
 }
 
 /// A bar on a terminal, a line a cell elsewhere.

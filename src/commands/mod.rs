@@ -1,6 +1,7 @@
 //! One file a command: wiring, and nothing else. Only here are the terminal,
 //! the environment and profiles on disk touched.
 
+pub mod capacity;
 pub mod compare;
 pub mod judge;
 pub mod manual;

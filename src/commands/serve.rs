@@ -4,11 +4,12 @@ use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
 use crate::commands::complain;
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
-use crate::server::{AppOptions, Commit, Defect, DefectSpec, Options, ReplayWindow, Server, Synchronous};
+use crate::server::{AppOptions, Commit, Defect, DefectSpec, Limits, Options, ReplayWindow, Server, Synchronous};
 use anyhow::Context;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -75,6 +76,11 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
             signing_secret: args.signing_secret,
         },
         replay: ReplayWindow { events: args.replay_window, age: args.replay_age },
+        limits: Limits {
+            posts_per_s: args.max_rate,
+            burn_post: Duration::from_micros(args.burn_post),
+            burn_delivery: Duration::from_micros(args.burn_delivery),
+        },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -45,6 +45,11 @@ impl ServerProcess {
         Ok(Self { command, child, url })
     }
 
+    /// The number of its process; another after each restart.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it listens; the same after each restart.
     pub fn url(&self) -> &str {
         &self.url

@@ -3,7 +3,7 @@
 
 use super::Input;
 use super::deliveries::Deliveries;
-use super::summary::{LedgerCounts, Rates};
+use super::summary::{CountedRates, LedgerCounts, Rates};
 use super::truth::Truth;
 use crate::ledger::{ConnectionEnd, SubscriberLog};
 use crate::model::SendState;
@@ -74,7 +74,7 @@ pub(super) fn contradictions(input: &Input, counts: &LedgerCounts) -> Vec<String
 }
 
 /// Messages and deliveries a second of the load; 0 where there was none.
-pub(super) fn rates(input: &Input, counts: &LedgerCounts, first_deliveries: u64) -> Rates {
+pub(super) fn rates(input: &Input, truth: &Truth, counts: &LedgerCounts, first_deliveries: u64) -> Rates {
     let load_s = input.record.load_end_us.saturating_sub(input.record.load_start_us) as f64 / 1e6;
     let per_s = |count: u64| if load_s > 0.0 { count as f64 / load_s } else { 0.0 };
     Rates {
@@ -82,5 +82,31 @@ pub(super) fn rates(input: &Input, counts: &LedgerCounts, first_deliveries: u64)
         offered_per_s: per_s(counts.intended),
         achieved_per_s: per_s(counts.acknowledged + counts.written),
         delivered_per_s: per_s(first_deliveries),
+        counted: counted_rates(input, truth),
+    }
+}
+
+fn counted_rates(input: &Input, truth: &Truth) -> CountedRates {
+    let time_us = input.first_measured_us()..input.record.load_end_us;
+    let seconds = time_us.end.saturating_sub(time_us.start) as f64 / 1e6;
+    if seconds <= 0.0 {
+        return CountedRates::default();
+    }
+    let (mut offered, mut achieved) = (0u64, 0u64);
+    for message in truth.channels.iter().flat_map(|channel| &channel.messages) {
+        let Some(send) = message.send else { continue };
+        let done_us = match send.state {
+            SendState::Acknowledged => send.acknowledged_us,
+            SendState::Written => send.first_byte_us,
+            _ => None,
+        };
+        offered += u64::from(time_us.contains(&send.intended_us));
+        achieved += u64::from(done_us.is_some_and(|done_us| time_us.contains(&done_us)));
+    }
+    CountedRates {
+        seconds,
+        offered_per_s: offered as f64 / seconds,
+        achieved_per_s: achieved as f64 / seconds,
+        goodput: (offered > 0).then(|| achieved as f64 / offered as f64),
     }
 }

@@ -24,10 +24,12 @@
 //! | `faults` | whether each fault of the plan hit anything |
 //! | `compare` | two builds in pairs of runs: whether one is worse |
 //! | `matrix` | what a run says of a design under a failure |
+//! | `capacity/` | the highest load that keeps an objective |
 //! | `verdict` | the verdict and the exit code |
 
 mod absence;
 mod bodies;
+pub mod capacity;
 mod changes;
 pub mod compare;
 mod copies;
@@ -58,13 +60,14 @@ pub use faults::{is_of, times_of};
 pub use hints::HintCounts;
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
-    Correctness, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary, LatencySummary,
-    LedgerCounts, Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Correctness, CountedRates, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary,
+    LatencySummary, LedgerCounts, Measurement, Rates, RunSummary, SendSummary, TargetProcess, ThresholdOutcome,
+    TimeSpan, Verdict, WorkerSummary,
 };
 pub use thresholds::confined;
 pub use verdict::{grouped, predicate};
 
-use crate::ledger::{Latencies, Ledger, RunRecord, WorkerFigures};
+use crate::ledger::{Latencies, Ledger, RunRecord, TargetFigures, WorkerFigures};
 use crate::model::FindingKind;
 use crate::plan::{During, RunPlan};
 use std::collections::BTreeMap;
@@ -114,7 +117,7 @@ pub fn judge(input: &Input) -> RunSummary {
     let deliveries = deliveries::count(input, &truth);
     let (first_deliveries, measured_deliveries) = deliveries::first_deliveries(input, &truth);
     let counts = counts::count(input, &truth, &deliveries);
-    let rates = counts::rates(input, &counts, first_deliveries);
+    let rates = counts::rates(input, &truth, &counts, first_deliveries);
     let contradictions = counts::contradictions(input, &counts);
     let measurement = measurement::judge(input, &truth, measured_deliveries);
     let samples = latency::Samples::new(input, &truth, &deliveries);
@@ -176,6 +179,7 @@ pub fn judge(input: &Input) -> RunSummary {
         thresholds,
         faults,
         generator: generator(input),
+        target_process: input.record.target.as_ref().map(target_process),
         plan: serde_json::to_value(input.plan).unwrap_or_default(),
     }
 }
@@ -200,6 +204,18 @@ fn generator(input: &Input) -> GeneratorSummary {
         lag_p99_us: measurement::lag_p99_us(input),
         exhausted: figures.exhausted,
         workers: figures.workers.iter().map(worker).collect(),
+    }
+}
+
+fn target_process(figures: &TargetFigures) -> TargetProcess {
+    TargetProcess {
+        source: figures.source.clone(),
+        seconds: figures.window_us as f64 / 1e6,
+        cpu_s: figures.cpu_us as f64 / 1e6,
+        rss_before_bytes: figures.rss_before_bytes,
+        rss_connected_bytes: figures.rss_connected_bytes,
+        rss_max_bytes: figures.rss_max_bytes,
+        unknown_because: figures.failure.clone(),
     }
 }
 

@@ -57,6 +57,9 @@ pub struct RunSummary {
     pub faults: Vec<FaultSummary>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
+    /// What the target's process used, where it was observed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub target_process: Option<TargetProcess>,
     /// The effective plan.
     pub plan: serde_json::Value,
 }
@@ -308,6 +311,45 @@ pub struct Rates {
     pub achieved_per_s: f64,
     /// Pushed and parsed.
     pub delivered_per_s: f64,
+    /// The same without the warm-up.
+    #[serde(default)]
+    pub counted: CountedRates,
+}
+
+/// What came and went between the warm-up and the end of the load: of a target
+/// that does not keep up, less goes than comes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CountedRates {
+    /// Length of that time in seconds.
+    pub seconds: f64,
+    /// Messages intended in that time, a second.
+    pub offered_per_s: f64,
+    /// Messages acknowledged in that time (written, where the design has no
+    /// acknowledgement), whenever they were intended, a second.
+    pub achieved_per_s: f64,
+    /// Achieved over offered; null where nothing was offered.
+    pub goodput: Option<f64>,
+}
+
+/// What the target's process used between the first intended message and the
+/// first final read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetProcess {
+    /// What was observed: "process 4711".
+    pub source: String,
+    /// Length of that time in seconds.
+    pub seconds: f64,
+    /// CPU time in seconds, of all cores.
+    pub cpu_s: f64,
+    /// Resident memory before the subscriptions.
+    pub rss_before_bytes: Option<u64>,
+    /// With all subscriptions, before the first message.
+    pub rss_connected_bytes: Option<u64>,
+    /// The largest in that time.
+    pub rss_max_bytes: Option<u64>,
+    /// Why it is not known, where it is not; the figures are then 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unknown_because: Option<String>,
 }
 
 /// One threshold and what came of it.

@@ -2,6 +2,7 @@
 
 mod absence;
 mod bodies;
+mod capacity;
 mod changes;
 mod counts;
 mod deliveries;

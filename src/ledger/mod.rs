@@ -26,7 +26,9 @@ pub use interval::{IntervalFigures, IntervalLatency, MeasuredInterval};
 pub use latency::{Latencies, new_histogram};
 pub use page_log::{PageLog, Spill};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
-pub use record::{AppFigures, Drain, FaultRecord, GeneratorFigures, HintFigures, RunRecord, WorkerFigures};
+pub use record::{
+    AppFigures, Drain, FaultRecord, GeneratorFigures, HintFigures, RunRecord, TargetFigures, WorkerFigures,
+};
 pub use run_set::{Arrival, RunSet};
 pub use send_log::SendLog;
 pub use sends::SendRow;

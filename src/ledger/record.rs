@@ -38,6 +38,30 @@ pub struct RunRecord {
     pub faults: Vec<FaultRecord>,
     /// The generator's own figures.
     pub generator: GeneratorFigures,
+    /// What the target's process used, where it was observed.
+    #[serde(default)]
+    pub target: Option<TargetFigures>,
+}
+
+/// What the target's process used from the first intended message until the
+/// quiet time behind the last one was over: before its history was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetFigures {
+    /// What was observed: "process 4711".
+    pub source: String,
+    /// Length of that time in µs.
+    pub window_us: u64,
+    /// CPU time in µs.
+    pub cpu_us: u64,
+    /// Resident memory in bytes before the subscriptions; `None` where the
+    /// source does not tell.
+    pub rss_before_bytes: Option<u64>,
+    /// With all subscriptions, before the first message.
+    pub rss_connected_bytes: Option<u64>,
+    /// The largest until the end of that time.
+    pub rss_max_bytes: Option<u64>,
+    /// Why nothing of all this is known, where it is not.
+    pub failure: Option<String>,
 }
 
 /// How the drain went.

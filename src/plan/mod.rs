@@ -13,6 +13,7 @@ mod fault;
 mod hints;
 mod membership;
 pub mod near;
+mod observe;
 pub mod profile;
 mod receive;
 mod retry;
@@ -31,6 +32,7 @@ pub use fault::{
 };
 pub use hints::{Actions, Doing, Habit, Hints, doing, latest_doing};
 pub use membership::{Leave, Members, is_private, leaves};
+pub use observe::Observe;
 pub use receive::{Acknowledges, AppManners, Fate, Receive, ReceiveDesign, app_fate, receive_settle_us};
 pub use retry::next_attempt;
 pub use roster::Roster;

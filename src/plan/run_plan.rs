@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Receive, Send};
+use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Observe, Receive, Send};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,10 @@ pub struct RunPlan {
     pub drain: Drain,
     /// When latencies are withheld.
     pub measurement: Measurement,
+    /// What tells how much the target's process uses; of the built-in server
+    /// posthaste knows it.
+    #[serde(default)]
+    pub observe: Option<Observe>,
     /// The thresholds as written, each valid.
     pub thresholds: Vec<String>,
     /// What the target promises.

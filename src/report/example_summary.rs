@@ -1,8 +1,8 @@
 //! Summaries made by hand, for the tests of those who read summaries.
 
 use crate::judge::{
-    Correctness, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts, Measurement,
-    Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Correctness, CountedRates, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
+    Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
 };
 use crate::model::{FindingKind, KeyLayout, SizeRange};
 use crate::plan::{
@@ -97,7 +97,7 @@ pub(crate) fn passed() -> RunSummary {
             ("notice".to_owned(), LatencySummary::default()),
             ("lag".to_owned(), latency(6_001, [61, 92, 400, 900, 1_100])),
         ]),
-        rates: Rates { load_s: 300.0, offered_per_s: 20.0, achieved_per_s: 20.04, delivered_per_s: 1_000.18 },
+        rates: rates(),
         thresholds: vec![
             threshold("findings.acked_lost == 0", 0.0, "0 of 6,001 acknowledged", Some(true)),
             threshold("delivery.p99 < 250ms", 212_000.0, "212 ms", Some(true)),
@@ -111,7 +111,18 @@ pub(crate) fn passed() -> RunSummary {
             exhausted: 0,
             workers: vec![WorkerSummary { cpu_fraction: 0.38, canary_late_share: 0.0, canary_worst_us: 1_900 }],
         },
+        target_process: None,
         plan: serde_json::to_value(plan()).unwrap(),
+    }
+}
+
+fn rates() -> Rates {
+    Rates {
+        load_s: 300.0,
+        offered_per_s: 20.0,
+        achieved_per_s: 20.04,
+        delivered_per_s: 1_000.18,
+        counted: CountedRates::default(),
     }
 }
 
@@ -272,6 +283,7 @@ pub(crate) fn plan() -> RunPlan {
             achieved_share: 0.99,
             worker_cpu_share: 0.85,
         },
+        observe: None,
         thresholds: Vec::new(),
         capabilities: Capabilities {
             dedup: true,

@@ -4,6 +4,7 @@
 
 mod annotations;
 mod bench;
+mod capacity;
 mod chart;
 mod compare;
 #[cfg(test)]
@@ -24,6 +25,9 @@ mod wrap;
 
 pub use annotations::github_annotations;
 pub use bench::bench;
+pub use capacity::{
+    capacity_csv, capacity_html, capacity_markdown, capacity_terminal, load_in_words, probe_in_words, purpose_in_words,
+};
 pub use compare::{pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
 pub use explain::explain;
 pub use figures::long_duration;

@@ -21,6 +21,11 @@ impl RunFolder {
         self.write_json(RECORD, &RunRecord { killed: true, ..record.clone() })
     }
 
+    /// What is known of the run as a whole.
+    pub fn read_record(&self) -> Result<RunRecord, ResultsError> {
+        self.read_json(RECORD)
+    }
+
     /// Writes the final ledger of all shards and the record as it is, and then
     /// removes the checkpoints.
     pub fn write_ledger(&self, ledger: &Ledger, record: &RunRecord) -> Result<(), ResultsError> {

@@ -17,7 +17,7 @@ mod latency_log;
 mod ledger_files;
 mod run_list;
 mod spill;
-mod study_folder;
+mod study;
 mod summary;
 
 pub use environment::Environment;
@@ -30,7 +30,7 @@ pub use intervals::{IntervalLog, read_intervals};
 pub use latency_log::{LatencyLog, read_latencies, read_latencies_of};
 pub use ledger_files::{read_ledger, write_shard};
 pub use spill::SpillFile;
-pub use study_folder::StudyFolder;
+pub use study::StudyFolder;
 pub use summary::summary_schema;
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod hints;
 mod history;
 mod http;
 mod ids;
+mod limits;
 mod options;
 mod params;
 mod publisher;
@@ -49,6 +50,7 @@ mod sync;
 mod writer;
 
 pub use defects::{Defect, DefectError, DefectSpec};
+pub use limits::Limits;
 pub use options::{AppOptions, Commit, Options, ReplayWindow, ServerError, Synchronous};
 
 use apps::{Apps, Event};

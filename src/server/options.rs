@@ -1,6 +1,7 @@
 //! How a server is to behave, and why it could not start.
 
 use super::defects::DefectSpec;
+use super::limits::Limits;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,6 +91,8 @@ pub struct Options {
     pub replay: ReplayWindow,
     /// How apps are treated.
     pub apps: AppOptions,
+    /// Known limits, to be found by measuring.
+    pub limits: Limits,
     /// Where each committed instance of a defect is noted, a JSON object a
     /// line. Appended to.
     pub defect_log: Option<PathBuf>,

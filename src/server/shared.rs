@@ -41,6 +41,8 @@ pub(super) struct Shared {
     /// Whether what comes over a socket is pushed before it is stored.
     pub(super) fanout_first: bool,
     pub(super) replay: ReplayWindow,
+    /// CPU time spent on each event that a socket is sent.
+    pub(super) burn_delivery: Duration,
     writes: mpsc::Sender<Write>,
     tickets: Mutex<HashMap<Uuid, (Bearer, Instant)>>,
     /// Each live socket holds a clone; none is left here once the server ends.
@@ -65,6 +67,7 @@ impl Shared {
             readers: Arc::new(Readers::new(options.db.clone())),
             fanout_first: options.fanout_first,
             replay: options.replay,
+            burn_delivery: options.limits.burn_delivery,
             defects,
             writes,
             tickets: Mutex::default(),

@@ -6,6 +6,7 @@ use super::apps::{self, App};
 use super::defects::{Defect, subscriptions};
 use super::directory::User;
 use super::hints;
+use super::limits::burn;
 use super::replay;
 use super::rtm;
 use super::shared::Shared;
@@ -28,7 +29,9 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 /// What waits in a queue.
 #[derive(Debug)]
 pub(super) enum Push {
-    /// A text frame.
+    /// An event.
+    Event(Utf8Bytes),
+    /// Another text frame: an answer.
     Frame(Utf8Bytes),
     /// The last thing: the server ends.
     Goodbye,
@@ -73,9 +76,9 @@ impl Socket {
         (Arc::new(Self { user, app, queue, end: AtomicU8::new(0), ended: Notify::new() }), frames)
     }
 
-    /// Queues a shared frame.
+    /// Queues an event: a frame that is shared.
     pub(super) fn push(&self, frame: &Utf8Bytes) {
-        self.send(Push::Frame(frame.clone()));
+        self.send(Push::Event(frame.clone()));
     }
 
     /// Queues a shared frame where half of the queue is free; otherwise nobody
@@ -98,7 +101,7 @@ impl Socket {
     /// `blocking-fanout`.
     pub(super) async fn push_and_wait(&self, frame: &Utf8Bytes) {
         // A socket that ended meanwhile takes nothing.
-        let _ = self.queue.send(Push::Frame(frame.clone())).await;
+        let _ = self.queue.send(Push::Event(frame.clone())).await;
     }
 
     /// Whether no further frame fits.
@@ -184,7 +187,7 @@ pub(super) async fn pump(
         tokio::select! {
             // The socket itself holds the sending half.
             Some(push) = frames.recv() => {
-                let writing = write(stream, frames, push);
+                let writing = write(stream, frames, push, server.burn_delivery);
                 tokio::select! {
                     // A write that does not have to wait never looks further.
                     biased;
@@ -210,11 +213,23 @@ pub(super) async fn pump(
 }
 
 /// Writes what waits, in one go where it fits.
-async fn write(stream: &mut WebSocket, frames: &mut mpsc::Receiver<Push>, first: Push) -> Result<(), End> {
+async fn write(
+    stream: &mut WebSocket,
+    frames: &mut mpsc::Receiver<Push>,
+    first: Push,
+    burn_event: Duration,
+) -> Result<(), End> {
     let mut next = Some(first);
     let mut room = FLUSH_FRAMES;
     while let Some(push) = next {
-        let Push::Frame(frame) = push else { return Err(End::Goodbye) };
+        let frame = match push {
+            Push::Goodbye => return Err(End::Goodbye),
+            Push::Frame(frame) => frame,
+            Push::Event(frame) => {
+                burn(burn_event);
+                frame
+            }
+        };
         stream.feed(Message::Text(frame)).await.map_err(|_| End::Peer)?;
         room -= 1;
         next = if room == 0 { None } else { frames.try_recv().ok() };

@@ -8,6 +8,7 @@ use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
 use super::directory::User;
+use super::limits::{Pace, burn};
 use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::socket::Socket;
@@ -17,7 +18,7 @@ use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that may wait; more are refused, and nothing of them is stored.
@@ -152,6 +153,8 @@ pub(super) struct Writer {
     writes: mpsc::Receiver<Write>,
     publisher: mpsc::Sender<Notice>,
     store_fail_while: Option<PathBuf>,
+    pace: Option<Pace>,
+    burn_post: Duration,
     faulty: Option<FaultyWriter>,
 }
 
@@ -170,34 +173,62 @@ impl Writer {
         };
         let faulty = defects.any().then(|| FaultyWriter::new(defects.clone(), publisher.clone(), again));
         let store_fail_while = options.store_fail_while.clone();
-        Self { database, batch_writes, writes, publisher, store_fail_while, faulty }
+        let pace = options.limits.posts_per_s.map(Pace::new);
+        let burn_post = options.limits.burn_post;
+        Self { database, batch_writes, writes, publisher, store_fail_while, pace, burn_post, faulty }
     }
 
     /// Stores until no sender of writes is left.
     pub(super) fn run(mut self) {
-        let mut batch = Vec::with_capacity(self.batch_writes);
-        while self.writes.blocking_recv_many(&mut batch, self.batch_writes) > 0 {
-            let queued = batch.len();
-            batch.retain(|write| !matches!(write, Write::End));
-            let ends = batch.len() < queued;
-            if let Some(faulty) = &mut self.faulty {
-                faulty.hold_back(&self.database, &mut batch);
-            }
-            let effects = self.commit(&batch);
-            let done = match effects {
-                Ok(effects) => batch.drain(..).zip(effects).collect(),
-                Err(error) => {
-                    tracing::error!("the store failed, and {} writes with it: {error}", batch.len());
-                    batch.drain(..).map(|write| (write, Err(Failure::Internal))).collect()
+        let mut waiting = Vec::with_capacity(self.batch_writes);
+        'writes: while self.receive(&mut waiting) {
+            while !waiting.is_empty() {
+                let mut batch = self.next_batch(&mut waiting);
+                let queued = batch.len();
+                batch.retain(|write| !matches!(write, Write::End));
+                let ends = batch.len() < queued;
+                if let Some(faulty) = &mut self.faulty {
+                    faulty.hold_back(&self.database, &mut batch);
                 }
-            };
-            if self.publisher.blocking_send(Notice::Done(done)).is_err() || ends {
-                break;
+                let done = match self.commit(&batch) {
+                    Ok(effects) => batch.into_iter().zip(effects).collect(),
+                    Err(error) => {
+                        tracing::error!("the store failed, and {} writes with it: {error}", batch.len());
+                        batch.into_iter().map(|write| (write, Err(Failure::Internal))).collect()
+                    }
+                };
+                if self.publisher.blocking_send(Notice::Done(done)).is_err() || ends {
+                    break 'writes;
+                }
             }
         }
         if let Err(error) = self.database.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
             tracing::debug!("no last checkpoint: {error}");
         }
+    }
+
+    /// Waits for writes; `false` once none will come.
+    fn receive(&mut self, waiting: &mut Vec<Write>) -> bool {
+        if let Some(pace) = self.pace.as_mut().filter(|_| self.writes.is_empty()) {
+            pace.rest();
+        }
+        self.writes.blocking_recv_many(waiting, self.batch_writes) > 0
+    }
+
+    /// Takes what may be stored now from the front of what waits: all of it,
+    /// where the store has no pace. With one, the turn of the posts is awaited.
+    fn next_batch(&mut self, waiting: &mut Vec<Write>) -> Vec<Write> {
+        let Some(pace) = &mut self.pace else { return std::mem::take(waiting) };
+        let is_post = |write: &Write| matches!(write, Write::Post(..));
+        let most = pace.batch_posts();
+        let mut ranks = (0..waiting.len()).filter(|rank| is_post(&waiting[*rank]));
+        let end = ranks.nth(most).unwrap_or(waiting.len());
+        let posts = waiting[..end].iter().filter(|write| is_post(write)).count();
+        if posts > 0 {
+            let now = Instant::now();
+            std::thread::sleep(pace.begin(posts, now).saturating_duration_since(now));
+        }
+        waiting.drain(..end).collect()
     }
 
     /// All of a batch or nothing of it.
@@ -227,6 +258,8 @@ impl Writer {
                 _ => self.apply(write)?,
             });
         }
+        let posts = batch.iter().filter(|write| matches!(write, Write::Post(..))).count();
+        burn(self.burn_post * posts as u32);
         self.database.prepare_cached("COMMIT")?.execute([])?;
         Ok(effects)
     }

@@ -1,9 +1,13 @@
-//! One run as a process of its own.
+//! Runs as processes of their own.
 
 use crate::judge::RunSummary;
 use crate::results::RunFolder;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A run that has ended.
 pub struct Ended {
@@ -21,30 +25,66 @@ pub struct NoRun {
     pub said: String,
 }
 
-/// Makes one run with these arguments of `posthaste run`, and reads its
-/// summary. A Ctrl-C in the terminal reaches it too, and has it drain and
-/// judge what there is.
-pub fn run(args: &[String], results: &Path) -> Result<Ended, NoRun> {
-    let cannot = |error: std::io::Error| NoRun { code: None, said: format!("cannot start a run: {error}") };
-    let ran = Command::new(std::env::current_exe().map_err(cannot)?)
-        .arg("run")
-        .args(args)
-        .arg("--results")
-        .arg(results)
-        .arg("--quiet")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .output()
-        .map_err(cannot)?;
-    let folder = RunFolder::open(&results.join("latest")).ok();
-    let ended = folder.and_then(|folder| {
-        let summary = folder.read_summary().ok()?;
-        Some(Ended { folder: folder.path().to_owned(), summary })
-    });
-    ended.ok_or_else(|| {
-        let said = String::from_utf8_lossy(&ran.stderr);
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        let code = ran.status.code().and_then(|code| u8::try_from(code).ok());
-        NoRun { code, said: last.trim_start_matches("posthaste: ").to_owned() }
-    })
+/// The runs that are under way. A Ctrl-C in the terminal does not reach them:
+/// they are told by [`Children::interrupt`], once for each signal, wherever it
+/// came from.
+#[derive(Debug, Default)]
+pub struct Children {
+    running: Mutex<Running>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    pids: Vec<u32>,
+    interrupted: bool,
+}
+
+impl Children {
+    /// Makes one run with these arguments of `posthaste run`, and reads its
+    /// summary.
+    pub fn run(&self, args: &[String], results: &Path) -> Result<Ended, NoRun> {
+        let cannot = |error: std::io::Error| NoRun { code: None, said: format!("cannot start a run: {error}") };
+        let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
+        command.arg("run").args(args).arg("--results").arg(results).arg("--quiet");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        let child = {
+            let mut running = self.running();
+            if running.interrupted {
+                return Err(NoRun { code: None, said: "interrupted".to_owned() });
+            }
+            let child = command.spawn().map_err(cannot)?;
+            running.pids.push(child.id());
+            child
+        };
+        let pid = child.id();
+        let ran = child.wait_with_output();
+        self.running().pids.retain(|one| *one != pid);
+        let ran = ran.map_err(cannot)?;
+        let folder = RunFolder::open(&results.join("latest")).ok();
+        let ended = folder.and_then(|folder| {
+            let summary = folder.read_summary().ok()?;
+            Some(Ended { folder: folder.path().to_owned(), summary })
+        });
+        ended.ok_or_else(|| {
+            let said = String::from_utf8_lossy(&ran.stderr);
+            let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+            let code = ran.status.code().and_then(|code| u8::try_from(code).ok());
+            NoRun { code, said: last.trim_start_matches("posthaste: ").to_owned() }
+        })
+    }
+
+    /// Tells all runs: the first time to drain and judge what there is, the
+    /// second time to leave at once. No further run begins.
+    pub fn interrupt(&self) {
+        let mut running = self.running();
+        running.interrupted = true;
+        for pid in &running.pids {
+            // One that has just ended needs no telling.
+            let _ = kill(Pid::from_raw(*pid as i32), Signal::SIGINT);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -2,8 +2,11 @@
 //! (`posthaste run`), so that one cannot disturb the figures of another; what
 //! it found is read from its folder.
 
+pub mod capacity;
 pub mod matrix;
 pub mod pairs;
 
 mod child;
 pub mod launched;
+
+pub use child::{Children, Ended, NoRun};

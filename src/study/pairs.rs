@@ -1,8 +1,8 @@
 //! Two sides in pairs of runs, one right after the other, in an order that is
 //! drawn for each pair: what changes slowly on the machine hits both alike.
 
-use super::child::{self, NoRun};
 use super::launched::Launched;
+use super::{Children, Ended as Run, NoRun};
 use crate::exit_code;
 use crate::judge::compare::{CompareSide, Decision, Gate, GateOutcome, PairRow, decide, reading};
 use crate::judge::{RunSummary, Verdict};
@@ -22,6 +22,8 @@ pub struct Settings<'a> {
     pub all: bool,
     /// Draws the order within pairs.
     pub seed: u64,
+    /// Makes the runs.
+    pub children: &'a Children,
     /// Where the runs go.
     pub folder: &'a StudyFolder,
     /// Once set, no further run begins.
@@ -141,7 +143,7 @@ fn pair(settings: &Settings<'_>, rank: usize, b_first: bool) -> Result<PairRow, 
     })
 }
 
-fn run(settings: &Settings<'_>, side: &CompareSide, rank: usize, name: &str) -> Result<child::Ended, Ended> {
+fn run(settings: &Settings<'_>, side: &CompareSide, rank: usize, name: &str) -> Result<Run, Ended> {
     let log = settings.folder.path().join(format!("{name}-server.log"));
     let launched = side.exec.as_deref().map(|command| Launched::start(command, &log)).transpose();
     let launched = launched.map_err(|error| Ended::NoRun(NoRun { code: None, said: error.to_string() }))?;
@@ -150,5 +152,5 @@ fn run(settings: &Settings<'_>, side: &CompareSide, rank: usize, name: &str) -> 
         args.extend(["--url".to_owned(), launched.url.clone()]);
     }
     let results = settings.folder.below(&[&format!("pair-{rank:02}"), name]);
-    child::run(&args, &results).map_err(Ended::NoRun)
+    settings.children.run(&args, &results).map_err(Ended::NoRun)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
 mod browser;
+mod capacity;
 mod changes;
 mod compare;
 mod detection;

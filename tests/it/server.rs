@@ -8,6 +8,7 @@ mod events_api;
 pub mod harness;
 mod hints;
 mod hooks;
+mod limits;
 mod process;
 mod questions;
 mod replay;

@@ -1,6 +1,8 @@
 //! The reference server as a process of its own: its CPU is not the
 //! generator's, and it can be killed.
 
+use super::inputs::serve_flag;
+use super::observed::Source;
 use crate::cli::RunArgs;
 use crate::engine::{Means, SharedProcess};
 use crate::faults::{ProcessCommand, ServerProcess};
@@ -51,6 +53,7 @@ impl BuiltInServer {
         if !plan.send.design.stores_first() {
             flags.push("--fanout-first".to_owned());
         }
+        flags.extend(args.aim.serve.iter().map(|option| serve_flag(option)));
         let command = ProcessCommand { program, args: flags, log: folder.file("server.log") };
         let server = ServerProcess::start(command).context("the built-in server did not start")?;
         let url = server.url().to_owned();
@@ -64,6 +67,11 @@ impl BuiltInServer {
             store_fails_while: Some(self.store_fails_while.clone()),
             proxy: None,
         }
+    }
+
+    /// What its process uses.
+    pub fn usage(&self) -> Source {
+        Source::BuiltIn(self.process.clone())
     }
 
     /// Ends it.

@@ -1,11 +1,12 @@
 //! What a run is asked to do: profiles read, flags applied, addresses checked.
 
-use crate::cli::{AimArgs, RunArgs};
+use crate::cli::{AimArgs, Cli, RunArgs};
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
-use crate::plan::{Fault, RunPlan, Touches};
+use crate::plan::{Fault, Observe, RunPlan, Touches};
 use crate::server::DefectSpec;
 use crate::target::{Address, TargetProfile, built_in_targets};
 use anyhow::{Context, bail};
+use clap::Parser;
 use std::path::Path;
 
 /// Everything that a run needs, valid.
@@ -25,6 +26,7 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
             "--defect, --defect-log and --lose-ack are for the built-in server; remove --url, or give them to posthaste serve"
         );
     }
+    check_serve(&args.aim)?;
     let defects = args.defect.iter().map(|text| text.parse()).collect::<Result<Vec<DefectSpec>, _>>();
     defects.context("--defect")?;
     let address = args.aim.url.as_deref().map(Address::parse).transpose()?;
@@ -53,10 +55,57 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
 
 /// The plan of a workload, and where it would go.
 pub fn plan_of(workload_name: &str, aim: &AimArgs) -> anyhow::Result<RunPlan> {
+    resolved(workload_name, aim).map(|resolved| resolved.plan)
+}
+
+/// The same with the origin of each value.
+pub fn resolved(workload_name: &str, aim: &AimArgs) -> anyhow::Result<Resolved> {
+    check_serve(aim)?;
     aim.url.as_deref().map(Address::parse).transpose()?;
     let target = target(&aim.target)?;
     let (text, file) = workload(workload_name)?;
-    Ok(load(&text, &file, &replaced(aim)?, target.capabilities.clone(), &target.name)?.plan)
+    Ok(load(&text, &file, &replaced(aim)?, target.capabilities.clone(), &target.name)?)
+}
+
+/// Arguments of `posthaste run` for the same workload and aim.
+pub fn args_of(workload_name: &str, aim: &AimArgs) -> Vec<String> {
+    let mut args = vec![workload_name.to_owned()];
+    let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), value.to_owned()]);
+    add("--target", &aim.target);
+    for (flag, values) in [("--allow-host", &aim.allow_host), ("--set", &aim.set), ("--serve", &aim.serve)] {
+        values.iter().for_each(|value| add(flag, value));
+    }
+    for (flag, value) in [("--url", &aim.url), ("--observe", &aim.observe)] {
+        value.iter().for_each(|value| add(flag, value));
+    }
+    aim.seed.iter().for_each(|seed| add("--seed", &seed.to_string()));
+    args
+}
+
+/// Options of `posthaste serve` that posthaste sets itself.
+const OWN_OPTIONS: [&str; 6] = ["host", "port", "db", "store-fail-while", "exit-with-stdin", "defect-log"];
+
+fn check_serve(aim: &AimArgs) -> anyhow::Result<()> {
+    for option in &aim.serve {
+        if aim.url.is_some() {
+            bail!("--serve {option} is for the built-in server; remove --url, or give it to posthaste serve");
+        }
+        let name = option.split('=').next().unwrap_or_default();
+        if OWN_OPTIONS.contains(&name) {
+            bail!("--serve {option}: posthaste sets {name} itself");
+        }
+        let line = ["posthaste".to_owned(), "serve".to_owned(), serve_flag(option)];
+        if let Err(error) = Cli::try_parse_from(line) {
+            let first = error.to_string().lines().next().unwrap_or_default().replace("error: ", "");
+            bail!("--serve {option}: {first}; posthaste serve --help names the options, such as max-rate=1000");
+        }
+    }
+    Ok(())
+}
+
+/// `max-rate=1000` as `posthaste serve` is given it.
+pub fn serve_flag(option: &str) -> String {
+    format!("--{option}")
 }
 
 fn target(name: &str) -> anyhow::Result<TargetProfile> {
@@ -98,10 +147,16 @@ fn overrides(args: &RunArgs) -> anyhow::Result<Vec<Override>> {
     Ok(all)
 }
 
-/// The values that `--seed` and `--set` replace.
+/// The values that `--seed`, `--observe` and `--set` replace.
 fn replaced(aim: &AimArgs) -> anyhow::Result<Vec<Override>> {
+    let observe = aim.observe.as_deref().map(|observe| match observe.split_once('=') {
+        Some((key, value)) if Observe::KEYS.contains(&key) => {
+            Ok(Override::flag("--observe", &format!("observe.{key}"), value))
+        }
+        _ => bail!("--observe {observe}: write pid=NUMBER, cgroup=FOLDER or prometheus=URL of an instant query"),
+    });
     let seed = aim.seed.map(|seed| Override::flag("--seed", "seed", seed.to_string()));
-    let mut all: Vec<Override> = seed.into_iter().collect();
+    let mut all: Vec<Override> = seed.into_iter().chain(observe.transpose()?).collect();
     for assignment in &aim.set {
         all.push(Override::set(assignment)?);
     }

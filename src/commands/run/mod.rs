@@ -4,6 +4,7 @@ mod built_in_server;
 mod diagnostics;
 pub mod inputs;
 mod metrics;
+pub mod observed;
 mod recorder;
 
 use crate::cli::{Annotations, RunArgs};
@@ -13,6 +14,7 @@ use crate::engine::{self, EngineError, Job, Outcome, Stop};
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::Ledger;
 use crate::model::RunId;
+use crate::plan::RunPlan;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
 use crate::plan::profile::{Resolved, to_toml};
 use crate::report::{Metrics, ProgressMode, explain, github_annotations, terminal};
@@ -22,6 +24,7 @@ use crate::{commands::complain, exit_code};
 use anyhow::Context;
 use built_in_server::{BUILT_IN_SECRET, BuiltInServer};
 use inputs::Inputs;
+use observed::{Observed, Source};
 use recorder::Recorder;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -85,7 +88,6 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         (Some(address), _) => address,
         (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
     };
-    let quiet = args.quiet || args.json;
     let spill = Arc::new(SpillFile::new(&folder));
     let job = Job {
         plan: resolved.plan.clone(),
@@ -101,17 +103,21 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         signing_secret: signing_secret(),
         spill: spill.clone(),
     };
-    let mut recorder = Recorder::create(&folder, ProgressMode::of_stderr(quiet), stopper)?;
+    let observed = observe(&resolved.plan, server.as_ref())?;
+    let mode = ProgressMode::of_stderr(args.quiet || args.json);
+    let mut recorder = Recorder::create(&folder, mode, stopper, observed)?;
     if let Some(metrics) = metrics {
         recorder.tell(metrics);
     }
     let outcome = engine::run(job, &mut recorder, stop);
     recorder.finish()?;
+    let target = recorder.target();
     if let Some(server) = server {
         server.stop();
     }
     let concluded = match outcome {
         Ok(mut outcome) => {
+            outcome.record.target = target;
             outcome.record.drain.failures.extend(panics.failures());
             conclude(args, &folder, &shown, &resolved, outcome)
         }
@@ -154,6 +160,12 @@ fn metrics_at(address: SocketAddr, run_id: &str, resolved: &Resolved) -> anyhow:
     let bound = metrics::serve(address, metrics.clone())?;
     complain(&format!("metrics at http://{bound}/metrics"));
     Ok(metrics)
+}
+
+/// Begins to observe what the workload names, or else the built-in server.
+fn observe(plan: &RunPlan, server: Option<&BuiltInServer>) -> anyhow::Result<Option<Observed>> {
+    let source = plan.observe.clone().map(Source::Named).or(server.map(BuiltInServer::usage));
+    source.map(Observed::begin).transpose().context("cannot start a thread to observe the target")
 }
 
 /// Merges, judges, writes and prints.

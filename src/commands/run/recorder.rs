@@ -1,7 +1,8 @@
 //! Writes down what happens during a run, as it happens, and shows it.
 
+use super::observed::Observed;
 use crate::engine::{Counters, Interval, Observer, Snapshot, Stop};
-use crate::ledger::{IntervalFigures, Latencies, RunRecord};
+use crate::ledger::{IntervalFigures, Latencies, RunRecord, TargetFigures};
 use crate::model::LatencyKind;
 use crate::report::{self, Metrics, Progress, ProgressMode, Standing};
 use crate::results::{EventLog, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
@@ -23,11 +24,17 @@ pub struct Recorder {
     cpu: (u64, u64, f64),
     metrics: Option<Metrics>,
     rss_bytes: u64,
+    observed: Option<Observed>,
 }
 
 impl Recorder {
     /// Opens the files. A file that cannot be written later stops the run.
-    pub fn create(folder: &RunFolder, mode: ProgressMode, stopper: watch::Sender<Stop>) -> Result<Self, ResultsError> {
+    pub fn create(
+        folder: &RunFolder,
+        mode: ProgressMode,
+        stopper: watch::Sender<Stop>,
+        observed: Option<Observed>,
+    ) -> Result<Self, ResultsError> {
         Ok(Self {
             folder: folder.clone(),
             latencies: LatencyLog::create(folder, SystemTime::now())?,
@@ -40,6 +47,7 @@ impl Recorder {
             cpu: (0, 0, 0.0),
             metrics: None,
             rss_bytes: 0,
+            observed,
         })
     }
 
@@ -52,6 +60,11 @@ impl Recorder {
     pub fn finish(&mut self) -> Result<(), ResultsError> {
         self.progress.finish();
         self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// What the target's process used, where it was observed.
+    pub fn target(&mut self) -> Option<TargetFigures> {
+        self.observed.take().map(Observed::end)
     }
 
     /// Without its files a run is worth nothing: it ends, and what was written
@@ -103,6 +116,9 @@ impl Observer for Recorder {
 
     fn event(&mut self, at_us: u64, kind: &str, detail: Value) {
         tracing::info!(at_us, kind, %detail);
+        if let ("phase", Some(observed), Some(name)) = (kind, &self.observed, detail["phase"].as_str()) {
+            observed.phase(name);
+        }
         let written = self.events.append(at_us, kind, detail);
         self.check(written);
     }

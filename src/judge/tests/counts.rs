@@ -1,8 +1,40 @@
 //! The ledger's counts, its identities, and what is counted a second.
 
 use super::history::History;
-use crate::judge::{LedgerCounts, Rates, SendSummary};
+use crate::judge::{CountedRates, LedgerCounts, Rates, SendSummary};
 use crate::ledger::{ConnectionEnd, WorkerFigures};
+use crate::plan::{Phase, PhaseKind};
+
+#[test]
+fn what_a_target_carries_is_counted_by_when_it_was_done() {
+    let mut h = History::new();
+    h.record.load_start_us = 0;
+    h.record.load_end_us = 10_000_000;
+    h.plan.arrival.phases = [(PhaseKind::WarmUp, 2), (PhaseKind::Steady, 8)]
+        .map(|(kind, seconds)| Phase { kind, duration_us: seconds * 1_000_000, rate_from: 1.0, rate_to: 1.0 })
+        .into();
+    for (at_ms, done_ms) in [
+        // In the warm-up; intended in it, and done after it; in time; late, and in
+        // time; after the end of the load; never.
+        (500, Some(600)),
+        (1_900, Some(2_100)),
+        (3_000, Some(3_010)),
+        (4_000, Some(9_999)),
+        (5_000, Some(10_500)),
+        (6_000, None),
+    ] {
+        let sending = h.send(1, 0, at_ms);
+        match done_ms {
+            Some(done_ms) => sending.acked(done_ms, at_ms),
+            None => sending.unknown(at_ms + 50),
+        };
+    }
+    h.send(2, 0, 7_000).written(7_001);
+    let counted = h.judge().rates.counted;
+    let expected =
+        CountedRates { seconds: 8.0, offered_per_s: 5.0 / 8.0, achieved_per_s: 4.0 / 8.0, goodput: Some(0.8) };
+    assert_eq!(counted, expected);
+}
 
 #[test]
 fn every_count_of_the_ledger() {

@@ -4,8 +4,8 @@
 use super::units::{format_duration, format_number};
 use super::{Origin, ProfileError, Resolved, error, faults, load};
 use crate::plan::{
-    ArrivalProcess, Backoff, Capabilities, CatchUpCursor, ChangeKind, Connections, Direction, Ending, Fault, Phase,
-    PhaseKind, Range, RunPlan, UserChoice,
+    ArrivalProcess, Backoff, Capabilities, CatchUpCursor, ChangeKind, Connections, Direction, Ending, Fault, Observe,
+    Phase, PhaseKind, Range, RunPlan, UserChoice,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ pub fn to_toml(resolved: &Resolved) -> String {
     text.number("canary_late_share", plan.measurement.canary_late_share);
     text.number("achieved_share", plan.measurement.achieved_share);
     text.number("worker_cpu_share", plan.measurement.worker_cpu_share);
+    observed(&mut text, plan);
     let rest = Rest { target: plan.target.clone(), capabilities: plan.capabilities.clone() };
     let rest = toml::to_string(&File { resolved: rest }).expect("strings, numbers and truths are TOML");
     format!("{}\n{rest}", text.written)
@@ -152,6 +153,16 @@ fn receiving(text: &mut Text<'_>, plan: &RunPlan) {
     text.number("delay_share", app.delay_share);
     text.time("delay", app.delay_us);
     text.number("crash_share", app.crash_share);
+}
+
+fn observed(text: &mut Text<'_>, plan: &RunPlan) {
+    let Some(observe) = &plan.observe else { return };
+    text.table("observe");
+    match observe {
+        Observe::Pid(pid) => text.line("pid", pid.to_string()),
+        Observe::Cgroup(path) => text.string("cgroup", path),
+        Observe::Prometheus(query) => text.string("prometheus", query),
+    }
 }
 
 /// The keys that only some kinds of fault have.

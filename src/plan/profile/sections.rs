@@ -7,7 +7,7 @@ use super::{Origin, arrival, changes, faults, receive};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
-    Population, Range, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
+    Observe, Population, Range, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -31,6 +31,7 @@ const SECTIONS: &[&str] = &[
     "catch_up",
     "drain",
     "measurement",
+    "observe",
     "resolved",
 ];
 
@@ -69,6 +70,7 @@ pub(super) fn read(
         catch_up: catch_up(&root)?,
         drain: drain(&root)?,
         measurement: measurement(&root)?,
+        observe: observe(&root)?,
         thresholds: thresholds(reading, &root)?,
         capabilities,
         // Decided by the checks, which know the whole plan.
@@ -253,6 +255,19 @@ fn measurement(root: &Keys<'_>) -> Result<Measurement, ProfileError> {
         canary_late_share: keys.share("canary_late_share", 0.0..=1.0, 0.001)?,
         achieved_share: keys.share("achieved_share", 0.0..=1.0, 0.99)?,
         worker_cpu_share: keys.share("worker_cpu_share", 0.0..=1.0, 0.85)?,
+    })
+}
+
+fn observe(root: &Keys<'_>) -> Result<Option<Observe>, ProfileError> {
+    let keys = root.table("observe", &Observe::KEYS)?;
+    let given: Vec<&str> = Observe::KEYS.into_iter().filter(|key| keys.node(key).is_some()).collect();
+    Ok(match given.as_slice() {
+        [] => None,
+        ["pid"] => Some(Observe::Pid(keys.whole("pid", 1..=i32::MAX as u32, None)?)),
+        ["cgroup"] => Some(Observe::Cgroup(keys.text("cgroup", None)?)),
+        ["prometheus"] => Some(Observe::Prometheus(keys.text("prometheus", None)?)),
+        [_, second, ..] => return Err(keys.refuse(second, "one of pid, cgroup and prometheus is enough")),
+        [_] => None,
     })
 }
 

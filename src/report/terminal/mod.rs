@@ -24,7 +24,7 @@ const TEXT_MAX: usize = 200;
 
 /// Colours by what they mean.
 #[derive(Clone, Copy)]
-enum Ink {
+pub(super) enum Ink {
     Good,
     Bad,
     Open,
@@ -48,7 +48,7 @@ pub fn terminal(summary: &RunSummary, folder: Option<&str>, style: Style) -> Str
 
 impl Style {
     /// Colours one line or a part of one. To be done after lines are measured.
-    fn paint(self, ink: Ink, text: &str) -> String {
+    pub(super) fn paint(self, ink: Ink, text: &str) -> String {
         let code = match ink {
             Ink::Good => "32",
             Ink::Bad => "31",
@@ -61,7 +61,7 @@ impl Style {
 
     /// A line that begins with a label in a column of its own; what does not
     /// fit continues under the text.
-    fn labelled(self, label: &str, text: &str) -> String {
+    pub(super) fn labelled(self, label: &str, text: &str) -> String {
         const LABEL: usize = 9;
         let head = if label.chars().count() >= LABEL { format!("{label} ") } else { format!("{label:LABEL$}") };
         let indent = if self.width < 60 { 3 } else { LABEL };
@@ -70,13 +70,13 @@ impl Style {
     }
 
     /// A line of a list, with a mark of one character in front.
-    fn marked(self, mark: &str, ink: Ink, text: &str, indent: usize) -> String {
+    pub(super) fn marked(self, mark: &str, ink: Ink, text: &str, indent: usize) -> String {
         let lines = wrap(&format!(" {mark} "), text, self.width, indent);
         format!(" {}{}\n", self.paint(ink, mark), &lines[1 + mark.len()..])
     }
 
     /// A heading over lines.
-    fn heading(self, text: &str) -> String {
+    pub(super) fn heading(self, text: &str) -> String {
         format!("{}\n", self.paint(Ink::Strong, text))
     }
 }

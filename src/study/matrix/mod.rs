@@ -5,7 +5,7 @@ mod failures;
 
 pub use failures::{Failure, receive_failures, send_failures};
 
-use super::child;
+use super::Children;
 use crate::exit_code;
 use crate::judge::{Design, MatrixCell, MatrixFailure, MatrixTable};
 use crate::plan::ReceiveDesign;
@@ -23,6 +23,8 @@ pub struct Settings<'a> {
     pub built_in: bool,
     /// Where the cells leave their runs.
     pub folder: &'a StudyFolder,
+    /// Makes the runs.
+    pub children: &'a Children,
     /// Cells side by side.
     pub jobs: usize,
     /// Once set, no further cell begins.
@@ -101,8 +103,8 @@ fn cell(settings: &Settings<'_>, design: Design, failure: &Failure) -> MatrixCel
         set(format!("faults={}", failure.faults));
     }
     failure.values.iter().for_each(|value| set((*value).to_owned()));
-    match child::run(&args, &settings.folder.below(&[design.table(), &format!("{}--{}", design.name(), failure.name)]))
-    {
+    let results = settings.folder.below(&[design.table(), &format!("{}--{}", design.name(), failure.name)]);
+    match settings.children.run(&args, &results) {
         Ok(ended) => {
             let run = settings.folder.relative(&ended.folder);
             MatrixCell::of(design, failure.name, &run, &ended.summary)

@@ -1,14 +1,13 @@
-//! The folder of a question that takes several runs: what was found, as JSON
-//! and as texts, and below it the runs.
+//! The folder of a question that takes several runs: what it came to, and the
+//! runs below it.
 
 use super::ResultsError;
-use super::files::write_whole;
-use serde::Serialize;
+use super::files::{read_text, write_whole};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// `results/STUDY-ID/`.
+/// `results/matrix-ID/`, `results/capacity-ID/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StudyFolder {
     path: PathBuf,
@@ -21,6 +20,11 @@ impl StudyFolder {
         let path = results_dir.join(id);
         DirBuilder::new().mode(0o700).create(&path).map_err(ResultsError::io("create", &path))?;
         Ok(Self { path })
+    }
+
+    /// One that is there.
+    pub fn open(path: &Path) -> Self {
+        Self { path: path.to_owned() }
     }
 
     /// Where it is.
@@ -40,12 +44,18 @@ impl StudyFolder {
         below.strip_prefix(&root).or_else(|_| below.strip_prefix(&self.path)).unwrap_or(below).display().to_string()
     }
 
-    /// Writes `NAME` as JSON (`matrix.json`, `compare.json`).
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), ResultsError> {
+    /// Writes a whole file of JSON (`matrix.json`, `capacity.json`).
+    pub fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), ResultsError> {
         let path = self.path.join(name);
         let mut text = serde_json::to_vec_pretty(value).map_err(|error| ResultsError::malformed(&path, error))?;
         text.push(b'\n');
         write_whole(&path, &text)
+    }
+
+    /// Reads one.
+    pub fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, ResultsError> {
+        let path = self.path.join(name);
+        serde_json::from_str(&read_text(&path)?).map_err(|error| ResultsError::malformed(&path, error))
     }
 
     /// Writes a whole text file (`matrix.md`, `matrix.txt`, `matrix.html`).
