@@ -5,9 +5,13 @@ use super::summary::{CapacityProbe, Outcome, Purpose, SearchSettings, SlowestOf,
 use crate::judge::{RunSummary, ThresholdOutcome, Verdict};
 use crate::plan::{Comparison, Metric, Threshold};
 
-/// The generator is to blame for a latency or a shortfall, unless that is so
-/// many times what the generator's own lateness explains.
-const CLEARLY: f64 = 10.0;
+/// What a late generator adds to a latency, in times of its lateness: it may be
+/// late when it sends, and again when it receives.
+const ADDS: f64 = 2.0;
+
+/// So many messages may have been done just outside of the time that counts: of
+/// thirty, one is more than three per cent.
+const AT_THE_ENDS: f64 = 2.0;
 
 /// A run that was made.
 #[derive(Clone, Copy, Debug)]
@@ -113,13 +117,14 @@ fn goodput(settings: &SearchSettings, summary: &RunSummary) -> (Outcome, String)
     let Some(goodput) = counted.goodput else {
         return (Outcome::Unclear, "nothing was intended after the warm-up".to_owned());
     };
-    if goodput >= settings.goodput {
+    let missing = (settings.goodput - goodput) * counted.offered_per_s * counted.seconds;
+    if missing <= AT_THE_ENDS {
         return (Outcome::Held, String::new());
     }
     let words = format!("goodput {:.1} % < {:.0} %", goodput * 100.0, settings.goodput * 100.0);
     let behind_s = (1.0 - goodput) * counted.seconds;
     let late_s = summary.generator.lag_p99_us.unwrap_or(0) as f64 / 1e6;
-    if !summary.measurement.valid && behind_s < CLEARLY * late_s {
+    if !summary.measurement.valid && behind_s <= ADDS * late_s {
         return (Outcome::GeneratorLimit, format!("{words}, but {}", void(summary)));
     }
     (Outcome::Failed, words)
@@ -127,8 +132,8 @@ fn goodput(settings: &SearchSettings, summary: &RunSummary) -> (Outcome, String)
 
 /// A latency of a run whose measurement is void says something all the same:
 /// what the generator adds makes it longer, never shorter. One that is kept was
-/// kept, and one that is missed by far more than the generator was late was
-/// missed by the target.
+/// kept, and one that is missed by more than the generator added was missed by
+/// the target.
 fn of_threshold(threshold: &ThresholdOutcome, summary: &RunSummary) -> (Outcome, String) {
     // That the latencies are withheld is dealt with here.
     let shown = threshold.shown.split(", withheld").next().unwrap_or_default();
@@ -156,7 +161,7 @@ fn of_threshold(threshold: &ThresholdOutcome, summary: &RunSummary) -> (Outcome,
         return (Outcome::Held, String::new());
     }
     let late_us = summary.generator.lag_p99_us.unwrap_or(0) as f64;
-    if value >= CLEARLY * late_us {
+    if !parsed.holds(value - ADDS * late_us) {
         return (Outcome::Failed, words);
     }
     (Outcome::GeneratorLimit, format!("{words}, but {}", void(summary)))

@@ -54,6 +54,9 @@ fn what_a_run_says_of_a_load() {
     outcome("less is carried than comes", Failed, "goodput 96.0 % < 97 %", |run| {
         run.rates.counted.goodput = Some(0.96);
     });
+    outcome("a message or two at the ends of a short probe decide nothing", Held, "", |run| {
+        run.rates.counted = CountedRates { offered_per_s: 3.0, goodput: Some(0.92), ..run.rates.counted.clone() };
+    });
     outcome("loss comes before all else", Incorrect, "acked_lost", |run| {
         run.rates.counted.goodput = Some(0.5);
         run.correctness = Correctness { verdict: Verdict::Fail, reasons: vec!["5 lost (acked_lost)".to_owned()] };
