@@ -47,7 +47,9 @@ impl Latencies {
 
     /// Adds all of another worker's or interval's.
     pub fn merge(&mut self, other: &Latencies) {
-        for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
+        // An empty histogram costs neither time nor memory that nobody has touched.
+        let both = self.histograms.iter_mut().zip(&other.histograms);
+        for (mine, theirs) in both.filter(|(_, theirs)| !theirs.is_empty()) {
             if mine.add(theirs).is_err() {
                 self.errors += theirs.len();
             }
@@ -57,7 +59,7 @@ impl Latencies {
 
     /// Empties all, keeping their memory.
     pub fn clear(&mut self) {
-        for histogram in &mut self.histograms {
+        for histogram in self.histograms.iter_mut().filter(|histogram| !histogram.is_empty()) {
             histogram.reset();
         }
         self.errors = 0;
