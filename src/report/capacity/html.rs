@@ -3,7 +3,8 @@
 use super::curve::{Size, svg};
 use super::{cells, sections, with_tied_units, words};
 use crate::judge::capacity::{CapacitySummary, CapacityVerdict, Outcome};
-use minijinja::{AutoEscape, Environment, Value, context};
+use crate::report::page;
+use minijinja::{Value, context};
 use serde::Serialize;
 
 const PAGE: &str = include_str!("capacity.html");
@@ -47,34 +48,34 @@ pub fn capacity_html(summary: &CapacitySummary) -> String {
     let items = |words: &str| with_tied_units(words).split(" · ").map(str::to_owned).collect();
     let section = |(label, words): (&str, String)| Section { label: label.to_lowercase(), items: items(&words) };
     let sections: Vec<Section> = sections(summary).into_iter().map(section).collect();
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let page = environment.template_from_named_str("capacity.html", PAGE).expect("the template is part of the source");
-    page.render(context! {
-        title => words::title(summary),
-        capacity => words::capacity(summary),
-        basis => summary.result.as_ref().map(words::basis).map(|basis| with_tied_units(&basis)),
-        failed => summary.result.as_ref().and_then(|result| result.failed).map(|load| words::load_in_words(summary.settings.find, load)),
-        share => summary.generator.as_ref().map(|generator| super::percent(generator.share)),
-        verdict => words::verdict(summary.verdict),
-        tone => match summary.verdict {
-            CapacityVerdict::Found => "held",
-            CapacityVerdict::NoneHolds | CapacityVerdict::Incorrect => "failed",
-            _ => "open",
+    page::render(
+        "capacity.html",
+        PAGE,
+        context! {
+            title => words::title(summary),
+            capacity => words::capacity(summary),
+            basis => summary.result.as_ref().map(words::basis).map(|basis| with_tied_units(&basis)),
+            failed => summary.result.as_ref().and_then(|result| result.failed).map(|load| words::load_in_words(summary.settings.find, load)),
+            share => summary.generator.as_ref().map(|generator| super::percent(generator.share)),
+            verdict => words::verdict(summary.verdict),
+            tone => match summary.verdict {
+                CapacityVerdict::Found => "held",
+                CapacityVerdict::NoneHolds | CapacityVerdict::Incorrect => "failed",
+                _ => "open",
+            },
+            objective => words::objective(&summary.settings),
+            unit => words::unit(summary.settings.find),
+            wide => Value::from_safe_string(svg(summary, WIDE)),
+            narrow => Value::from_safe_string(svg(summary, NARROW)),
+            has_fit => summary.usl.not_identifiable.is_none(),
+            rows,
+            sections,
+            notes => summary.notes,
+            seed => summary.about.seed,
+            cores => summary.about.cores,
+            id => summary.about.capacity_id,
+            started_at => summary.about.started_at,
+            version => summary.posthaste_version,
         },
-        objective => words::objective(&summary.settings),
-        unit => words::unit(summary.settings.find),
-        wide => Value::from_safe_string(svg(summary, WIDE)),
-        narrow => Value::from_safe_string(svg(summary, NARROW)),
-        has_fit => summary.usl.not_identifiable.is_none(),
-        rows,
-        sections,
-        notes => summary.notes,
-        seed => summary.about.seed,
-        cores => summary.about.cores,
-        id => summary.about.capacity_id,
-        started_at => summary.about.started_at,
-        version => summary.posthaste_version,
-    })
-    .expect("the context has what the template names")
+    )
 }
