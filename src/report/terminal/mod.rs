@@ -175,7 +175,7 @@ fn footer(summary: &RunSummary, folder: &str) -> String {
     let folder = plain(folder, 4 * TEXT_MAX);
     let next = match summary.verdict {
         Verdict::Pass if summary.workload == "quickstart" => "posthaste profiles".to_owned(),
-        Verdict::Pass => format!("posthaste report {folder} --format markdown"),
+        Verdict::Pass => format!("posthaste compare {folder} ANOTHER-RUN"),
         Verdict::Fail => format!("posthaste report {folder} --format json"),
         Verdict::Inconclusive => {
             format!(
@@ -186,7 +186,7 @@ fn footer(summary: &RunSummary, folder: &str) -> String {
         }
     };
     // Neither line is broken: both are there to be copied.
-    format!("{folder}\nnext: {next}\n")
+    format!("{folder}/report.html\nnext: {next}\n")
 }
 
 #[cfg(test)]

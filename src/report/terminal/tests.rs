@@ -56,8 +56,8 @@ SOCKETS  5,000 subscribers · 5,012 connections · 12 reconnects ·
 GENERATOR ok · lag p99 400 µs · CPU 38 % · canary 1.90 ms late ·
          5,211 descriptors · 212 MB
 
-results/20261124-031502-k7q2
-next: posthaste report results/20261124-031502-k7q2 --format markdown
+results/20261124-031502-k7q2/report.html
+next: posthaste compare results/20261124-031502-k7q2 ANOTHER-RUN
 ";
     check(&passed(), expected);
 }
@@ -118,7 +118,7 @@ SOCKETS  5,000 subscribers · 5,012 connections · 12 reconnects ·
 GENERATOR ok · lag p99 400 µs · CPU 38 % · canary 1.90 ms late ·
          5,211 descriptors · 212 MB
 
-results/20261124-031502-k7q2
+results/20261124-031502-k7q2/report.html
 next: posthaste report results/20261124-031502-k7q2 --format json
 ";
     check(&failed(), expected);
@@ -170,7 +170,7 @@ SOCKETS  5,000 subscribers · 5,012 connections · 12 reconnects ·
 GENERATOR not ok · lag p99 400 µs · CPU 38 % · canary 1.90 ms late ·
          5,211 descriptors · 212 MB
 
-results/20261124-031502-k7q2
+results/20261124-031502-k7q2/report.html
 next: posthaste run steady --target slack
 ";
     check(&inconclusive(), expected);
@@ -210,7 +210,7 @@ SOCKETS  0 subscribers · 0 connections · 0 reconnects · 0 catch-up pages
 GENERATOR ok · lag p99 400 µs · CPU 38 % · canary 1.90 ms late ·
          5,211 descriptors · 212 MB
 
-results/20261124-031502-k7q2
+results/20261124-031502-k7q2/report.html
 next: posthaste run steady --target slack
 ";
     check(&killed(), expected);
