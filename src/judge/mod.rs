@@ -142,10 +142,12 @@ pub fn judge(input: &Input) -> RunSummary {
     let findings: BTreeMap<FindingKind, FindingSummary> =
         tallies.into_iter().map(|tally| tally.finish(&truth)).collect();
 
+    let target = input.record.target.as_ref().map(target_process);
     let figures = thresholds::Figures {
         findings: &findings,
         counts: &counts,
         rates: &rates,
+        target: target.as_ref(),
         samples: &samples,
         during: &during,
         withheld: !measurement.valid,
@@ -179,7 +181,7 @@ pub fn judge(input: &Input) -> RunSummary {
         thresholds,
         faults,
         generator: generator(input),
-        target_process: input.record.target.as_ref().map(target_process),
+        target_process: target,
         plan: serde_json::to_value(input.plan).unwrap_or_default(),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::latency::{Samples, samples_needed};
 use super::measurement::share;
-use super::summary::{FindingSummary, LedgerCounts, Rates, ThresholdOutcome};
+use super::summary::{FindingSummary, LedgerCounts, Rates, TargetProcess, ThresholdOutcome};
 use super::verdict::grouped;
 use crate::model::{FindingKind, LatencyKind};
 use crate::plan::{Comparison, During, Metric, Quantile, RateMetric, Threshold};
@@ -17,6 +17,8 @@ pub(super) struct Figures<'f> {
     pub(super) counts: &'f LedgerCounts,
     /// Messages and deliveries a second.
     pub(super) rates: &'f Rates,
+    /// What the target's process used.
+    pub(super) target: Option<&'f TargetProcess>,
     /// The latencies.
     pub(super) samples: &'f Samples,
     /// The latencies while faults were in force.
@@ -104,6 +106,21 @@ impl Figures<'_> {
             Metric::Rate(RateMetric::Offered) => named(self.rates, "offered_per_s"),
             Metric::Rate(RateMetric::Achieved) => named(self.rates, "achieved_per_s"),
             Metric::Rate(RateMetric::Delivered) => named(self.rates, "delivered_per_s"),
+            Metric::TargetCpu => match self.process().and_then(|process| Ok((process, self.messages()?))) {
+                Ok((process, messages)) => {
+                    let us = process.cpu_s * 1e6 / messages as f64;
+                    Figure::known(
+                        us,
+                        format!("{} a message ({:.2} s for {})", duration(us as u64), process.cpu_s, grouped(messages)),
+                    )
+                }
+                Err(why) => Figure::missing(why),
+            },
+            Metric::TargetMemory => match self.process().map(|process| process.rss_max_bytes) {
+                Ok(Some(bytes)) => Figure::known(bytes as f64, format!("{:.1} MB", bytes as f64 / 1e6)),
+                Ok(None) => Figure::missing("no data: what is observed does not tell its memory".to_owned()),
+                Err(why) => Figure::missing(why),
+            },
             Metric::ErrorShare => {
                 let counts = self.counts;
                 let left = counts.intended - counts.unattempted;
@@ -124,6 +141,22 @@ impl Figures<'_> {
             shown: format!("{mark}{}{withheld}", duration(found.value_us)),
             at_least: found.at_least,
             usable: !self.withheld,
+        }
+    }
+
+    fn process(&self) -> Result<&TargetProcess, String> {
+        let process = self.target.ok_or("no data: the target's process is not observed; name it with --observe")?;
+        match &process.unknown_because {
+            Some(why) => Err(format!("no data: {why}")),
+            None => Ok(process),
+        }
+    }
+
+    /// Messages that the target took.
+    fn messages(&self) -> Result<u64, String> {
+        match self.counts.acknowledged + self.counts.written {
+            0 => Err("no data: no message was acknowledged".to_owned()),
+            messages => Ok(messages),
         }
     }
 

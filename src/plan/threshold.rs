@@ -77,6 +77,12 @@ pub enum Metric {
     /// (rejected + unknown) / (intended − unattempted), 0 to 1: `errors.share`.
     /// What never left is the generator's fault, not an error of the target.
     ErrorShare,
+    /// CPU time of the target's process over the messages that were
+    /// acknowledged or written, in µs: `target.cpu_per_message`.
+    TargetCpu,
+    /// The most resident memory of the target's process, in bytes:
+    /// `target.rss_max`.
+    TargetMemory,
 }
 
 /// A figure of a latency.
@@ -279,7 +285,7 @@ impl Metric {
             .chain(findings)
             .chain(LEDGER_FIELDS.iter().map(|field| Metric::Ledger((*field).to_owned())))
             .chain(RateMetric::ALL.into_iter().map(Metric::Rate))
-            .chain([Metric::ErrorShare])
+            .chain([Metric::ErrorShare, Metric::TargetCpu, Metric::TargetMemory])
             .collect()
     }
 
@@ -299,7 +305,7 @@ impl Metric {
             return Ok(found);
         }
         let hint = match super::near::nearest(name, names.iter().map(String::as_str), 3).as_slice() {
-            [] => "metrics are LATENCY.p99, findings.NAME, findings.NAME.share, ledger.FIELD, rates.NAME, errors.share"
+            [] => "metrics are LATENCY.p99, findings.NAME, findings.NAME.share, ledger.FIELD, rates.NAME, errors.share, target.NAME"
                 .to_owned(),
             near => format!("did you mean {}?", near.join(", ")),
         };
@@ -321,7 +327,15 @@ impl Metric {
         })?;
         let is_share = matches!(self, Metric::FindingShare(_) | Metric::ErrorShare);
         let factor = match unit {
-            _ if self.needs_latencies() => match unit {
+            _ if *self == Metric::TargetMemory => match unit {
+                "B" => 1.0,
+                "kB" => 1e3,
+                "MB" => 1e6,
+                "GB" => 1e9,
+                "" => return Err(format!("{self} is memory: give its unit, such as {text}MB")),
+                _ => return Err(format!("unknown unit {unit:?}; the units of {self} are B, kB, MB and GB")),
+            },
+            _ if self.needs_latencies() || *self == Metric::TargetCpu => match unit {
                 "us" | "µs" | "μs" => 1.0,
                 "ms" => 1e3,
                 "s" => 1e6,
@@ -346,6 +360,8 @@ impl fmt::Display for Metric {
             Metric::Ledger(field) => write!(out, "ledger.{field}"),
             Metric::Rate(rate) => write!(out, "rates.{}", rate.name()),
             Metric::ErrorShare => out.write_str("errors.share"),
+            Metric::TargetCpu => out.write_str("target.cpu_per_message"),
+            Metric::TargetMemory => out.write_str("target.rss_max"),
         }
     }
 }
@@ -383,6 +399,8 @@ mod tests {
             ("ledger.retries != 3", Metric::Ledger("retries".to_owned()), NotEqual, 3.0),
             ("rates.achieved_per_s > 990", Metric::Rate(RateMetric::Achieved), Greater, 990.0),
             ("errors.share < 1%", Metric::ErrorShare, Less, 0.01),
+            ("target.cpu_per_message < 400us", Metric::TargetCpu, Less, 400.0),
+            ("target.rss_max<=1.5GB", Metric::TargetMemory, LessOrEqual, 1.5e9),
             ("heal.p95 < 2s", latency(LatencyKind::Heal, Quantile::P95), Less, 2_000_000.0),
             ("rate(live_missed) < 0.1%", Metric::FindingShare(FindingKind::LiveMissed), Less, 0.001),
             ("rate( errors )<=.5", Metric::ErrorShare, LessOrEqual, 0.5),
@@ -420,13 +438,17 @@ mod tests {
                  told apart by faults",
             ),
             (
+                "target.rss_max < 200",
+                "threshold \"target.rss_max < 200\": target.rss_max is memory: give its unit, such as 200MB",
+            ),
+            (
                 "rate(live_mised) < 1%",
                 "unknown metric \"findings.live_mised.share\"; did you mean findings.live_missed.share?",
             ),
             (
                 "zzz < 1",
                 "unknown metric \"zzz\"; metrics are LATENCY.p99, findings.NAME, findings.NAME.share, ledger.FIELD, \
-                 rates.NAME, errors.share",
+                 rates.NAME, errors.share, target.NAME",
             ),
             (
                 "ack.p99 250ms",

@@ -27,6 +27,12 @@ pub fn bench(summary: &RunSummary) -> String {
     if left > 0 {
         add("errors", "%", (ledger.rejected + ledger.unknown) as f64 * 100.0 / left as f64);
     }
+    let process = summary.target_process.as_ref().filter(|process| process.unknown_because.is_none());
+    if let Some(process) = process.filter(|_| ledger.acknowledged + ledger.written > 0) {
+        let us = process.cpu_s * 1e6 / (ledger.acknowledged + ledger.written) as f64;
+        add("target CPU a message", "µs", us);
+        process.rss_max_bytes.into_iter().for_each(|bytes| add("target memory", "MB", bytes as f64 / 1e6));
+    }
     let findings = summary.findings.iter().filter(|(_, finding)| finding.checked);
     let zero = findings.filter(|(_, finding)| finding.class == crate::judge::FindingClass::Zero);
     add("findings of class zero", "count", zero.map(|(_, finding)| finding.count).sum::<u64>() as f64);

@@ -158,7 +158,10 @@ fn a_run_that_lost_a_message_is_judged_again() {
         "{text}"
     );
     assert!(text.contains("id id-2") && !text.contains('\x1b'), "{text}");
-    assert!(text.contains(&format!("\nresults/{RUN}/report.html\nnext: posthaste report results/{RUN} --format json\n")), "{text}");
+    assert!(
+        text.contains(&format!("\nresults/{RUN}/report.html\nnext: posthaste report results/{RUN} --format json\n")),
+        "{text}"
+    );
     assert!(folder.read_summary().unwrap_err().is_not_found(), "nothing is written unless asked for");
 
     let (code, json, _) = report(&above, &["--json"]);

@@ -56,14 +56,15 @@ pub fn parse_gate(text: &str) -> Result<Gate, String> {
         Metric::Latency { quantile: Quantile::P50, .. } => 0.05,
         Metric::Latency { quantile: Quantile::Count, .. } => {
             return Err(format!(
-                "{name} is no latency and no rate: a comparison takes ack.p99, rates.achieved_per_s, …"
+                "{name} is no latency, rate or cost: a comparison takes ack.p99, rates.achieved_per_s, target.cpu_per_message, …"
             ));
         }
         Metric::Latency { .. } => 0.10,
         Metric::Rate(_) => 0.03,
+        Metric::TargetCpu | Metric::TargetMemory => 0.05,
         _ => {
             return Err(format!(
-                "{name} is no latency and no rate; findings are never a matter of statistics: one alone fails a build"
+                "{name} is no latency, rate or cost; findings are never a matter of statistics: one alone fails a build"
             ));
         }
     };
@@ -107,6 +108,15 @@ pub fn reading(summary: &RunSummary, metric: &str) -> Option<Reading> {
                 RateMetric::Delivered => rates.delivered_per_s,
             };
             Some(Reading { value, at_least: false })
+        }
+        Metric::TargetCpu => {
+            let process = summary.target_process.as_ref().filter(|process| process.unknown_because.is_none())?;
+            let messages = summary.ledger.acknowledged + summary.ledger.written;
+            (messages > 0).then(|| Reading { value: process.cpu_s * 1e6 / messages as f64, at_least: false })
+        }
+        Metric::TargetMemory => {
+            let bytes = summary.target_process.as_ref()?.rss_max_bytes?;
+            Some(Reading { value: bytes as f64, at_least: false })
         }
         _ => None,
     }

@@ -122,6 +122,7 @@ fn gates_are_written_as_metrics_with_a_margin() {
     for (text, metric, margin) in [
         ("ack.p99", "ack.p99", 0.10),
         ("ack.p50", "ack.p50", 0.05),
+        ("target.cpu_per_message", "target.cpu_per_message", 0.05),
         ("delivery.p99.9=25%", "delivery.p99.9", 0.25),
         ("rates.delivered_per_s = 3 %", "rates.delivered_per_s", 0.03),
     ] {
@@ -133,8 +134,8 @@ fn gates_are_written_as_metrics_with_a_margin() {
         ("ack.p99=0%", "ack.p99=0%: the margin is between 0.1% and 1000%"),
         (
             "findings.acked_lost",
-            "findings.acked_lost is no latency and no rate; findings are never a matter of statistics: one alone \
-             fails a build",
+            "findings.acked_lost is no latency, rate or cost; findings are never a matter of statistics: one \
+             alone fails a build",
         ),
     ] {
         assert_eq!(parse_gate(text), Err(error.to_owned()), "{text}");

@@ -2,7 +2,7 @@
 
 use super::history::History;
 use crate::judge::{is_of, times_of};
-use crate::ledger::{FaultRecord, Latencies};
+use crate::ledger::{FaultRecord, Latencies, TargetFigures};
 use crate::model::LatencyKind;
 use crate::plan::{During, Fault, FaultKind, FaultSettings, LEDGER_FIELDS};
 use std::collections::BTreeSet;
@@ -46,6 +46,7 @@ fn a_threshold_passes_breaks_or_has_no_data() {
         ("ledger.unattempted <= 1", Some(true), "1", "a count by its name"),
         ("rates.achieved_per_s > 1", Some(false), "0.2", "10 in a minute"),
         ("errors.share < 1%", Some(false), "16.667 % (2 of 12 messages that left)", "what never left is not an error"),
+        ("target.cpu_per_message < 1ms", None, "no data: the target's process is not observed", "nobody looked"),
         ("nonsense", None, "not a threshold", "the plan should have refused it"),
     ] {
         let mut history = history();
@@ -167,4 +168,24 @@ fn times_of_faults_are_apart_and_clients_come_back_after_them() {
     ] {
         assert_eq!(is_of(&times(During::Any), kind, start_us, end_us), is_one, "{reason}");
     }
+}
+
+#[test]
+fn what_the_target_used_may_be_bounded() {
+    let mut history = history();
+    history.record.target =
+        Some(TargetFigures { cpu_us: 25_000, rss_max_bytes: Some(80_000_000), ..TargetFigures::default() });
+    for (expr, passed, shown) in [
+        ("target.cpu_per_message < 3ms", Some(true), "2.50 ms a message (0.03 s for 10)"),
+        ("target.cpu_per_message < 2ms", Some(false), "2.50 ms a message"),
+        ("target.rss_max <= 80MB", Some(true), "80.0 MB"),
+    ] {
+        history.plan.thresholds = vec![expr.to_owned()];
+        let outcome = history.judge().thresholds.remove(0);
+        assert_eq!(outcome.passed, passed, "{expr}: {}", outcome.shown);
+        assert!(outcome.shown.starts_with(shown), "{expr}: {}", outcome.shown);
+    }
+    history.record.target = Some(TargetFigures { failure: Some("it is gone".to_owned()), ..TargetFigures::default() });
+    let outcome = history.judge().thresholds.remove(0);
+    assert_eq!((outcome.passed, outcome.shown.as_str()), (None, "no data: it is gone"));
 }

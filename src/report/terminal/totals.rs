@@ -1,7 +1,7 @@
 //! LEDGER, LOAD, SOCKETS, FAULTS, GENERATOR: a line or two each.
 
 use super::{Style, TEXT_MAX, joined};
-use crate::judge::RunSummary;
+use crate::judge::{RunSummary, TargetProcess};
 use crate::report::figures::{count, counted, duration, memory, percent, rate};
 use crate::report::phrases::{change_parts, delivery_sum, fault_sentence, hint_parts, message_sum, send_parts};
 use crate::report::safe_text::plain;
@@ -21,7 +21,27 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
         text.push_str(&style.labelled("FAULT", &plain(&fault_sentence(fault), TEXT_MAX)));
     }
     text.push_str(&style.labelled("GENERATOR", &joined(generator(summary))));
+    if let Some(process) = &summary.target_process {
+        text.push_str(&style.labelled("TARGET", &plain(&joined(target(process, summary)), TEXT_MAX)));
+    }
     text
+}
+
+/// What the target's process used between the first message and the final
+/// reads.
+fn target(process: &TargetProcess, summary: &RunSummary) -> Vec<String> {
+    let mut parts = vec![process.source.clone()];
+    if let Some(why) = &process.unknown_because {
+        parts.push(format!("not known: {why}"));
+        return parts;
+    }
+    let messages = summary.ledger.acknowledged + summary.ledger.written;
+    parts.push(format!("CPU {}", percent(process.cpu_s / process.seconds.max(f64::MIN_POSITIVE))));
+    if messages > 0 {
+        parts.push(format!("{} a message", duration((process.cpu_s * 1e6 / messages as f64) as u64)));
+    }
+    parts.extend(process.rss_max_bytes.map(memory));
+    parts
 }
 
 /// The two sums that always hold.
