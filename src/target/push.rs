@@ -20,7 +20,7 @@ pub enum Frame<'a> {
     Push(Push<'a>),
     /// A text with the run's id and a key that the run cannot have made.
     Foreign(Cow<'a, str>),
-    /// Typing or presence: [`Hint::parse`] says which.
+    /// Typing or presence: `Hint::parse` says which.
     Hint,
     /// Anything else, of no concern.
     Other,
