@@ -44,7 +44,7 @@ impl Machine {
             let time_us = |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64;
             self.figures.cpu_us = time_us(usage.user_time()) + time_us(usage.system_time());
             let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-            self.figures.rss_bytes = usage.max_rss() as u64 * unit;
+            self.figures.rss_bytes = peak_resident_bytes().unwrap_or(usage.max_rss() as u64 * unit);
         }
         self.figures.suspended_us = suspended_us().saturating_sub(self.suspended_before_us);
         self.figures.throttled = throttled().saturating_sub(self.throttled_before);
@@ -54,6 +54,14 @@ impl Machine {
     pub fn figures(&self) -> GeneratorFigures {
         self.figures.clone()
     }
+}
+
+/// The largest resident memory of this program. `ru_maxrss` is that of whatever
+/// the process was before `exec`, too: a build tool that started it, or a shell.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 fn open_descriptors() -> u64 {
@@ -66,4 +74,18 @@ fn throttled() -> u64 {
     let text = std::fs::read_to_string("/sys/fs/cgroup/cpu.stat").unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix("nr_throttled "));
     value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_is_what_this_program_had() {
+        let before = peak_resident_bytes().unwrap();
+        let touched = vec![1u8; 64 << 20];
+        let after = peak_resident_bytes().unwrap();
+        assert!(after >= before && after >= touched.len() as u64, "{before} {after}");
+    }
 }

@@ -110,6 +110,31 @@ fn while_faults(
     confined(&input.plan.thresholds).into_iter().map(of).collect()
 }
 
+/// Every finding, counted.
+fn findings(
+    input: &Input,
+    truth: &truth::Truth,
+    phantoms: tally::Tally,
+    deliveries: deliveries::Deliveries,
+    first_deliveries: u64,
+) -> BTreeMap<FindingKind, FindingSummary> {
+    let mut tallies = stored::find(truth);
+    tallies.push(phantoms);
+    tallies.push(copies::store_duplicates(input, truth));
+    tallies.push(copies::ack_identity(truth));
+    tallies.push(bodies::foreign(input, truth));
+    tallies.push(bodies::corrupt(input, truth));
+    tallies.push(bodies::leaked(input, truth));
+    tallies.push(pages::page_anomaly(input, truth));
+    tallies.push(order::sender_order(input, truth));
+    tallies.push(stale::stale_read(input, truth, &deliveries.passed_over));
+    tallies.push(pushes::live_duplicates(input));
+    tallies.push(pushes::live_reordered(input, truth, first_deliveries));
+    tallies.extend(changes::find(input, truth));
+    tallies.extend([deliveries.healed, deliveries.unhealed, deliveries.unresolved, deliveries.live_missed]);
+    tallies.into_iter().map(|tally| tally.finish(truth)).collect()
+}
+
 /// Judges a run. The same facts give the same summary, in whatever order the
 /// shards were merged.
 pub fn judge(input: &Input) -> RunSummary {
@@ -124,23 +149,7 @@ pub fn judge(input: &Input) -> RunSummary {
     let during = while_faults(input, &truth, &deliveries);
     let phantoms = phantom::find(input, &truth);
     let unsettled = phantoms.unsettled;
-
-    let mut tallies = stored::find(&truth);
-    tallies.push(phantoms.tally);
-    tallies.push(copies::store_duplicates(input, &truth));
-    tallies.push(copies::ack_identity(&truth));
-    tallies.push(bodies::foreign(input, &truth));
-    tallies.push(bodies::corrupt(input, &truth));
-    tallies.push(bodies::leaked(input, &truth));
-    tallies.push(pages::page_anomaly(input, &truth));
-    tallies.push(order::sender_order(input, &truth));
-    tallies.push(stale::stale_read(input, &truth, &deliveries.passed_over));
-    tallies.push(pushes::live_duplicates(input));
-    tallies.push(pushes::live_reordered(input, &truth, first_deliveries));
-    tallies.extend(changes::find(input, &truth));
-    tallies.extend([deliveries.healed, deliveries.unhealed, deliveries.unresolved, deliveries.live_missed]);
-    let findings: BTreeMap<FindingKind, FindingSummary> =
-        tallies.into_iter().map(|tally| tally.finish(&truth)).collect();
+    let findings = findings(input, &truth, phantoms.tally, deliveries, first_deliveries);
 
     let target = input.record.target.as_ref().map(target_process);
     let figures = thresholds::Figures {
@@ -186,10 +195,10 @@ pub fn judge(input: &Input) -> RunSummary {
     }
 }
 
-/// Version of the summary's format.
 /// Where a threshold is confined to faults of which nothing was measured.
 static NO_LATENCIES: std::sync::LazyLock<Latencies> = std::sync::LazyLock::new(Latencies::default);
 
+/// Version of the summary's format.
 const SCHEMA_VERSION: u32 = 1;
 
 fn generator(input: &Input) -> GeneratorSummary {
