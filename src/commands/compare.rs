@@ -3,7 +3,7 @@
 use super::complain;
 use super::report::{judge_again, stdout_style};
 use super::run::{inputs, print};
-use super::signals::{Asked, on_signals};
+use super::signals::stop_of_study;
 use crate::cli::{AimArgs, CompareArgs};
 use crate::exit_code;
 use crate::judge::RunSummary;
@@ -15,15 +15,12 @@ use crate::plan::RunPlan;
 use crate::plan::profile::parse_duration;
 use crate::report::{Style, long_duration, pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
 use crate::results::{RunFolder, StudyFolder, new_run_id};
-use crate::study::Children;
 use crate::study::launched::PORT;
 use crate::study::pairs::{Compared, Ended, PairEvent, Settings, compare};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Width of a text that no terminal shows.
 const FILE_WIDTH: usize = 100;
@@ -90,7 +87,7 @@ fn finished_runs(args: &CompareArgs) -> anyhow::Result<(RunSummary, RunSummary)>
 fn what_ran(run: &RunSummary) -> serde_json::Value {
     let mut plan = run.plan.clone();
     if let Some(plan) = plan.as_object_mut() {
-        ["target", "thresholds", "seed", "capabilities", "measurement"].iter().for_each(|key| {
+        ["target", "thresholds", "seed", "capabilities", "measurement", "observe"].iter().for_each(|key| {
             plan.shift_remove(*key);
         });
     }
@@ -220,17 +217,7 @@ fn run_pairs(args: &CompareArgs, wanted: &Wanted) -> anyhow::Result<u8> {
     let now = jiff::Timestamp::now();
     let compare_id = format!("compare-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
     let folder = StudyFolder::create(&args.results, &compare_id)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let children = Arc::new(Children::default());
-    let (on_signal, of_signal) = (stop.clone(), children.clone());
-    on_signals(move |asked| {
-        on_signal.store(true, Ordering::Relaxed);
-        of_signal.interrupt();
-        match asked {
-            Asked::Once => complain("no further run begins; once more to leave at once"),
-            Asked::Twice => std::process::exit(exit_code::INTERRUPTED.into()),
-        }
-    })?;
+    let (stop, children) = stop_of_study("no further run begins; once more to leave at once".to_owned())?;
     let progress = Progress::new(args, wanted);
     let [a, b] = &wanted.sides;
     let compared = compare(&Settings {

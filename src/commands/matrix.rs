@@ -4,20 +4,19 @@ use crate::cli::MatrixArgs;
 use crate::commands::complain;
 use crate::commands::report::stdout_style;
 use crate::commands::run::{inputs, print};
-use crate::commands::signals::{Asked, on_signals};
+use crate::commands::signals::stop_of_study;
 use crate::exit_code;
 use crate::judge::{Design, MatrixAbout, MatrixCell, MatrixSummary};
 use crate::plan::near::nearest;
 use crate::plan::{ReceiveDesign, RunPlan, SendDesign};
 use crate::report::{Style, matrix_html, matrix_markdown, matrix_terminal};
 use crate::results::{StudyFolder, new_run_id};
-use crate::study::Children;
 use crate::study::matrix::{CellEvent, Failure, Settings, receive_failures, send_failures, table};
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, stderr};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// Width of a table that no terminal shows.
 const FILE_WIDTH: usize = 120;
@@ -34,18 +33,7 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
     let now = jiff::Timestamp::now();
     let matrix_id = format!("matrix-{}", new_run_id(now, uuid::Uuid::new_v4().as_u64_pair().0));
     let folder = StudyFolder::create(&args.results, &matrix_id)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let children = Arc::new(Children::default());
-    let (on_signal, of_signal) = (stop.clone(), children.clone());
-    // The runs drain and judge what there is.
-    on_signals(move |asked| {
-        on_signal.store(true, Ordering::Relaxed);
-        of_signal.interrupt();
-        match asked {
-            Asked::Once => complain("no further cell begins; once more to leave at once"),
-            Asked::Twice => std::process::exit(exit_code::INTERRUPTED.into()),
-        }
-    })?;
+    let (stop, children) = stop_of_study("no further cell begins; once more to leave at once".to_owned())?;
     let cells = wanted.tables.iter().map(|(designs, failures)| designs.len() * failures.len()).sum();
     let progress = Progress::new(args, cells);
     let settings = Settings {

@@ -2,7 +2,7 @@
 
 use crate::judge::RunSummary;
 use crate::results::RunFolder;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct Children {
 #[derive(Debug, Default)]
 struct Running {
     pids: Vec<u32>,
+    /// Process groups of servers that were started for the runs.
+    servers: Vec<i32>,
     interrupted: bool,
 }
 
@@ -82,6 +84,29 @@ impl Children {
             // One that has just ended needs no telling.
             let _ = kill(Pid::from_raw(*pid as i32), Signal::SIGINT);
         }
+    }
+
+    /// Notes the process group of a server, so that it does not outlive this
+    /// process however that ends.
+    pub(super) fn server_began(&self, group: i32) {
+        self.running().servers.push(group);
+    }
+
+    /// Notes that it is gone.
+    pub(super) fn server_ended(&self, group: i32) {
+        self.running().servers.retain(|one| *one != group);
+    }
+
+    /// Kills the servers that were started for the runs.
+    pub fn kill_servers(&self) {
+        for group in &self.running().servers {
+            let _ = killpg(Pid::from_raw(*group), Signal::SIGKILL);
+        }
+    }
+
+    /// Whether the runs were told to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.running().interrupted
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

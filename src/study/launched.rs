@@ -1,5 +1,6 @@
 //! A server that a command of the user starts, for one run.
 
+use super::Children;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
@@ -23,19 +24,20 @@ const POLL: Duration = Duration::from_millis(20);
 /// A running server, with everything that it started. Dropping it ends it:
 /// SIGTERM to its process group, and SIGKILL to what is left after five
 /// seconds.
-pub struct Launched {
+pub struct Launched<'c> {
     child: Child,
+    children: &'c Children,
     /// Where it listens.
     pub url: String,
 }
 
-impl Launched {
+impl<'c> Launched<'c> {
     /// Starts `sh -c COMMAND` with a free loopback port for `{port}`, and waits
     /// until something listens there. What it says is appended to `log`.
     ///
     /// # Errors
     /// What the system says, or how the command ended before it listened.
-    pub fn start(command: &str, log: &Path) -> io::Result<Self> {
+    pub fn start(command: &str, log: &Path, children: &'c Children) -> io::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let out = OpenOptions::new().append(true).create(true).mode(0o600).open(log)?;
         let child = Command::new("sh")
@@ -45,7 +47,8 @@ impl Launched {
             .stderr(out)
             .process_group(0)
             .spawn()?;
-        let mut launched = Self { child, url: format!("http://127.0.0.1:{port}") };
+        children.server_began(child.id() as i32);
+        let mut launched = Self { child, children, url: format!("http://127.0.0.1:{port}") };
         launched.wait_until_it_listens(port, command, log)?;
         Ok(launched)
     }
@@ -75,7 +78,7 @@ impl Launched {
     }
 }
 
-impl Drop for Launched {
+impl Drop for Launched<'_> {
     fn drop(&mut self) {
         let _ = killpg(self.group(), Signal::SIGTERM);
         let until = Instant::now() + END_PATIENCE;
@@ -85,6 +88,7 @@ impl Drop for Launched {
         // The shell may be gone while what it started is not.
         let _ = killpg(self.group(), Signal::SIGKILL);
         let _ = self.child.wait();
+        self.children.server_ended(self.child.id() as i32);
     }
 }
 
@@ -101,7 +105,8 @@ mod tests {
             "sleep 60 & echo $! > {pids}; exec python3 -m http.server --bind 127.0.0.1 {PORT}",
             pids = pids.display()
         );
-        let Ok(launched) = Launched::start(&serve, &log) else {
+        let children = Children::default();
+        let Ok(launched) = Launched::start(&serve, &log, &children) else {
             println!("skipped: there is no python3");
             return;
         };
@@ -121,7 +126,9 @@ mod tests {
     #[test]
     fn a_command_that_ends_says_why() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Launched::start("echo no such database; exit 3", &folder.path().join("log")).err().unwrap();
+        let error = Launched::start("echo no such database; exit 3", &folder.path().join("log"), &Children::default())
+            .err()
+            .unwrap();
         let text = error.to_string();
         assert!(text.contains("before it listened: no such database") && text.contains("exit status: 3"), "{text}");
     }

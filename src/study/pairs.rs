@@ -145,12 +145,16 @@ fn pair(settings: &Settings<'_>, rank: usize, b_first: bool) -> Result<PairRow, 
 
 fn run(settings: &Settings<'_>, side: &CompareSide, rank: usize, name: &str) -> Result<Run, Ended> {
     let log = settings.folder.path().join(format!("{name}-server.log"));
-    let launched = side.exec.as_deref().map(|command| Launched::start(command, &log)).transpose();
-    let launched = launched.map_err(|error| Ended::NoRun(NoRun { code: None, said: error.to_string() }))?;
+    let launched = side.exec.as_deref().map(|command| Launched::start(command, &log, settings.children)).transpose();
+    let ended = |no_run: NoRun| match settings.children.is_interrupted() {
+        true => Ended::Interrupted,
+        false => Ended::NoRun(no_run),
+    };
+    let launched = launched.map_err(|error| ended(NoRun { code: None, said: error.to_string() }))?;
     let mut args = side.args.clone();
     if let Some(launched) = &launched {
         args.extend(["--url".to_owned(), launched.url.clone()]);
     }
     let results = settings.folder.below(&[&format!("pair-{rank:02}"), name]);
-    settings.children.run(&args, &results).map_err(Ended::NoRun)
+    settings.children.run(&args, &results).map_err(ended)
 }

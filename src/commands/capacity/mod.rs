@@ -8,16 +8,13 @@ use crate::commands::complain;
 use crate::commands::report::stdout_style;
 use crate::commands::run::observed::Source;
 use crate::commands::run::print;
-use crate::commands::signals::{Asked, on_signals};
+use crate::commands::signals::stop_of_study;
 use crate::exit_code;
 use crate::judge::capacity::CapacitySummary;
 use crate::report::{Style, capacity_csv, capacity_html, capacity_markdown, capacity_terminal};
 use crate::results::{ResultsError, StudyFolder};
-use crate::study::Children;
 use crate::study::capacity::{Idle, NoSearch, Search, search};
 use progress::Progress;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Width of a text that no terminal shows.
 const FILE_WIDTH: usize = 100;
@@ -32,18 +29,9 @@ pub fn run(args: &CapacityArgs) -> anyhow::Result<u8> {
         }
     };
     let folder = asked.folder(args)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let children = Arc::new(Children::default());
-    let (on_signal, of_signal) = (stop.clone(), children.clone());
     let resumed_by = format!("posthaste capacity --resume {}", folder.path().display());
-    on_signals(move |asked| {
-        on_signal.store(true, Ordering::Relaxed);
-        of_signal.interrupt();
-        match asked {
-            Asked::Once => complain(&format!("ending this probe; once more to leave at once; {resumed_by} goes on")),
-            Asked::Twice => std::process::exit(exit_code::INTERRUPTED.into()),
-        }
-    })?;
+    let (stop, children) =
+        stop_of_study(format!("ending this probe; once more to leave at once; {resumed_by} goes on"))?;
     let progress = Progress::new(args, &asked.settings);
     let source = asked.observe.clone().map(Source::Named);
     let cpu_us = || source.as_ref()?.read().ok().map(|usage| usage.cpu_us);

@@ -54,6 +54,9 @@ pub fn parse_gate(text: &str) -> Result<Gate, String> {
     let metric = Metric::parse(name)?;
     let default = match &metric {
         Metric::Latency { quantile: Quantile::P50, .. } => 0.05,
+        Metric::Latency { quantile: Quantile::P95, .. } => {
+            return Err(format!("{name} is in no summary; take p90 or p99"));
+        }
         Metric::Latency { quantile: Quantile::Count, .. } => {
             return Err(format!(
                 "{name} is no latency, rate or cost: a comparison takes ack.p99, rates.achieved_per_s, target.cpu_per_message, …"

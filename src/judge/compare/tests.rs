@@ -130,6 +130,7 @@ fn gates_are_written_as_metrics_with_a_margin() {
     }
     for (text, error) in [
         ("ack.p98", "unknown metric \"ack.p98\"; did you mean ack.p90, ack.p95, ack.p99?"),
+        ("ack.p95", "ack.p95 is in no summary; take p90 or p99"),
         ("ack.p99=0.1", "ack.p99=0.1: the margin is a percentage, such as ack.p99=10%"),
         ("ack.p99=0%", "ack.p99=0%: the margin is between 0.1% and 1000%"),
         (

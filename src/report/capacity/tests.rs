@@ -230,10 +230,3 @@ fn a_page_draws_the_curve_links_each_run_and_loads_nothing() {
     empty.result = None;
     assert!(!capacity_html(&empty).contains("<svg"));
 }
-
-/// Writes the page of the example, to be looked at.
-#[test]
-#[ignore = "for a look: POSTHASTE_PAGE names the file"]
-fn the_page_for_a_look() {
-    std::fs::write(std::env::var("POSTHASTE_PAGE").unwrap(), capacity_html(&search())).unwrap();
-}
