@@ -130,13 +130,17 @@ fn a_threshold_may_be_confined_to_faults() {
     let mut of_any = Latencies::default();
     of_any.histogram_mut(LatencyKind::Heal).record_n(80_000, 400).unwrap();
     base.during.insert(During::Any, of_any);
+    // Nobody was pushed what was said in the second pause.
+    base.said(1, 0, 20_000);
     for (expr, passed, shown, reason) in [
         ("heal.p99 < 6ms", Some(true), "5.00 ms", "of the whole run"),
         ("heal.p99 < 6ms during fault", Some(false), "80.1 ms", "of the faults"),
         ("heal.p99 < 6ms during pause", None, "no data: 0 samples", "nothing was measured during that"),
         ("ack.max < 1s during crash", Some(true), "10.0 ms", "both that were intended from 1 s to 3 s"),
         ("ack.max < 1s during pause", Some(false), "≥ 30.0 s", "two were never acknowledged"),
-        ("ack.count >= 1", Some(true), "12 samples", "a count has no time"),
+        ("ack.count >= 1", Some(true), "13 samples", "a count has no time"),
+        ("delivery.max < 1s during pause", Some(false), "≥ ", "the push that never came was due then"),
+        ("delivery.max < 1s during crash", None, "no data: 0 samples", "it was not due then"),
         ("ack.max < 1s during herd", None, "no data: 0 samples", "there was none"),
     ] {
         base.plan.thresholds = vec![expr.to_owned()];
