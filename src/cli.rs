@@ -157,6 +157,19 @@ pub struct AimArgs {
     /// max-rate=1000; may be repeated
     #[arg(long, value_name = "OPTION[=VALUE]")]
     pub serve: Vec<String>,
+    /// Gives a variable of the target profile a value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub var: Vec<String>,
+    /// Users from a CSV file, whose columns are variables of the target profile
+    #[arg(long, value_name = "FILE")]
+    pub users_from: Option<PathBuf>,
+    /// Keeps the users and channels that a target profile sets up in this file,
+    /// and uses those that stand there; tokens are in it
+    #[arg(long, value_name = "FILE")]
+    pub setup: Option<PathBuf>,
+    /// Makes the clean-up steps of the target profile at the end
+    #[arg(long)]
+    pub clean: bool,
     /// Reads how much the target's process uses: pid=NUMBER, cgroup=FOLDER, or
     /// prometheus=URL of an instant query for its CPU seconds; the built-in
     /// server is observed by itself

@@ -35,6 +35,12 @@ pub struct CompareArgs {
     /// Sends load to this host although it is neither loopback nor private
     #[arg(long, value_name = "HOST")]
     pub allow_host: Vec<String>,
+    /// Gives a variable of the target profiles a value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub var: Vec<String>,
+    /// Makes the clean-up steps of the target profiles after each run
+    #[arg(long)]
+    pub clean: bool,
     /// Replaces a value of the workload for both sides
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,

@@ -193,6 +193,10 @@ fn side(
         set: set.clone(),
         seed: args.seed,
         serve: args.serve.iter().chain(own_serve).cloned().collect(),
+        var: args.var.clone(),
+        users_from: None,
+        setup: None,
+        clean: args.clean,
         observe: None,
     };
     let is_built_in = args.url.is_empty() && args.exec.is_empty();

@@ -1,10 +1,13 @@
 //! Calls that are no sends: set-up, history, socket URLs. A pooled client
 //! serves them: nobody counts their attempts.
 
+use super::cast::{Cast, People};
 use crate::model::{RunId, UserId};
-use crate::target::{Address, Call, Slack};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use crate::target::{Address, Call, HttpAnswer, Slack};
+use reqwest::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// No page of history is longer; more is not read.
@@ -16,8 +19,10 @@ pub struct Api {
     client: reqwest::Client,
     base: String,
     run: RunId,
-    /// The calls.
+    /// The calls of the native wire.
     pub slack: Slack,
+    /// Who is who at a described target; `None` on the native wire.
+    pub people: Option<People>,
 }
 
 /// A complete answer.
@@ -26,8 +31,17 @@ pub struct ApiAnswer {
     pub status: u16,
     /// `Retry-After` in seconds.
     pub retry_after_s: Option<u64>,
+    /// `name: value`, a line each; empty on the native wire.
+    pub headers: String,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl ApiAnswer {
+    /// As profiles read it.
+    pub fn as_http(&self) -> HttpAnswer<'_> {
+        HttpAnswer { status: self.status, headers: &self.headers, body: &self.body }
+    }
 }
 
 impl Api {
@@ -42,12 +56,30 @@ impl Api {
             .tcp_nodelay(true)
             .pool_max_idle_per_host(64)
             .build()?;
-        Ok(Self { client, base: format!("http://{}", address.authority()), run, slack: Slack::new(address) })
+        let base = format!("http://{}", address.authority());
+        Ok(Self { client, base, run, slack: Slack::new(address), people: None })
+    }
+
+    /// The same, for the users and channels of a described target.
+    pub fn of(self, cast: Option<&Arc<Cast>>) -> Self {
+        Self { people: cast.map(|cast| People::new(cast.clone())), ..self }
     }
 
     /// Makes one call as a user. An error is in words.
     pub async fn call(&self, user: UserId, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
         self.call_with(&token(self.run, user), call, timeout).await
+    }
+
+    /// Makes one call as a user, and once more with a new token where that is what
+    /// was wrong. An error is in words.
+    pub async fn call_renewing(&self, user: UserId, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
+        let renews = self.people.as_ref().is_some_and(|people| !people.cast.described.login.is_empty());
+        let answer = self.call(user, call, timeout).await?;
+        if renews && answer.status == 401 {
+            self.renew(user, true, timeout).await?;
+            return Err("the token was not accepted; it was renewed".to_owned());
+        }
+        Ok(answer)
     }
 
     /// Makes one call as the app whose bot a user is. An error is in words.
@@ -56,14 +88,16 @@ impl Api {
     }
 
     async fn call_with(&self, token: &str, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
-        let request = self
-            .client
-            .post(format!("{}{}", self.base, call.path))
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(CONTENT_TYPE, call.content_type)
-            .timeout(timeout)
-            .body(call.body);
+        let url = if call.path.starts_with('/') { format!("{}{}", self.base, call.path) } else { call.path };
+        let mut request = self.client.request(call.method, url).timeout(timeout).body(call.body);
+        if call.bearer {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
         let mut response = request.send().await.map_err(in_words)?;
+        let headers = if call.bearer { String::new() } else { header_lines(response.headers()) };
         let status = response.status().as_u16();
         let retry_after_s = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
@@ -73,8 +107,36 @@ impl Api {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(ApiAnswer { status, retry_after_s, body })
+        Ok(ApiAnswer { status, retry_after_s, headers, body })
     }
+
+    /// Whether the target takes a connection, whatever it answers. An error is in
+    /// words.
+    pub async fn reach(&self, address: &Address) -> Result<(), String> {
+        let call = Call::get(format!("{}/", address.prefix));
+        self.call(UserId(0), call, Duration::from_secs(5)).await.map(|_| ())
+    }
+
+    /// Renews the token of a user, where it is due or where `now` says so: once
+    /// for all who wait. An error is in words.
+    pub async fn renew(&self, user: UserId, now: bool, timeout: Duration) -> Result<(), String> {
+        let Some(people) = self.people.as_ref().filter(|people| !people.cast.described.login.is_empty()) else {
+            return Ok(());
+        };
+        let person = people.person(user);
+        if !now && person.renew_at.is_none_or(|renew_at| std::time::Instant::now() < renew_at) {
+            return Ok(());
+        }
+        people.renew(user, &person, |call| self.call(user, call, timeout)).await
+    }
+}
+
+/// `name: value`, a line each.
+pub fn header_lines(headers: &HeaderMap) -> String {
+    headers.iter().fold(String::new(), |mut lines, (name, value)| {
+        let _ = writeln!(lines, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+        lines
+    })
 }
 
 /// The bearer token of a user of a run: any token is a user of its own, and this

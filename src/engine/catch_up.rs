@@ -1,12 +1,13 @@
 //! A subscriber reads what it missed from history, from its own cursor to the
 //! end, while new pushes already arrive.
 
+use super::chat::{Bound, ChannelAt, ReadPage, Reading};
 use super::shard::Shard;
 use super::traversal::Traversal;
 use crate::ledger::{CatchUpKind, FirstSeen, PageRecord, RunSet, SubscriberLog};
-use crate::model::{ChannelId, LatencyKind, Position, Random, UserId};
+use crate::model::{ChannelId, LatencyKind, Random, UserId};
 use crate::plan::ReceiveDesign;
-use crate::target::{HistoryPage, Row};
+use crate::target::Row;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -85,8 +86,8 @@ pub struct ChannelReader {
 enum Step {
     /// To the end.
     End,
-    /// To the page with this cursor.
-    Next(String),
+    /// To the next page.
+    Next,
     /// Nowhere: neither a new row nor the end.
     Stuck,
 }
@@ -101,45 +102,61 @@ impl ChannelReader {
     /// reached.
     pub async fn read(&self, channel: ChannelId) -> bool {
         let after = self.log.borrow().window(channel).and_then(|window| window.cursor);
+        let known = self.shard.bookmarks.borrow().get(&(self.user, channel)).cloned();
+        let (shared, size) = (self.shard.shared.clone(), self.shard.plan().catch_up.page_size);
+        let place = ChannelAt { channel, channel_id: shared.directory.id(channel) };
+        let mut reading = Reading::new(&self.shard.api, self.user, place, size, Bound { after, known });
         let mut traversal = Traversal::new(after);
-        let mut cursor: Option<String> = None;
+        let mut newest = None;
         for _ in 0..self.shard.plan().catch_up.max_pages {
-            let Some((written_us, page)) = self.read_page(channel, after, cursor.as_deref()).await else {
+            let Some((written_us, page)) = self.read_page(channel, &mut reading).await else {
                 return false;
             };
+            if let Some(row) = page.rows.last().filter(|_| newest.is_none() || !reading.walks_back()) {
+                newest = Some(row.server_id.clone());
+            }
             match self.note_page(channel, &mut traversal, written_us, page) {
-                Step::End => return true,
-                Step::Next(next) => cursor = Some(next),
+                Step::End => {
+                    self.mark(channel, newest);
+                    return true;
+                }
+                Step::Next => {}
                 Step::Stuck => return false,
             }
         }
         false
     }
 
+    /// Remembers the newest row that was read, where the target is asked by ids.
+    fn mark(&self, channel: ChannelId, newest: Option<Box<str>>) {
+        if let (Some(newest), true) = (newest, self.shard.api.people.is_some()) {
+            self.shard.bookmarks.borrow_mut().insert((self.user, channel), newest);
+        }
+    }
+
     /// One page, tried again after a back-off; when its request was written.
-    async fn read_page(
-        &self,
-        channel: ChannelId,
-        after: Option<Position>,
-        cursor: Option<&str>,
-    ) -> Option<(u64, HistoryPage)> {
+    async fn read_page(&self, channel: ChannelId, reading: &mut Reading<'_>) -> Option<(u64, ReadPage)> {
         let shard = &self.shard;
-        let plan = &shard.plan().catch_up;
+        let timeout = Duration::from_micros(shard.plan().catch_up.timeout_us);
         let place = (u64::from(self.user.0) << 32) | u64::from(channel.0);
         let mut random = Random::new(shard.plan().seed, "catch-up").split(place);
         let mut tries = 0;
         loop {
-            let call = shard.api.slack.history(shard.shared.directory.id(channel), after, plan.page_size, cursor);
             // Before the request is written, so that whatever was acknowledged
             // earlier was acknowledged before the write too.
             let written_us = shard.now_us();
-            let answer = shard.api.call(self.user, call, Duration::from_micros(plan.timeout_us)).await;
-            let page = answer.and_then(|answer| {
-                HistoryPage::parse(answer.status, &answer.body, &shard.shared.texts).map_err(|error| error.to_string())
-            });
+            let answer = match reading.call() {
+                Ok(call) => shard.api.call_renewing(self.user, call, timeout).await,
+                Err(reason) => Err(reason),
+            };
+            let page =
+                answer.and_then(|answer| reading.read(&answer, &shard.shared.texts).map_err(|error| error.to_string()));
             match page {
                 Ok(page) => return Some((written_us, page)),
-                Err(reason) => tracing::debug!(user = self.user.0, channel = channel.0, reason, "cannot read history"),
+                Err(reason) => {
+                    tracing::debug!(user = self.user.0, channel = channel.0, reason, "cannot read history");
+                    shard.trouble.replace(Some(format!("history: {reason}")));
+                }
             }
             tries += 1;
             if tries >= POLICY_TRIES && self.kind == CatchUpKind::Policy {
@@ -150,7 +167,7 @@ impl ChannelReader {
         }
     }
 
-    fn note_page(&self, channel: ChannelId, traversal: &mut Traversal, written_us: u64, page: HistoryPage) -> Step {
+    fn note_page(&self, channel: ChannelId, traversal: &mut Traversal, written_us: u64, page: ReadPage) -> Step {
         let now_us = self.shard.now_us();
         let mut log = self.log.borrow_mut();
         let Some(window) = log.window_mut(channel) else { return Step::Stuck };
@@ -161,12 +178,13 @@ impl ChannelReader {
             channel,
             kind: self.kind,
             written_us,
-            after: traversal.after,
-            lowest: page.rows.first().map(|row| row.position),
-            highest: page.rows.last().map(|row| row.position),
+            after: traversal.after.filter(|_| page.positioned),
+            lowest: page.rows.first().map(|row| row.position).filter(|_| page.positioned),
+            highest: page.rows.last().map(|row| row.position).filter(|_| page.positioned),
             messages: RunSet::default(),
             unrecognised: Vec::new(),
-            open_end: turn.open_end,
+            // Without positions, nobody can tell what a page should show.
+            open_end: turn.open_end && page.positioned,
             repeated_rows: turn.repeated_rows,
             stuck: traversal.is_stuck(turn.fresh_rows, page.next_cursor.as_deref()),
         };
@@ -184,6 +202,7 @@ impl ChannelReader {
         }
         let mut pages = self.shard.pages.borrow_mut();
         if turn.first_has_open_end
+            && page.positioned
             && let Some(first) = traversal.first_record
         {
             pages.mark_open_end(first);
@@ -191,14 +210,14 @@ impl ChannelReader {
         if !page.rows.is_empty() {
             traversal.first_record.get_or_insert(pages.len());
         }
-        window.cursor = window.cursor.max(turn.complete_to);
+        window.cursor = window.cursor.max(turn.complete_to.filter(|_| page.positioned));
         let step = match page.next_cursor {
             None => {
                 window.reached_end_us = window.reached_end_us.max(Some(traversal.end_us(written_us)));
                 Step::End
             }
             Some(_) if record.stuck => Step::Stuck,
-            Some(next) => Step::Next(next),
+            Some(_) => Step::Next,
         };
         pages.push(record);
         step

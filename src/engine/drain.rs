@@ -10,9 +10,9 @@ use super::final_read::FinalReader;
 use super::orchestrator::{Orchestrator, Waited};
 use super::setup;
 use super::worker::Phase;
-use crate::ledger::{FinalRead, Ledger, RunSet, SendRow};
-use crate::model::{MessageRef, SendState};
-use crate::plan::{ChangeKind, receive_settle_us};
+use crate::ledger::{FinalRead, HistoryRow, Ledger, RowText, RunSet, SendRow};
+use crate::model::{ChannelId, MessageRef, Position, SendState};
+use crate::plan::{ChangeKind, RunPlan, receive_settle_us};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,6 +40,14 @@ pub async fn drain(leader: &mut Orchestrator<'_>) -> Result<Truth, EngineError> 
         leader.fail(format!("{pending} sends were still under way at the drain's deadline"));
     }
     let mut reads = Ledger::default();
+    if !plan.capabilities.history {
+        quiet(leader).await?;
+        catch_up_with_nothing(leader, deadline_us).await?;
+        leader.enter("end", None);
+        let shards = leader.end_workers().await?;
+        reads.final_reads = acknowledged_as_stored(&shards, &plan, leader.now_us());
+        return Ok(Truth { shards, reads });
+    }
     if answers(leader, deadline_us).await? {
         quiet(leader).await?;
         read_and_catch_up(leader, deadline_us, &mut reads).await?;
@@ -61,6 +69,7 @@ impl Orchestrator<'_> {
 
     fn fresh_api(&self) -> Result<Api, EngineError> {
         Api::new(&self.shared.address, self.shared.path.resolved(), self.shared.run)
+            .map(|api| api.of(self.shared.cast.as_ref()))
             .map_err(|error| EngineError::Internal(error.to_string()))
     }
 
@@ -69,12 +78,63 @@ impl Orchestrator<'_> {
     }
 }
 
+/// A target without a history has nothing that anybody could catch up with.
+async fn catch_up_with_nothing(leader: &mut Orchestrator<'_>, deadline_us: u64) -> Result<(), EngineError> {
+    let plan = leader.shared.plan.clone();
+    let nothing = vec![RunSet::default(); plan.population.channels as usize];
+    leader.command(Phase::Drain(Arc::new(nothing)));
+    let subscribers = u64::from(plan.population.subscribers);
+    if leader.wait(deadline_us, false, |total| total.drained == subscribers).await? == Waited::Reached {
+        leader.record.drain.caught_up_us = Some(leader.now_us());
+    }
+    Ok(())
+}
+
+/// What a target without a history has acknowledged, as two reads that agree: it
+/// counts as stored, in the order of the acknowledgements where it tells no
+/// positions.
+fn acknowledged_as_stored(shards: &[Ledger], plan: &RunPlan, now_us: u64) -> Vec<FinalRead> {
+    let mut channels: Vec<Vec<SendRow>> = vec![Vec::new(); plan.population.channels as usize];
+    let sends = shards.iter().flat_map(|shard| &shard.sends);
+    for row in sends.filter(|row| row.state == SendState::Acknowledged) {
+        if let Some(rows) = channels.get_mut(row.message.channel.0 as usize) {
+            rows.push(row.clone());
+        }
+    }
+    let read = |number: u32, channel: ChannelId, rows: &[SendRow]| FinalRead {
+        number,
+        channel,
+        written_us: now_us,
+        ended_us: now_us,
+        failure: None,
+        rows: (1..).zip(rows).map(|(rank, row)| stored_row(rank, row)).collect(),
+        repeated: Vec::new(),
+        stuck_pages: 0,
+        foreign: Vec::new(),
+        truncated_before: None,
+        reactions: Vec::new(),
+    };
+    let mut reads = Vec::new();
+    for (channel, rows) in (0..).map(ChannelId).zip(&mut channels) {
+        rows.sort_by_key(|row| (row.position, row.acknowledged_us));
+        reads.extend([1, 2].map(|number| read(number, channel, rows)));
+    }
+    reads
+}
+
+fn stored_row(rank: u64, row: &SendRow) -> HistoryRow {
+    let server_id = row.server_id.clone().unwrap_or_else(|| format!("#{rank}").into());
+    let position = row.position.unwrap_or(Position(rank));
+    HistoryRow { server_id, position, message: Some(row.message), text: RowText::Intact }
+}
+
 /// Waits until the target answers.
 async fn answers(leader: &mut Orchestrator<'_>, deadline_us: u64) -> Result<bool, EngineError> {
     let (api, address, clock) = (leader.fresh_api()?, leader.shared.address.clone(), leader.shared.clock);
+    let described = leader.shared.target.described.clone();
     let asking = async {
         loop {
-            match setup::greet(&api, &address).await {
+            match setup::greet(&api, &address, described.as_deref()).await {
                 Ok(()) => return Ok(()),
                 Err(error) if clock.now_us() >= deadline_us => return Err(error),
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(500)).await,
@@ -186,7 +246,7 @@ async fn read_points(
             && !row.server_id.as_deref().is_some_and(known_id)
     };
     let missing: Vec<&SendRow> = shards.iter().flat_map(|shard| &shard.sends).filter(is_missing).collect();
-    if missing.is_empty() {
+    if missing.is_empty() || !leader.reader(deadline_us)?.reads_points() {
         return Ok(());
     }
     // A read of its own length, even when the rest of the drain took long.

@@ -1,13 +1,14 @@
 //! The final reads: every channel from its start to its end. They are the
 //! truth that everything else is held against.
 
-use super::api::Api;
+use super::api::{Api, ApiAnswer};
+use super::chat::{Bound, ChannelAt, ReadPage, Reading};
 use super::shard::Shared;
 use super::traversal::Traversal;
 use crate::ledger::{Facts, FinalRead, HistoryRow, Leak, PointRead, Reaction, RowText, SendRow, ThreadRead};
-use crate::model::{ChannelId, MessageRef, UserId};
-use crate::plan::{Changes, is_private};
-use crate::target::{Call, HistoryPage, PageError, Row, ThreadPage, reaction_ordinal};
+use crate::model::{ChannelId, MessageRef, Position, UserId};
+use crate::plan::{Changes, Positions, is_private};
+use crate::target::{Call, PageError, Row, ThreadPage, reaction_ordinal};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::collections::HashSet;
@@ -63,7 +64,8 @@ impl FinalReader {
         for _ in 0..=2 * Changes::MOST {
             let id = self.shared.directory.id(channel);
             let call = || self.api.slack.thread(id, server_id, page_size, cursor.as_deref());
-            match self.insist(channel, call, |status, body| ThreadPage::parse(status, body, server_id)).await {
+            let parse = |answer: &ApiAnswer| ThreadPage::parse(answer.status, &answer.body, server_id);
+            match self.insist(channel, || Ok(call()), parse).await {
                 Ok(page) => {
                     read.replies.extend(page.replies);
                     cursor = page.next_cursor;
@@ -89,11 +91,11 @@ impl FinalReader {
         let asking = private.filter_map(|channel| {
             let members = self.shared.roster.members(channel);
             let outsider = (0..self.shared.plan.population.users).map(UserId).find(|user| !members.contains(user))?;
-            let call = self.api.slack.history(self.shared.directory.id(channel), None, page_size, None);
             let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
             Some(async move {
-                let answer = self.api.call(outsider, call, timeout).await.ok()?;
-                let page = HistoryPage::parse(answer.status, &answer.body, &self.shared.texts).ok()?;
+                let mut reading = self.reading(outsider, channel, page_size);
+                let answer = self.api.call(outsider, reading.call().ok()?, timeout).await.ok()?;
+                let page = reading.read(&answer, &self.shared.texts).ok()?;
                 Some((outsider, channel, page))
             })
         });
@@ -121,9 +123,11 @@ impl FinalReader {
         };
         // Two messages under one id are two rows, and not one row twice.
         let mut seen: HashSet<(Box<str>, Option<MessageRef>)> = HashSet::new();
-        let (mut cursor, mut traversal) = (None::<String>, Traversal::new(None));
+        let mut traversal = Traversal::new(None);
+        let mut reading = self.reading(self.reader_of(channel), channel, page_size);
+        let (mut pages, mut positioned) = (Vec::new(), true);
         loop {
-            let page = match self.page(page_size, channel, cursor.as_deref()).await {
+            let page = match self.next_page(channel, &mut reading).await {
                 Ok(page) => page,
                 Err(reason) => {
                     read.failure = Some(reason);
@@ -131,16 +135,19 @@ impl FinalReader {
                 }
             };
             let known = seen.len();
+            positioned &= page.positioned;
+            let mut rows = Vec::new();
             for row in page.rows {
                 let foreign = row.foreign.as_deref().map(Facts::beginning);
                 read.foreign.extend(foreign.map(|text| (row.server_id.clone(), text)));
                 if seen.insert((row.server_id.clone(), row.message)) {
                     read.reactions.extend(reactions(&row));
-                    read.rows.push(history_row(row));
+                    rows.push(history_row(row));
                 } else {
                     read.repeated.push(row.server_id);
                 }
             }
+            pages.push(rows);
             if traversal.is_stuck((seen.len() - known) as u32, page.next_cursor.as_deref()) {
                 read.stuck_pages += 1;
                 read.failure = Some("the pages do not come to an end".to_owned());
@@ -150,59 +157,84 @@ impl FinalReader {
                 read.failure = Some("a thousand pages in a row brought no new row".to_owned());
                 break;
             }
-            cursor = page.next_cursor;
-            if cursor.is_none() {
+            if page.next_cursor.is_none() {
                 break;
             }
         }
-        read.rows.sort_by_key(|row| row.position);
+        if reading.walks_back() {
+            pages.reverse();
+        }
+        read.rows = pages.into_iter().flatten().collect();
+        self.put_in_order(&mut read, positioned);
         read.ended_us = self.shared.clock.now_us();
         read
     }
 
-    async fn page(&self, page_size: u32, channel: ChannelId, cursor: Option<&str>) -> Result<HistoryPage, String> {
-        let id = self.shared.directory.id(channel);
-        self.insist(
-            channel,
-            || self.api.slack.history(id, None, page_size, cursor),
-            |status, body| self.parse(status, body),
-        )
-        .await
+    /// The next page; tries until it succeeds or the deadline passes.
+    async fn next_page(&self, channel: ChannelId, reading: &mut Reading<'_>) -> Result<ReadPage, String> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let answer = self.ask(channel, reading.call()).await;
+            match answer.and_then(|answer| reading.read(&answer, &self.shared.texts).map_err(|error| error.to_string()))
+            {
+                Ok(page) => return Ok(page),
+                Err(reason) if self.shared.clock.now_us() >= self.deadline_us => return Err(reason),
+                Err(_) => tokio::time::sleep(wait).await,
+            }
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// By the target's positions; where it has none, by the order of its history.
+    fn put_in_order(&self, read: &mut FinalRead, positioned: bool) {
+        let capabilities = &self.shared.plan.capabilities;
+        if !positioned || capabilities.positions == Positions::None {
+            read.rows.iter_mut().zip(1..).for_each(|(row, rank)| row.position = Position(rank));
+        }
+        read.rows.sort_by_key(|row| row.position);
+        if capabilities.depth.is_some_and(|depth| read.rows.len() as u64 >= depth) {
+            read.truncated_before = read.rows.first().map(|row| row.position);
+        }
+    }
+
+    fn reader_of(&self, channel: ChannelId) -> UserId {
+        self.shared.roster.members(channel).first().copied().unwrap_or(UserId(0))
+    }
+
+    fn reading(&self, user: UserId, channel: ChannelId, page_size: u32) -> Reading<'_> {
+        let place = ChannelAt { channel, channel_id: self.shared.directory.id(channel) };
+        Reading::new(&self.api, user, place, page_size, Bound::default())
+    }
+
+    /// Whether a message can be asked for by its id.
+    pub fn reads_points(&self) -> bool {
+        self.api.point(UserId(0), ChannelId(0), "", "").is_some()
     }
 
     async fn read_point(&self, row: &SendRow) -> Option<PointRead> {
         let written_us = self.shared.clock.now_us();
         let channel = row.message.channel;
         let server_id = row.server_id.as_deref()?;
-        let page = self
-            .insist(
-                channel,
-                || self.api.slack.history_at(self.shared.directory.id(channel), server_id),
-                |status, body| self.parse(status, body),
-            )
+        let (user, id) = (self.reader_of(channel), self.shared.directory.id(channel));
+        let call = || self.api.point(user, channel, id, server_id).unwrap_or_else(|| Err("no such request".to_owned()));
+        let found = self
+            .insist(channel, call, |answer| self.api.read_point(answer, server_id, &self.shared.texts))
             .await
             .ok()?;
-        let found = page.rows.into_iter().find(|found| &*found.server_id == server_id);
         Some(PointRead { message: row.message, written_us, row: found.map(history_row) })
-    }
-
-    fn parse(&self, status: u16, body: &[u8]) -> Result<HistoryPage, PageError> {
-        HistoryPage::parse(status, body, &self.shared.texts)
     }
 
     /// Tries until it succeeds or the deadline passes.
     async fn insist<T>(
         &self,
         channel: ChannelId,
-        call: impl Fn() -> Call,
-        parse: impl Fn(u16, &[u8]) -> Result<T, PageError>,
+        call: impl Fn() -> Result<Call, String>,
+        parse: impl Fn(&ApiAnswer) -> Result<T, PageError>,
     ) -> Result<T, String> {
-        let reader = self.shared.roster.members(channel).first().copied().unwrap_or(UserId(0));
-        let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
         let mut wait = Duration::from_millis(100);
         loop {
-            let answer = self.api.call(reader, call(), timeout).await;
-            let page = answer.and_then(|answer| parse(answer.status, &answer.body).map_err(|error| error.to_string()));
+            let answer = self.ask(channel, call()).await;
+            let page = answer.and_then(|answer| parse(&answer).map_err(|error| error.to_string()));
             match page {
                 Ok(page) => return Ok(page),
                 Err(reason) if self.shared.clock.now_us() >= self.deadline_us => return Err(reason),
@@ -210,6 +242,11 @@ impl FinalReader {
             }
             wait = (wait * 2).min(Duration::from_secs(2));
         }
+    }
+
+    async fn ask(&self, channel: ChannelId, call: Result<Call, String>) -> Result<ApiAnswer, String> {
+        let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
+        self.api.call_renewing(self.reader_of(channel), call?, timeout).await
     }
 }
 

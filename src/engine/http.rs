@@ -4,13 +4,15 @@
 //! that nobody counted, and shows neither when the first byte was written nor
 //! on which connection; the ledger needs both.
 
+use super::api::header_lines;
 use super::clock::RunClock;
+use crate::target::Call;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::cell::Cell;
 use std::io;
@@ -28,25 +30,14 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// start of the run.
 pub type FirstByte = Rc<Cell<Option<u64>>>;
 
-/// What a request needs beside its body.
-#[derive(Clone, Copy)]
-pub struct Envelope<'a> {
-    /// Path and query.
-    pub path: &'a str,
-    /// `Host`.
-    pub authority: &'a str,
-    /// Bearer token.
-    pub token: &'a str,
-    /// `Content-Type`.
-    pub content_type: &'a str,
-}
-
 /// A complete answer.
 pub struct HttpAnswer {
     /// HTTP status.
     pub status: u16,
     /// `Retry-After`.
     pub retry_after: Option<String>,
+    /// `name: value`, a line each; empty on the native wire.
+    pub headers: String,
     /// The body.
     pub body: Bytes,
 }
@@ -80,21 +71,34 @@ impl HttpConnection {
         self.requests.is_closed()
     }
 
-    /// Sends one request and reads the whole answer.
-    pub async fn post(&mut self, envelope: Envelope<'_>, body: Bytes) -> Result<HttpAnswer, BoxError> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(envelope.path)
-            .header(HOST, envelope.authority)
-            .header(AUTHORIZATION, format!("Bearer {}", envelope.token))
-            .header(CONTENT_TYPE, envelope.content_type)
-            .body(Full::new(body))?;
-        self.requests.ready().await?;
-        let response = self.requests.send_request(request).await?;
+    /// Sends one request and reads the whole answer. `token` is the bearer token
+    /// of calls that want one.
+    pub async fn exchange(&mut self, call: &Call, authority: &str, token: &str) -> Result<HttpAnswer, BoxError> {
+        let response = self.request(call, authority, token).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let headers = if call.bearer { String::new() } else { header_lines(response.headers()) };
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await?.to_bytes();
-        Ok(HttpAnswer { status, retry_after, body })
+        Ok(HttpAnswer { status, retry_after, headers, body })
+    }
+
+    /// Sends one request; the answer's body is still to be read.
+    pub async fn request(
+        &mut self,
+        call: &Call,
+        authority: &str,
+        token: &str,
+    ) -> Result<hyper::Response<hyper::body::Incoming>, BoxError> {
+        let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, authority);
+        if call.bearer {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(call.body.clone())))?;
+        self.requests.ready().await?;
+        Ok(self.requests.send_request(request).await?)
     }
 }
 

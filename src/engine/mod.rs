@@ -11,7 +11,10 @@
 mod agenda;
 mod api;
 mod app;
+mod cast;
+mod casting;
 mod catch_up;
+mod chat;
 mod clock;
 mod drain;
 mod endpoint;
@@ -27,6 +30,7 @@ mod sender;
 mod setup;
 mod shard;
 mod socket;
+mod stream;
 mod subscriber;
 mod telemetry;
 mod timed_faults;
@@ -43,6 +47,7 @@ use crate::model::RunId;
 use crate::plan::RunPlan;
 use crate::target::{Address, AddressError, TargetProfile};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -73,6 +78,21 @@ pub struct Job {
     pub signing_secret: String,
     /// Where parts of the ledger go that are too much for the memory.
     pub spill: Arc<dyn Spill>,
+    /// What a described target needs beside its profile.
+    pub casting: CastingOptions,
+}
+
+/// What the user says about the users and channels of a described target.
+#[derive(Clone, Debug, Default)]
+pub struct CastingOptions {
+    /// The values of the profile's variables, in the order of their slots.
+    pub given: Vec<String>,
+    /// The columns of the profile for each user, from a file; empty without one.
+    pub users: Vec<Vec<String>>,
+    /// Where captured values are kept, and found.
+    pub kept: Option<PathBuf>,
+    /// Whether the clean-up steps are made at the end.
+    pub clean: bool,
 }
 
 /// What a run leaves.
@@ -106,6 +126,9 @@ pub enum EngineError {
     /// Load must not go to that address.
     #[error(transparent)]
     Address(AddressError),
+    /// The users and channels of a described target cannot be made.
+    #[error("{0}")]
+    Casting(String),
     /// The user asked twice to stop.
     #[error("left at the second signal; what was written so far can be reported")]
     Left,

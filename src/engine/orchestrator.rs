@@ -1,6 +1,7 @@
 //! Leads a run through its phases and hears the workers' reports meanwhile.
 
 use super::api::Api;
+use super::casting::Casting;
 use super::clock::RunClock;
 use super::machine::Machine;
 use super::path::Path;
@@ -85,12 +86,12 @@ async fn prepare<'a>(
     let plan = Arc::new(job.plan);
     let resolved = setup::resolve(&job.address, &job.allowed_hosts).await?;
     let api = Api::new(&job.address, &resolved, job.run).map_err(|error| EngineError::Internal(error.to_string()))?;
-    setup::greet(&api, &job.address).await?;
     let addresses: Vec<String> = resolved.iter().map(ToString::to_string).collect();
     observer.event(clock.now_us(), "setup", json!({ "addresses": addresses, "channels": plan.population.channels }));
     let mut interrupted = stop.clone();
-    let directory = tokio::select! {
-        directory = setup::create_channels(&api, &roster, &plan, job.run) => directory?,
+    let asked = setup::Asked { api: &api, address: &job.address, roster: &roster, plan: &plan, run: job.run };
+    let (directory, cast) = tokio::select! {
+        made = asked.make(job.target.described.as_ref(), &job.casting, observer) => made?,
         _ = interrupted.wait_for(|stop| *stop > Stop::No) => return Err(EngineError::Left),
     };
     let record = RunRecord {
@@ -122,6 +123,8 @@ async fn prepare<'a>(
         texts,
         replies,
         directory,
+        cast,
+        clean: job.casting.clean,
         workers: job.workers,
         signing_secret: job.signing_secret,
         spill: job.spill,
@@ -371,9 +374,30 @@ impl<'a> Orchestrator<'a> {
         self.record.ended_us = self.now_us();
         self.record.killed = false;
         self.observer.event(self.record.ended_us, "end", json!({}));
+        self.clean_up().await?;
         let mut ledgers = truth.shards;
         ledgers.push(truth.reads);
         Ok(Outcome { record: self.record, ledgers, latencies: self.telemetry.latencies })
+    }
+
+    /// The clean-up steps of a profile, where the user wants them.
+    async fn clean_up(&mut self) -> Result<(), EngineError> {
+        let (shared, Some(cast)) = (self.shared.clone(), self.shared.cast.clone()) else { return Ok(()) };
+        if !shared.clean {
+            return Ok(());
+        }
+        let api = Api::new(&shared.address, shared.path.resolved(), shared.run);
+        let api = api.map_err(|error| EngineError::Internal(error.to_string()))?.of(Some(&cast));
+        let progress = |_: &str, _: usize, _: usize| {};
+        let casting =
+            Casting { api: &api, plan: &shared.plan, roster: &shared.roster, kept: None, progress: &progress };
+        let failures = casting.clean(&cast).await;
+        let first = failures.first().cloned();
+        self.observer.event(shared.clock.now_us(), "clean_up", json!({ "failed": failures.len(), "first": first }));
+        if let Some(first) = first {
+            self.record.notes.push(format!("{} clean-up steps failed; the first: {first}", failures.len()));
+        }
+        Ok(())
     }
 
     fn why_workers_ended(&mut self) -> String {

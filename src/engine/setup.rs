@@ -1,15 +1,23 @@
 //! Before the first subscription: is the target there, and the run's channels
 //! with their members.
 
-use super::EngineError;
 use super::api::Api;
+use super::cast::{Cast, Person, make};
+use super::casting::{Casting, Kept};
 use super::shard::Directory;
+use super::telemetry::Observer;
+use super::{CastingOptions, EngineError};
 use crate::model::{ChannelId, RunId, UserId};
 use crate::plan::{Roster, RunPlan, is_private};
-use crate::target::{Address, Call, parse_created_channel, parse_done, parse_invited, parse_user_id};
+use crate::target::{
+    Address, CHANNEL_ID, Call, Described, RunValues, Scope, Variable, parse_created_channel, parse_done, parse_invited,
+    parse_user_id,
+};
 use futures_util::StreamExt;
 use futures_util::stream;
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Calls of the set-up under way at once.
@@ -34,12 +42,93 @@ pub async fn resolve(address: &Address, allowed_hosts: &[String]) -> Result<Vec<
     Ok(resolved)
 }
 
-/// Asks the target who a user is: it must be there and speak the wire.
-pub async fn greet(api: &Api, address: &Address) -> Result<(), EngineError> {
-    let answer = api.call(UserId(0), api.slack.auth_test(), CALL_TIMEOUT).await;
-    answer
-        .and_then(|answer| parse_done(answer.status, &answer.body))
-        .map_err(|reason| EngineError::Unreachable(format!("{}: auth.test: {reason}", address.url())))
+/// Whether the target is there and speaks the wire: who a user is, or what the
+/// profile asks first.
+pub async fn greet(api: &Api, address: &Address, described: Option<&Described>) -> Result<(), EngineError> {
+    let greeted = match described {
+        None => {
+            let answer = api.call(UserId(0), api.slack.auth_test(), CALL_TIMEOUT).await;
+            let parsed = answer.and_then(|answer| parse_done(answer.status, &answer.body));
+            parsed.map_err(|reason| format!("auth.test: {reason}"))
+        }
+        Some(Described { greet: Some(greet), .. }) => {
+            let run = RunValues { url: address.url(), host: address.authority(), ..RunValues::default() };
+            let scope = Scope { run: Some(&run), ..Scope::default() };
+            make(greet, &scope, &address.prefix, |call| api.call(UserId(0), call, CALL_TIMEOUT)).await.map(|_| ())
+        }
+        Some(_) => api.reach(address).await,
+    };
+    greeted.map_err(|reason| EngineError::Unreachable(format!("{}: {reason}", address.url())))
+}
+
+/// What a set-up is asked for.
+pub struct Asked<'a> {
+    /// A client without users yet.
+    pub api: &'a Api,
+    /// Where the target is.
+    pub address: &'a Address,
+    /// Who is in which channel.
+    pub roster: &'a Roster,
+    /// The plan.
+    pub plan: &'a RunPlan,
+    /// The run's 64 bits.
+    pub run: RunId,
+}
+
+impl Asked<'_> {
+    /// Greets the target, and makes the users and channels.
+    pub async fn make(
+        &self,
+        described: Option<&Arc<Described>>,
+        options: &CastingOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<(Directory, Option<Arc<Cast>>), EngineError> {
+        greet(self.api, self.address, described.map(|described| &**described)).await?;
+        let Some(described) = described else {
+            return Ok((create_channels(self.api, self.roster, self.plan, self.run).await?, None));
+        };
+        let kept = options.kept.as_deref().map(|path| {
+            Kept::open(path, self.plan, &self.address.url(), &self.run.to_string()).map_err(EngineError::Casting)
+        });
+        let kept = kept.transpose()?;
+        let cast = Arc::new(self.cast(described, options, kept.as_ref(), observer).await?);
+        let scopes = (0..self.plan.population.channels).map(|rank| Scope {
+            run: Some(&cast.run),
+            channel: cast.channel(ChannelId(rank)),
+            ..Scope::default()
+        });
+        let ids = scopes.map(|scope| scope.value(Variable::Channel(CHANNEL_ID)).unwrap_or_default().into_owned());
+        Ok((Directory::new(ids.collect()), Some(cast)))
+    }
+
+    async fn cast(
+        &self,
+        described: &Arc<Described>,
+        options: &CastingOptions,
+        kept: Option<&Kept>,
+        observer: &mut dyn Observer,
+    ) -> Result<Cast, EngineError> {
+        let run = RunValues {
+            id: kept.map_or_else(|| self.run.to_string(), |kept| kept.names_id.clone()),
+            url: self.address.url(),
+            host: self.address.authority(),
+            given: options.given.iter().map(|value| Some(value.as_str().into())).collect(),
+            captured: Vec::new(),
+            names: described.names.clone(),
+        };
+        let columns = |row: &Vec<String>| Person {
+            values: Arc::new(row.iter().map(|value| Some(value.as_str().into())).collect()),
+            renew_at: None,
+        };
+        let users = options.users.iter().map(columns).collect();
+        let prefix = self.address.prefix.clone();
+        let mut cast = Cast { described: described.clone(), run, prefix, users, channels: Vec::new() };
+        kept.iter().for_each(|kept| kept.fill(&mut cast, self.plan));
+        let observer = RefCell::new(observer);
+        let progress = |what: &str, done: usize, all: usize| observer.borrow_mut().setting_up(what, done, all);
+        let casting = Casting { api: self.api, plan: self.plan, roster: self.roster, kept, progress: &progress };
+        casting.make(cast).await
+    }
 }
 
 /// Creates the channels, each by its first member, and joins the others; into

@@ -2,6 +2,7 @@
 //! worker's own ledger. Everything lives on one thread; nothing is locked.
 
 use super::api::Api;
+use super::cast::Cast;
 use super::clock::RunClock;
 use super::endpoint::Endpoint;
 use super::hints::Hints;
@@ -43,6 +44,10 @@ pub struct Shared {
     pub replies: ReplyKeys,
     /// The channels at the target.
     pub directory: Directory,
+    /// Who is who at a described target; `None` on the native wire.
+    pub cast: Option<Arc<Cast>>,
+    /// Whether users and channels are removed at the end.
+    pub clean: bool,
     /// How many workers there are.
     pub workers: usize,
     /// The key of the signatures of what the target posts to apps.
@@ -240,6 +245,9 @@ pub struct Shard {
     pub changes: RefCell<Vec<ChangeRow>>,
     /// What its users hint at.
     pub hints: Hints,
+    /// The target's ids of the newest rows that its subscribers have read, where
+    /// history is asked for by ids.
+    pub bookmarks: RefCell<HashMap<(UserId, ChannelId), Box<str>>>,
 }
 
 impl Shard {
@@ -265,6 +273,7 @@ impl Shard {
             trouble: RefCell::default(),
             changes: RefCell::default(),
             hints: Hints::default(),
+            bookmarks: RefCell::default(),
         }
     }
 

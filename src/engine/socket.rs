@@ -3,20 +3,115 @@
 
 use super::path::Purpose;
 use super::shard::Shard;
+use super::stream::HttpStream;
 use crate::model::{Position, UserId};
 use crate::plan::{Fault, FaultKind, ReceiveDesign, touches_subscriber};
 use crate::target::parse_socket_url;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, Stream};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::{Host, Url};
 
-/// A subscriber's connection.
-pub type Socket = WebSocketStream<TcpStream>;
+/// What a subscriber holds.
+pub enum Socket {
+    /// A WebSocket.
+    Ws(Box<WebSocketStream<TcpStream>>),
+    /// Events over HTTP.
+    Stream(HttpStream),
+    /// Several, each for one channel: they live and die together.
+    Lanes(Lanes),
+}
+
+/// Connections for one channel each.
+pub struct Lanes {
+    lanes: Vec<Socket>,
+    next: usize,
+    /// Which of them the last frame came over.
+    pub last: usize,
+}
+
+impl Stream for Socket {
+    type Item = Result<Message, tungstenite::Error>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.get_mut() {
+            Socket::Ws(socket) => Pin::new(&mut **socket).poll_next(task),
+            Socket::Stream(stream) => stream.poll_frame(task).map(|frame| frame.map(|text| Ok(Message::text(text)))),
+            Socket::Lanes(lanes) => lanes.poll_next(task),
+        }
+    }
+}
+
+impl Lanes {
+    fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<Message, tungstenite::Error>>> {
+        let count = self.lanes.len();
+        for step in 0..count {
+            let at = (self.next + step) % count;
+            if let Poll::Ready(frame) = Pin::new(&mut self.lanes[at]).poll_next(task) {
+                // Everybody gets a turn.
+                (self.next, self.last) = ((at + 1) % count, at);
+                return Poll::Ready(frame);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Socket {
+    /// Several as one.
+    pub fn lanes(lanes: Vec<Socket>) -> Self {
+        Socket::Lanes(Lanes { lanes, next: 0, last: 0 })
+    }
+
+    /// Its own address; the first one's of several.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Socket::Ws(socket) => socket.get_ref().local_addr().ok(),
+            Socket::Stream(stream) => Some(stream.local),
+            Socket::Lanes(lanes) => lanes.lanes.first()?.local(),
+        }
+    }
+
+    /// The one of several that the last frame came over, or this one itself.
+    pub fn last_lane(&mut self) -> (usize, &mut Socket) {
+        match self {
+            Socket::Lanes(lanes) => (lanes.last, &mut lanes.lanes[lanes.last]),
+            one => (0, one),
+        }
+    }
+
+    /// The connections that it is made of.
+    pub fn each(&mut self) -> &mut [Socket] {
+        match self {
+            Socket::Lanes(lanes) => &mut lanes.lanes,
+            one => std::slice::from_mut(one),
+        }
+    }
+
+    /// Ends it by a reset where that can be.
+    pub fn reset(&self) {
+        match self {
+            Socket::Ws(socket) => _ = socket.get_ref().set_zero_linger(),
+            Socket::Stream(_) => {}
+            Socket::Lanes(lanes) => lanes.lanes.iter().for_each(Socket::reset),
+        }
+    }
+
+    /// Says goodbye where the transport knows that; whether an answer is to be
+    /// waited for.
+    pub async fn say_goodbye(&mut self) -> bool {
+        match self {
+            Socket::Ws(socket) => WebSocketStream::close(socket, None).await.is_ok(),
+            Socket::Stream(_) | Socket::Lanes(_) => false,
+        }
+    }
+}
 
 /// tokio-tungstenite's default is 128 KiB a connection; 4 KiB cost no more CPU
 /// and 6 KiB of memory.
@@ -47,29 +142,34 @@ pub async fn open(shard: &Shard, user: UserId, last_event: Option<Position>) -> 
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let local = stream.local_addr().map_err(|error| error.to_string())?;
         shard.shared.path.label(local, user, Purpose::Socket);
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(64 * 1024)
-            .max_message_size(Some(MAX_FRAME_BYTES))
-            .max_frame_size(Some(MAX_FRAME_BYTES));
-        let (socket, _) = client_async_with_config(&url, stream, Some(config))
+        let (socket, _) = client_async_with_config(&url, stream, Some(config()))
             .await
             .map_err(|error| format!("handshake: {error}"))?;
-        Ok(socket)
+        Ok(Socket::Ws(socket.into()))
     };
     tokio::time::timeout(timeout, opening).await.unwrap_or_else(|_| Err("no connection in time".to_owned()))
 }
 
+/// The bounds of a WebSocket.
+pub fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(64 * 1024)
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES))
+}
+
 /// Writes a frame; false where the connection is broken, or has had no room for
-/// a while.
+/// a while. Over HTTP, nothing is written.
 pub async fn write(socket: &mut Socket, frame: Message) -> bool {
+    let Socket::Ws(socket) = socket else { return true };
     matches!(tokio::time::timeout(WRITE_PATIENCE, socket.send(frame)).await, Ok(Ok(())))
 }
 
 /// Who will stop reading has a small receive buffer, so that the target soon
 /// feels it.
-async fn connect(shard: &Shard, user: UserId, address: SocketAddr) -> std::io::Result<TcpStream> {
+pub async fn connect(shard: &Shard, user: UserId, address: SocketAddr) -> std::io::Result<TcpStream> {
     let slow = |(rank, fault): (usize, &Fault)| {
         fault.kind == FaultKind::SlowReader && touches_subscriber(shard.plan(), rank, user)
     };
@@ -83,11 +183,11 @@ async fn connect(shard: &Shard, user: UserId, address: SocketAddr) -> std::io::R
 
 /// Where a socket URL leads: the target's own host, or another address that
 /// load may go to.
-fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, String> {
+pub fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, String> {
     let path = &shard.shared.path;
     let parsed = Url::parse(url).map_err(|error| format!("the socket URL is no URL ({error})"))?;
-    if parsed.scheme() != "ws" {
-        return Err(format!("the socket URL has the scheme {}, and only ws is supported", parsed.scheme()));
+    if !matches!(parsed.scheme(), "ws" | "http") {
+        return Err(format!("the socket URL has the scheme {}, and only ws and http are supported", parsed.scheme()));
     }
     let port = parsed.port_or_known_default().ok_or("the socket URL has no port")?;
     let ip: IpAddr = match parsed.host() {
@@ -108,7 +208,8 @@ fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, Stri
     Ok(SocketAddr::new(ip, port))
 }
 
-fn note_exhaustion(shard: &Shard, error: std::io::Error) -> String {
+/// A connection that was refused for this machine's own limits is counted so.
+pub fn note_exhaustion(shard: &Shard, error: std::io::Error) -> String {
     if super::http::is_exhaustion(&error) {
         shard.count(|counters| counters.exhausted += 1);
     }

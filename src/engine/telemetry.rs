@@ -14,6 +14,9 @@ pub trait Observer {
     fn snapshot(&mut self, snapshot: &Snapshot);
     /// Something of note.
     fn event(&mut self, at_us: u64, kind: &str, detail: serde_json::Value);
+    /// Users and channels are being made: what, how many are done, and of how
+    /// many.
+    fn setting_up(&mut self, _what: &str, _done: usize, _all: usize) {}
     /// What is known of the run before its first message: enough to read its
     /// folder.
     fn record(&mut self, record: &RunRecord);

@@ -98,6 +98,7 @@ pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>
 async fn work(start: Start) -> io::Result<()> {
     let Start { worker, shared, mut phase, reports } = start;
     let api = Api::new(&shared.address, shared.path.resolved(), shared.run).map_err(io::Error::other)?;
+    let api = api.of(shared.cast.as_ref());
     let shard = Rc::new(Shard::new(shared, api));
     shard.count(|counters| counters.intending = 1);
     if shard.plan().receive.design == ReceiveDesign::Webhook {

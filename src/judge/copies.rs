@@ -17,7 +17,7 @@ pub(super) fn store_duplicates(input: &Input, truth: &Truth) -> Tally {
     let class = if recognised { Zero } else { Rate };
     let mut tally = Tally::new(FindingKind::StoreDuplicates, class, "stored messages")
         .parts(&["one_attempt", "retried"])
-        .unless(truth.unknown_because());
+        .unless(truth.unread_because());
     for (id, channel) in truth.known() {
         for (index, message) in channel.indexed().filter(|(_, message)| message.is_stored()) {
             tally.could_have(1);
@@ -36,7 +36,7 @@ pub(super) fn store_duplicates(input: &Input, truth: &Truth) -> Tally {
 /// message whose id nobody has is lost, and nothing else.
 pub(super) fn ack_identity(truth: &Truth) -> Tally {
     let mut tally = Tally::new(FindingKind::AckIdentity, Zero, "acknowledged messages with a server id")
-        .unless(truth.unknown_because());
+        .unless(truth.unread_because());
     for (id, channel) in truth.known() {
         let owners = owners(channel);
         for (index, message) in channel.indexed().filter(|(_, message)| message.is(SendState::Acknowledged)) {

@@ -54,7 +54,7 @@ type ReadById = HashMap<u32, bool>;
 
 /// Counts every delivery of every channel of which P is known.
 pub(super) fn count(input: &Input, truth: &Truth) -> Deliveries {
-    let of_entitled = |kind, class| Tally::new(kind, class, "entitled deliveries").unless(truth.unknown_because());
+    let of_entitled = |kind, class| Tally::new(kind, class, "entitled deliveries").unless(truth.unread_because());
     let mut found = Deliveries {
         entitled: 0,
         live: 0,

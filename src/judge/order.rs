@@ -12,7 +12,7 @@ use crate::model::{FindingKind, MessageRef, Position, SendState};
 /// O(n log n).
 pub(super) fn sender_order(input: &Input, truth: &Truth) -> Tally {
     let class = if input.plan.capabilities.sender_order { Zero } else { Info };
-    let mut tally = Tally::new(FindingKind::SenderOrder, class, "stored messages").unless(truth.unknown_because());
+    let mut tally = Tally::new(FindingKind::SenderOrder, class, "stored messages").unless(truth.unread_because());
     for (id, channel) in truth.known() {
         for indices in channel.by_sender().values() {
             sweep(channel, indices, |index, behind| {

@@ -22,7 +22,7 @@ const ORDER: &str = "order";
 pub(super) fn page_anomaly(input: &Input, truth: &Truth) -> Tally {
     let mut tally = Tally::new(FindingKind::PageAnomaly, Zero, "rows of final reads and pages of the drain")
         .parts(&[REPEATED, STUCK, DIFFERING, ORDER])
-        .unless(truth.unknown_because());
+        .unless(truth.unread_because());
     for (id, channel) in truth.channels() {
         for read in &channel.reads {
             tally.could_have(read.rows.len() as u64);

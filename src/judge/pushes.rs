@@ -2,11 +2,13 @@
 //! counted where they arrive and need no knowledge of what is stored.
 
 use super::Input;
+use super::stale::NO_POSITIONS;
 use super::summary::FindingClass::{Info, Rate, Zero};
 use super::tally::{Instance, Tally};
 use super::truth::Truth;
 use crate::ledger::Reordered;
 use crate::model::{FindingKind, MessageRef};
+use crate::plan::Positions;
 
 /// Counts Σ (D − 1)⁺. A copy on a later connection may be a replay, which a
 /// client that resumes asks for, so both are told apart.
@@ -34,7 +36,9 @@ pub(super) fn live_duplicates(input: &Input) -> Tally {
 /// history, stands beside the count.
 pub(super) fn live_reordered(input: &Input, truth: &Truth, first_deliveries: u64) -> Tally {
     let class = if input.plan.capabilities.live_order { Zero } else { Info };
-    let mut tally = Tally::new(FindingKind::LiveReordered, class, "first live deliveries").parts(&[DISPLACEMENT]);
+    let mut tally = Tally::new(FindingKind::LiveReordered, class, "first live deliveries")
+        .parts(&[DISPLACEMENT])
+        .unless((input.plan.capabilities.positions == Positions::None).then_some(NO_POSITIONS));
     tally.could_have(first_deliveries);
     for reordered in &input.ledger.facts.reordered {
         tally.at_most(DISPLACEMENT, displacement(truth, reordered));

@@ -12,6 +12,7 @@ use super::tally::{Instance, Tally};
 use super::truth::{Channel, Message, Truth};
 use crate::ledger::PageRecord;
 use crate::model::{FindingKind, MessageRef, Position, SendState, UserId};
+use crate::plan::Positions;
 use std::collections::{BTreeMap, HashSet};
 
 /// The stored, acknowledged messages of one channel by position.
@@ -29,7 +30,8 @@ struct Timeline {
 pub(super) fn stale_read(input: &Input, truth: &Truth, passed_over: &HashSet<(UserId, MessageRef)>) -> Tally {
     let class = if input.plan.capabilities.read_after_ack { Zero } else { Info };
     let mut tally = Tally::new(FindingKind::StaleRead, class, "acknowledged messages within pages of catch-up")
-        .unless(truth.unknown_because());
+        .unless(truth.unread_because())
+        .unless(positions_missing(input.plan.capabilities.positions));
     let timelines: Vec<Timeline> = truth.channels.iter().map(Timeline::new).collect();
     let mut stale: BTreeMap<(UserId, MessageRef), Instance> = BTreeMap::new();
     for page in &input.ledger.pages {
@@ -52,6 +54,19 @@ pub(super) fn stale_read(input: &Input, truth: &Truth, passed_over: &HashSet<(Us
     stale.into_values().for_each(|instance| tally.add(instance));
     tally
 }
+
+/// Without a position of its own for each message, nobody can tell what a page
+/// should show.
+fn positions_missing(positions: Positions) -> Option<&'static str> {
+    match positions {
+        Positions::Unique => None,
+        Positions::Coarse => Some("two messages of the target may have one position"),
+        Positions::None => Some(NO_POSITIONS),
+    }
+}
+
+/// A finding that rests on positions that the target does not have.
+pub(super) const NO_POSITIONS: &str = "the target has no positions";
 
 impl Timeline {
     fn new(channel: &Channel) -> Self {

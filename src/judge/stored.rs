@@ -23,7 +23,7 @@ struct Stored {
 
 /// Judges every message of every channel of which P is known.
 pub(super) fn find(truth: &Truth) -> Vec<Tally> {
-    let tally = |kind, class, of_what| Tally::new(kind, class, of_what).unless(truth.unknown_because());
+    let tally = |kind, class, of_what| Tally::new(kind, class, of_what).unless(truth.unread_because());
     let mut found = Stored {
         vanished: tally(FindingKind::Vanished, Zero, "messages seen in history"),
         acked_lost: tally(FindingKind::AckedLost, Zero, "acknowledged messages").parts(&[MIDDLE, END]),

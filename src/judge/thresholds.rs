@@ -3,7 +3,9 @@
 
 use super::latency::{Samples, samples_needed};
 use super::measurement::share;
+use super::stale::NO_POSITIONS;
 use super::summary::{FindingSummary, LedgerCounts, Rates, TargetProcess, ThresholdOutcome};
+use super::truth::NO_HISTORY;
 use super::verdict::grouped;
 use crate::model::{FindingKind, LatencyKind};
 use crate::plan::{Comparison, During, Metric, Quantile, RateMetric, Threshold};
@@ -52,6 +54,10 @@ fn outcome(expr: &str, figures: &Figures) -> ThresholdOutcome {
     let Ok(threshold) = Threshold::parse(&expr) else {
         return ThresholdOutcome { expr, value: None, shown: "not a threshold".to_owned(), passed: None };
     };
+    if let Some(reason) = figures.not_promised(&threshold.metric) {
+        // What a target does not promise, it cannot break: the threshold says so.
+        return ThresholdOutcome { expr, value: None, shown: format!("does not apply: {reason}"), passed: Some(true) };
+    }
     let figure = figures.figure(&threshold);
     let passed = figure.value.filter(|_| figure.usable).and_then(|value| decide(&threshold, value, figure.at_least));
     ThresholdOutcome { expr, value: figure.value, shown: figure.shown, passed }
@@ -158,6 +164,12 @@ impl Figures<'_> {
             0 => Err("no data: no message was acknowledged".to_owned()),
             messages => Ok(messages),
         }
+    }
+
+    fn not_promised(&self, metric: &Metric) -> Option<&str> {
+        let (Metric::FindingCount(kind) | Metric::FindingShare(kind)) = metric else { return None };
+        let reason = self.findings.get(kind)?.unchecked_because.as_deref()?;
+        [NO_HISTORY, NO_POSITIONS].contains(&reason).then_some(reason)
     }
 
     fn finding(&self, kind: FindingKind) -> Result<&FindingSummary, Figure> {

@@ -20,7 +20,12 @@ pub(super) struct Truth<'a> {
     /// The codec of the run's keys.
     pub(super) keys: KeyCodec,
     load_start_us: u64,
+    /// The target has a history: without one, what it acknowledged is P.
+    has_history: bool,
 }
+
+/// A finding that rests on a history that the target does not have.
+pub(super) const NO_HISTORY: &str = "the target has no history: what it acknowledged counts as stored";
 
 /// A message that showed up where it was never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,6 +218,7 @@ impl<'a> Truth<'a> {
             strays: BTreeMap::new(),
             keys: KeyCodec::new(RunId(input.record.run_number), input.plan.key_layout),
             load_start_us: input.record.load_start_us,
+            has_history: input.plan.capabilities.history,
         };
         truth.add_sends(&input.ledger.sends);
         changes::mark_erased(&mut truth, &input.ledger.changes);
@@ -254,6 +260,11 @@ impl<'a> Truth<'a> {
     pub(super) fn unknown_because(&self) -> Option<&'static str> {
         let none = self.known().next().is_none();
         none.then_some("no channel has two complete final reads: what is stored is not known")
+    }
+
+    /// Why no finding about what is stored can be checked; `None` where it can.
+    pub(super) fn unread_because(&self) -> Option<&'static str> {
+        if self.has_history { self.unknown_because() } else { Some(NO_HISTORY) }
     }
 
     /// Channels with messages of which P is not known, and all with messages.

@@ -23,6 +23,9 @@ pub enum LatencyKind {
     Heal,
     /// Intended → obtained from history, of each healed message.
     HealMessage,
+    /// Connection begun → subscription stands, with everything that a client
+    /// fetches at a connect.
+    Usable,
     /// Socket dead → client noticed.
     Notice,
     /// Intended → first byte written: the generator's own fault.
@@ -39,13 +42,14 @@ pub enum LatencyKind {
 
 impl LatencyKind {
     /// All kinds, in the order of the reports.
-    pub const ALL: [LatencyKind; 12] = [
+    pub const ALL: [LatencyKind; 13] = [
         LatencyKind::Ack,
         LatencyKind::Shown,
         LatencyKind::Delivery,
         LatencyKind::Service,
         LatencyKind::Heal,
         LatencyKind::HealMessage,
+        LatencyKind::Usable,
         LatencyKind::Notice,
         LatencyKind::Lag,
         LatencyKind::Change,
@@ -63,6 +67,7 @@ impl LatencyKind {
             LatencyKind::Service => "service",
             LatencyKind::Heal => "heal",
             LatencyKind::HealMessage => "heal_message",
+            LatencyKind::Usable => "usable",
             LatencyKind::Notice => "notice",
             LatencyKind::Lag => "lag",
             LatencyKind::Change => "change",

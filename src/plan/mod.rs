@@ -23,7 +23,7 @@ mod schedule;
 mod send;
 mod threshold;
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, Positions};
 pub use changes::{Change, ChangeKind, Changes, changes_of};
 pub use churn::{Disconnect, disconnects};
 pub use fault::{

@@ -57,16 +57,7 @@ pub fn example() -> RunPlan {
 
 /// A target that promises everything.
 pub fn capabilities() -> Capabilities {
-    Capabilities {
-        dedup: true,
-        sender_order: true,
-        live_order: true,
-        read_after_ack: true,
-        explicit_membership: true,
-        own_push: true,
-        changes: true,
-        lag_us: 0,
-    }
+    Capabilities::ALL
 }
 
 /// A phase of so many seconds.

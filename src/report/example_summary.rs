@@ -285,16 +285,7 @@ pub(crate) fn plan() -> RunPlan {
         },
         observe: None,
         thresholds: Vec::new(),
-        capabilities: Capabilities {
-            dedup: true,
-            sender_order: true,
-            live_order: true,
-            read_after_ack: true,
-            explicit_membership: true,
-            own_push: true,
-            changes: true,
-            lag_us: 0,
-        },
+        capabilities: Capabilities::ALL,
         key_layout: KeyLayout { channel_bits: 20 },
     }
 }

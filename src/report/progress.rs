@@ -119,6 +119,16 @@ impl Progress {
         }
     }
 
+    /// Shows how far a set-up is: `done` of `all` users, channels or memberships.
+    pub fn setting_up(&mut self, what: &str, done: usize, all: usize) {
+        match self.mode {
+            ProgressMode::Live => self.live.get_or_insert_with(Live::new).show_setup(what, done, all),
+            // A line a kind; a set-up that takes long has said which it is at.
+            ProgressMode::Lines if done == all => write_line(&format!("set-up: {} {what}", count(all as u64))),
+            ProgressMode::Lines | ProgressMode::Quiet => {}
+        }
+    }
+
     /// Whether it is time for a picture; the next one is then an interval away.
     fn is_due(&mut self, snapshot: &Snapshot, now_us: u64) -> bool {
         // A new phase is news at once.
@@ -162,6 +172,14 @@ impl Live {
         let figures = bars.add(ProgressBar::no_length());
         figures.set_style(style("{msg}"));
         Self { bars, bar, figures }
+    }
+
+    fn show_setup(&self, what: &str, done: usize, all: usize) {
+        self.bar.set_style(style("{prefix:.bold} {wide_bar:.cyan/dim} {msg}").progress_chars("━╸─"));
+        self.bar.set_prefix("set-up");
+        self.bar.set_length(all as u64);
+        self.bar.set_position(done as u64);
+        self.bar.set_message(format!("{done} of {all} {what}"));
     }
 
     fn show(&self, snapshot: &Snapshot, width: usize) {

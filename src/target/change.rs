@@ -1,10 +1,11 @@
 //! What is done to messages after they were sent: the calls, their answers, and
 //! how a reply and a reaction of the run are recognised.
 
+use super::call::Call;
 use super::classify::{Answer, Classified, Effect, Retry};
 use super::history::PageError;
 use super::profile::TargetProfile;
-use super::slack::{Call, Slack, expect_ok};
+use super::slack::{Slack, expect_ok};
 use crate::model::{KeyCodec, KeyLayout, MessageKey, MessageRef, RunId};
 use serde::Deserialize;
 
@@ -200,7 +201,8 @@ mod tests {
             (500, None, "", Effect::Indeterminate, Retry::Backoff, "a server error says nothing"),
             (201, None, r#"{"ok":true}"#, Effect::Indeterminate, Retry::Backoff, "an undeclared success"),
         ] {
-            let classified = profile.classify_change(Answer { status, retry_after, body: body.as_bytes() });
+            let classified =
+                profile.classify_change(Answer { status, retry_after, headers: "", body: body.as_bytes() });
             assert_eq!(classified, Classified { effect, retry }, "{reason}");
         }
     }

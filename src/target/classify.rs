@@ -1,7 +1,7 @@
 //! What an answer to a send means, on two axes: did it have an effect, and may
 //! it be tried again. When in doubt, indeterminate.
 
-use super::profile::TargetProfile;
+use super::profile::{HttpAnswer, TargetProfile};
 use super::slack::parse_ts;
 use crate::model::{MessageKey, Position};
 use serde::Deserialize;
@@ -14,6 +14,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// Value of `Retry-After`, if there is one.
     pub retry_after: Option<&'a str>,
+    /// `name: value`, a line each; only described targets have them.
+    pub headers: &'a str,
     /// The whole body.
     pub body: &'a [u8],
 }
@@ -45,6 +47,8 @@ pub enum Retry {
     Backoff,
     /// Not before this wait in µs, which the target asked for.
     After(u64),
+    /// At once, after the user's token was renewed.
+    Renewed,
 }
 
 /// An attempt, classified.
@@ -94,6 +98,9 @@ impl TargetProfile {
     /// Classifies the answer, over the socket, to a message that was sent over
     /// it.
     pub fn classify_reply(&self, reply: &str) -> Classified {
+        if let Some(described) = &self.described {
+            return described.send.classify_reply(reply);
+        }
         let Ok(replied) = serde_json::from_str::<Replied<'_>>(reply) else {
             return INDETERMINATE;
         };
@@ -110,6 +117,10 @@ impl TargetProfile {
 
     /// Classifies the answer to an attempt that carried `key`.
     pub fn classify(&self, answer: Answer<'_>, key: MessageKey) -> Classified {
+        if let Some(described) = &self.described {
+            let answer = HttpAnswer { status: answer.status, headers: answer.headers, body: answer.body };
+            return described.send.classify(answer, key, self.key_format);
+        }
         if answer.status != 200 {
             return self.refusal(self.refused_statuses.contains(&answer.status), answer.status == 429, answer);
         }
@@ -229,7 +240,7 @@ mod tests {
             (201, None, good, Effect::Indeterminate, Retry::Backoff, "an undeclared success"),
             (302, None, "", Effect::Indeterminate, Retry::Backoff, "a redirect is not followed"),
         ] {
-            let classified = profile.classify(Answer { status, retry_after, body: body.as_bytes() }, key);
+            let classified = profile.classify(Answer { status, retry_after, headers: "", body: body.as_bytes() }, key);
             assert_eq!(classified, Classified { effect, retry }, "{reason}");
         }
     }
@@ -244,7 +255,7 @@ mod tests {
             for (echoed, acknowledged) in [(key(1), true), (key(2), false)] {
                 let echo = format.write(echoed);
                 let body = format!(r#"{{"ok":true,"ts":"1700000000.000100","message":{{"client_msg_id":"{echo}"}}}}"#);
-                let answer = Answer { status: 200, retry_after: None, body: body.as_bytes() };
+                let answer = Answer { status: 200, retry_after: None, headers: "", body: body.as_bytes() };
                 let effect = profile.classify(answer, key(1)).effect;
                 assert_eq!(effect != Effect::Indeterminate, acknowledged, "{format:?}: {echo}");
             }

@@ -1,6 +1,7 @@
 //! What users hint at over their sockets, and what they are shown of others.
 
-use super::slack::{Call, Slack};
+use super::call::Call;
+use super::slack::Slack;
 use serde::Deserialize;
 use serde_json::json;
 use std::borrow::Cow;

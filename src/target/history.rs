@@ -77,7 +77,7 @@ struct Reaction {
 /// What a text and an echoed key say together. The echoed key names the
 /// message, or else the text does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Named {
+pub(crate) struct Named {
     pub message: Option<MessageRef>,
     pub intended_wrapped_us: u64,
     pub intact: Option<bool>,
@@ -86,7 +86,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn read(texts: &TextCodec, text: &str, echoed_key: Option<&str>) -> Self {
+    pub(crate) fn read(texts: &TextCodec, text: &str, echoed_key: Option<&str>) -> Self {
         let echoed =
             echoed_key.and_then(|echo| texts.keys().format().read(echo)).map(|key| (key, texts.keys().decode(key)));
         let read = texts.read(text);

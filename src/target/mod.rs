@@ -6,6 +6,7 @@
 
 mod address;
 mod app;
+mod call;
 mod change;
 mod classify;
 mod hint;
@@ -17,13 +18,19 @@ mod slack;
 
 pub use address::{Address, AddressError};
 pub use app::{AppFrame, Callback, Envelope, acknowledgement, answer, said};
+pub use call::Call;
 pub use change::{ReplyKeys, ThreadPage, reaction_name, reaction_ordinal};
 pub use classify::{Answer, Classified, Effect, Retry};
 pub use hint::{Hint, answers_trigger};
 pub use history::{
     HistoryPage, PageError, Row, parse_created_channel, parse_done, parse_invited, parse_socket_url, parse_user_id,
 };
-pub use profile::{TargetError, TargetProfile, built_in_targets};
+pub use profile::{
+    AskedPage, By, CHANNEL_ID, Captured, ChannelScope, Connection, ConnectionPer, Deed, Described, DescribedPage, Do,
+    Every, GivenFrom, GivenVariable, Heartbeat, History, HttpAnswer, KeyEcho, KeyPromises, KeyScope, Known,
+    MessageScope, Names, Only, Per, Progress, Receiving, Request, RunValues, Scope, Sending, Step, TargetError,
+    TargetProfile, Template, Transport, UserScope, Values, Variable, built_in_targets, schema, set,
+};
 pub use push::{Frame, Push, changed_channel};
 pub use signature::is_signed;
-pub use slack::{Call, Slack};
+pub use slack::Slack;

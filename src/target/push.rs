@@ -31,8 +31,9 @@ pub enum Frame<'a> {
 /// A pushed copy of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push<'a> {
-    /// The target's id of the channel that the frame names.
-    pub channel: Cow<'a, str>,
+    /// The target's id of the channel that the frame names; `None` where frames
+    /// of this target name none.
+    pub channel: Option<Cow<'a, str>>,
     /// Which message.
     pub message: MessageRef,
     /// Its intended time in µs after the start of the load, modulo 2³⁶.
@@ -47,7 +48,13 @@ impl Push<'_> {
     /// The same, of its own.
     pub fn into_owned(self) -> Push<'static> {
         let Push { channel, message, intended_wrapped_us, position, intact } = self;
-        Push { channel: channel.into_owned().into(), message, intended_wrapped_us, position, intact }
+        Push {
+            channel: channel.map(|channel| channel.into_owned().into()),
+            message,
+            intended_wrapped_us,
+            position,
+            intact,
+        }
     }
 }
 
@@ -111,7 +118,7 @@ impl<'a> Frame<'a> {
             return if named.foreign { Frame::Foreign(text) } else { Frame::Other };
         };
         Frame::Push(Push {
-            channel: event.channel.unwrap_or_default(),
+            channel: Some(event.channel.unwrap_or_default()),
             message,
             intended_wrapped_us: named.intended_wrapped_us,
             position: event.ts.as_deref().and_then(super::slack::parse_ts),
@@ -157,7 +164,7 @@ mod tests {
         };
         let push = |intact| {
             Frame::Push(Push {
-                channel: "C9".into(),
+                channel: Some("C9".into()),
                 message,
                 intended_wrapped_us: 55,
                 position: Some(Position(1_700_000_001_000_002)),

@@ -2,21 +2,11 @@
 //! else a form, as the published SDKs do.
 
 use super::address::Address;
+use super::call::Call;
 use crate::model::Position;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded::Serializer;
-
-/// One call of the API, ready to be sent by POST.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// Path with the target's prefix.
-    pub path: String,
-    /// `Content-Type` of the body.
-    pub content_type: &'static str,
-    /// The body.
-    pub body: Vec<u8>,
-}
 
 /// Slack's wire at an address.
 #[derive(Clone, Debug)]
@@ -140,12 +130,12 @@ impl Slack {
 
     fn json(&self, method: &str, post: &Post<'_>) -> Call {
         let body = serde_json::to_vec(post).expect("strings serialise");
-        Call { path: format!("{}{method}", self.prefix), content_type: "application/json; charset=utf-8", body }
+        Call::post(format!("{}{method}", self.prefix), "application/json; charset=utf-8", body)
     }
 
     pub(super) fn form(&self, method: &str, fields: &[(&str, &str)]) -> Call {
         let body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
-        Call { path: format!("{}{method}", self.prefix), content_type: FORM, body }
+        Call::post(format!("{}{method}", self.prefix), FORM, body)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a run is asked to do: profiles read, flags applied, addresses checked.
 
+use super::casting;
 use crate::cli::{AimArgs, Cli, RunArgs};
+use crate::engine::CastingOptions;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
 use crate::plan::{Fault, Observe, RunPlan, Touches};
 use crate::server::DefectSpec;
@@ -17,6 +19,8 @@ pub struct Inputs {
     pub target: TargetProfile,
     /// Where the target is; `None` for the built-in server.
     pub address: Option<Address>,
+    /// What the target profile needs from the user.
+    pub casting: CastingOptions,
 }
 
 /// Reads the inputs of a run. Every error is the user's to mend.
@@ -32,6 +36,7 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
     let address = args.aim.url.as_deref().map(Address::parse).transpose()?;
     let target = target(&args.aim.target)?;
     let overrides = overrides(args)?;
+    let casting = casting::options(&args.aim, &target)?;
     let (text, file) = workload(&args.workload)?;
     let resolved = load(&text, &file, &overrides, target.capabilities.clone(), &target.name)?;
     let needs_own_server = |fault: &&Fault| match fault.kind.touches() {
@@ -50,7 +55,8 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
             fault.kind.name()
         );
     }
-    Ok(Inputs { resolved, target, address })
+    casting::check(&resolved.plan, &target, address.is_some(), &casting)?;
+    Ok(Inputs { resolved, target, address, casting })
 }
 
 /// The plan of a workload, and where it would go.
@@ -72,13 +78,21 @@ pub fn args_of(workload_name: &str, aim: &AimArgs) -> Vec<String> {
     let mut args = vec![workload_name.to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), value.to_owned()]);
     add("--target", &aim.target);
-    for (flag, values) in [("--allow-host", &aim.allow_host), ("--set", &aim.set), ("--serve", &aim.serve)] {
+    let repeated =
+        [("--allow-host", &aim.allow_host), ("--set", &aim.set), ("--serve", &aim.serve), ("--var", &aim.var)];
+    for (flag, values) in repeated {
         values.iter().for_each(|value| add(flag, value));
     }
     for (flag, value) in [("--url", &aim.url), ("--observe", &aim.observe)] {
         value.iter().for_each(|value| add(flag, value));
     }
+    for (flag, path) in [("--users-from", &aim.users_from), ("--setup", &aim.setup)] {
+        path.iter().for_each(|path| add(flag, &path.display().to_string()));
+    }
     aim.seed.iter().for_each(|seed| add("--seed", &seed.to_string()));
+    if aim.clean {
+        args.push("--clean".to_owned());
+    }
     args
 }
 
@@ -108,7 +122,8 @@ pub fn serve_flag(option: &str) -> String {
     format!("--{option}")
 }
 
-fn target(name: &str) -> anyhow::Result<TargetProfile> {
+/// The target profile of a name, or of a path.
+pub fn target(name: &str) -> anyhow::Result<TargetProfile> {
     if let Some((_, text)) = built_in_targets().iter().find(|(built_in, _)| *built_in == name) {
         return Ok(TargetProfile::parse(text, name)?);
     }

@@ -1,6 +1,7 @@
 //! `posthaste run`: one run: load, drain, judge, report.
 
 mod built_in_server;
+mod casting;
 mod diagnostics;
 pub mod inputs;
 mod metrics;
@@ -61,7 +62,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
 }
 
 fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
-    let Inputs { resolved, target, address } = inputs;
+    let Inputs { resolved, target, address, casting } = inputs;
     let number = RunId(uuid::Uuid::new_v4().as_u64_pair().0);
     let now = jiff::Timestamp::now();
     let run_id = new_run_id(now, number.0);
@@ -102,6 +103,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         always_proxy: args.through_proxy,
         signing_secret: signing_secret(),
         spill: spill.clone(),
+        casting,
     };
     let observed = observe(&resolved.plan, server.as_ref())?;
     let mode = ProgressMode::of_stderr(args.quiet || args.json);
@@ -146,7 +148,7 @@ fn stop_on_signals() -> anyhow::Result<(watch::Sender<Stop>, watch::Receiver<Sto
 fn code_of(error: &EngineError) -> u8 {
     match error {
         EngineError::Unreachable(_) => exit_code::UNREACHABLE,
-        EngineError::Address(_) => exit_code::USAGE,
+        EngineError::Address(_) | EngineError::Casting(_) => exit_code::USAGE,
         EngineError::Left => exit_code::INTERRUPTED,
         EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
     }

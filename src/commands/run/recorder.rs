@@ -114,6 +114,10 @@ impl Observer for Recorder {
         self.progress.update(&shown(snapshot, cpu_fraction), snapshot.now_us);
     }
 
+    fn setting_up(&mut self, what: &str, done: usize, all: usize) {
+        self.progress.setting_up(what, done, all);
+    }
+
     fn event(&mut self, at_us: u64, kind: &str, detail: Value) {
         tracing::info!(at_us, kind, %detail);
         if let ("phase", Some(observed), Some(name)) = (kind, &self.observed, detail["phase"].as_str()) {

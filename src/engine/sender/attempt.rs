@@ -1,14 +1,14 @@
 //! One attempt to send a message, over whatever the design sends it.
 
 use crate::engine::api::token;
-use crate::engine::http::{BoxError, Envelope, FirstByte, HttpAnswer, HttpConnection, is_exhaustion};
+use crate::engine::chat;
+use crate::engine::http::{BoxError, FirstByte, HttpAnswer, HttpConnection, is_exhaustion};
 use crate::engine::outbox::{Outbox, Outgoing};
 use crate::engine::path::Purpose;
 use crate::engine::shard::Shard;
-use crate::model::{MessageKey, UserId};
+use crate::model::{ChannelId, MessageKey, UserId};
 use crate::plan::HttpUse;
 use crate::target::{Answer, Call, Classified, Effect, Retry};
-use bytes::Bytes;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,15 +27,32 @@ pub struct Attempt {
     pub reused: bool,
 }
 
+impl Attempt {
+    /// One that never reached a transport.
+    pub fn not_made(shard: &Shard, classified: Classified) -> Self {
+        let now_us = shard.now_us();
+        Self { classified, own_fault: false, started_us: now_us, first_byte_us: None, ended_us: now_us, reused: false }
+    }
+}
+
 /// A message as it is sent: what every attempt repeats.
 pub struct Parcel<'a> {
     pub key: MessageKey,
     /// The key in the format in which the target is told it; `None` where the
     /// design sends none.
     pub told: Option<&'a str>,
+    pub channel: ChannelId,
     /// The target's id of the channel.
-    pub channel: &'a str,
+    pub channel_id: &'a str,
     pub text: &'a str,
+}
+
+impl<'a> Parcel<'a> {
+    /// As it is said to the target by a user.
+    pub fn of(&self, user: UserId) -> chat::Outgoing<'a> {
+        let Parcel { told, channel, channel_id, text, .. } = *self;
+        chat::Outgoing { user, channel, channel_id, told, text }
+    }
 }
 
 /// What an answer is about.
@@ -127,7 +144,8 @@ impl Line {
         let classified = match exchanged {
             Ok(Ok(answer)) => {
                 let retry_after = answer.retry_after.as_deref();
-                let answer = Answer { status: answer.status, retry_after, body: &answer.body };
+                let headers = answer.headers.as_str();
+                let answer = Answer { status: answer.status, retry_after, headers, body: &answer.body };
                 match asked {
                     Asked::Message(key) => shard.shared.target.classify(answer, key),
                     Asked::Change => shard.shared.target.classify_change(answer),
@@ -159,10 +177,7 @@ impl Line {
             let give_up = Duration::from_micros(shard.plan().send.timeout_us);
             shard.shared.path.drop_answer(fault, connection.local, Purpose::Posts, give_up);
         }
-        let authority = shard.shared.address.authority();
-        let envelope =
-            Envelope { path: &call.path, authority: &authority, token: &self.token, content_type: call.content_type };
-        connection.post(envelope, Bytes::from(call.body.clone())).await
+        connection.exchange(call, &shard.shared.address.authority(), &self.token).await
     }
 }
 
@@ -171,12 +186,13 @@ pub async fn attempt_over_socket(
     shard: &Rc<Shard>,
     outbox: &Outbox,
     parcel: &Parcel<'_>,
+    user: UserId,
     unheard: Option<usize>,
 ) -> Attempt {
     let send = &shard.plan().send;
     let first_byte = FirstByte::default();
     let (reused, started_us) = (outbox.is_open(), shard.now_us());
-    let exchange = exchange_over_socket(shard, outbox, parcel, &first_byte, unheard);
+    let exchange = exchange_over_socket(shard, outbox, parcel, user, &first_byte, unheard);
     let classified = match tokio::time::timeout(Duration::from_micros(send.timeout_us), exchange).await {
         Ok(Some(classified)) => classified,
         Ok(None) => unanswered(&first_byte),
@@ -196,6 +212,7 @@ async fn exchange_over_socket(
     shard: &Shard,
     outbox: &Outbox,
     parcel: &Parcel<'_>,
+    user: UserId,
     first_byte: &FirstByte,
     unheard: Option<usize>,
 ) -> Option<Classified> {
@@ -208,7 +225,10 @@ async fn exchange_over_socket(
     }
     let answered = design.is_acknowledged().then(|| Expected::of(outbox));
     let id = answered.as_ref().map(|expected| expected.id);
-    let frame = shard.api.slack.socket_message(id, parcel.channel, parcel.told, parcel.text);
+    let frame = match shard.api.socket_post(&parcel.of(user), id, shard.shared.target.key_format) {
+        Ok(frame) => frame,
+        Err(reason) => return Some(not_said(shard, reason)),
+    };
     let (written, is_written) = oneshot::channel();
     outbox.submit(Outgoing { frame, first_byte: first_byte.clone(), written });
     is_written.await.ok()?;
@@ -242,6 +262,12 @@ impl Drop for Expected<'_> {
     fn drop(&mut self) {
         self.outbox.forget(self.id);
     }
+}
+
+/// What cannot be said because a variable of the profile has no value.
+pub fn not_said(shard: &Shard, reason: String) -> Classified {
+    shard.trouble.replace(Some(reason));
+    Classified { effect: Effect::None, retry: Retry::No }
 }
 
 /// Without an answer, what was written may have had an effect.

@@ -93,6 +93,7 @@ async fn attempt_until_over(shard: &Rc<Shard>, line: &mut Line, due: &Due, call:
             Retry::No => (false, None),
             Retry::Backoff => (true, None),
             Retry::After(wait_us) => (true, Some(wait_us)),
+            Retry::Renewed => (true, None),
         };
         if note(shard, due.row, &attempt) {
             return;

@@ -13,12 +13,15 @@ use crate::ledger::SendRow;
 use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
 use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
-use attempt::{Asked, Attempt, Line, Parcel, Transport, attempt_over_socket};
+use attempt::{Asked, Attempt, Line, Parcel, Transport, attempt_over_socket, not_said};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// Renewals of a token for one message, before a refusal counts as one.
+const RENEWALS: u32 = 3;
 
 /// The senders of a shard, made when they first send.
 #[derive(Default)]
@@ -97,8 +100,8 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
     let key = shard.shared.texts.keys().encode(message, intended_us - shard.load_start_us.get());
     let text = shard.shared.texts.render(key);
     let told = shard.plan().send.design.carries_key().then(|| shard.shared.target.key_format.write(key));
-    let parcel =
-        Parcel { key, told: told.as_deref(), channel: shard.shared.directory.id(message.channel), text: &text };
+    let channel_id = shard.shared.directory.id(message.channel);
+    let parcel = Parcel { key, told: told.as_deref(), channel: message.channel, channel_id, text: &text };
     let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
     let mut random = Random::new(shard.plan().seed, "back-off").split(place);
     let mut tries = Tries { shard, row, user, first: true, free_us };
@@ -136,7 +139,7 @@ impl Tries<'_> {
     /// failed.
     async fn until_shown(&mut self, transport: &mut Transport, parcel: &Parcel<'_>, random: &mut Random) {
         let send = &self.shard.plan().send;
-        let mut tries = 0;
+        let (mut tries, mut renewals) = (0, 0);
         loop {
             let attempt = self.attempt(transport, parcel).await;
             tries += 1;
@@ -148,10 +151,34 @@ impl Tries<'_> {
                 Retry::No => (false, None),
                 Retry::Backoff => (true, None),
                 Retry::After(wait_us) => (true, Some(wait_us)),
+                // No message is rejected because a token ran out.
+                Retry::Renewed => {
+                    if renewals < RENEWALS && self.renew(true).await {
+                        renewals += 1;
+                        tries -= 1;
+                        continue;
+                    }
+                    (true, None)
+                }
             };
             match next_attempt(send, tries, retryable, asked_us, random) {
                 Some(wait_us) => tokio::time::sleep(Duration::from_micros(wait_us)).await,
                 None => return,
+            }
+        }
+    }
+
+    /// Renews the user's token where it is due, or `now`; whether that went well.
+    async fn renew(&self, now: bool) -> bool {
+        if self.shard.api.people.is_none() {
+            return true;
+        }
+        let timeout = Duration::from_micros(self.shard.plan().send.timeout_us);
+        match self.shard.api.renew(self.user, now, timeout).await {
+            Ok(()) => true,
+            Err(reason) => {
+                self.shard.trouble.replace(Some(format!("cannot renew a token: {reason}")));
+                false
             }
         }
     }
@@ -167,14 +194,18 @@ impl Tries<'_> {
         shard.count(|counters| counters.in_flight += 1);
         let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
-            Transport::Socket(outbox, _) => attempt_over_socket(shard, outbox, parcel, unheard).await,
+            Transport::Socket(outbox, _) => attempt_over_socket(shard, outbox, parcel, self.user, unheard).await,
             Transport::Http(lines) => {
-                let call = shard.api.slack.post_message(parcel.channel, parcel.told, parcel.text);
-                match self.fault_by(hedged_by).filter(|_| first) {
-                    Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
-                    None => {
-                        lines[0].attempt_unheard(shard, &call, Asked::Message(parcel.key), self.user, unheard).await
-                    }
+                // A token that is about to expire is renewed before it is used.
+                self.renew(false).await;
+                match shard.api.post(&parcel.of(self.user), shard.shared.target.key_format) {
+                    Err(reason) => Attempt::not_made(shard, not_said(shard, reason)),
+                    Ok(call) => match self.fault_by(hedged_by).filter(|_| first) {
+                        Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
+                        None => {
+                            lines[0].attempt_unheard(shard, &call, Asked::Message(parcel.key), self.user, unheard).await
+                        }
+                    },
                 }
             }
         };
@@ -236,7 +267,8 @@ fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
         Effect::Acknowledged { server_id, position } => {
             row.state = SendState::Acknowledged;
             row.acknowledged_us = Some(attempt.ended_us);
-            row.server_id = Some(server_id.clone());
+            // Some targets tell no id.
+            row.server_id = Some(server_id.clone()).filter(|id| !id.is_empty());
             row.position = *position;
             if shard.plan().actions.any() {
                 shard.hints.acknowledged(row.message.channel, server_id);

@@ -53,7 +53,11 @@ impl Subscriber {
             let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
             shard.facts.borrow_mut().altered(message, seen);
         }
-        let under = shard.shared.directory.channel(&push.channel);
+        // Where frames name no channel, it is the message's own.
+        let under = match &push.channel {
+            Some(channel) => shard.shared.directory.channel(channel),
+            None => Some(message.channel),
+        };
         let mut log = self.log.borrow_mut();
         let arrival = (under == Some(message.channel)).then(|| log.pushed(message, push.position, now_us)).flatten();
         let Some(arrival) = arrival else {

@@ -24,7 +24,7 @@ impl Subscriber {
         if let Some(fetches) = &mut self.fetches {
             return fetches.heal(since_us);
         }
-        if self.shard.plan().receive.design != ReceiveDesign::Ws {
+        if self.shard.plan().receive.design != ReceiveDesign::Ws || !self.shard.plan().capabilities.history {
             return;
         }
         let channels = match &*self.phase.borrow() {
@@ -46,6 +46,7 @@ impl Subscriber {
         if task.kind == CatchUpKind::Drain {
             self.finish_drain();
         }
+        self.heal_gap_again(held);
     }
 
     /// In the drain, once no catch-up is under way: a subscriber that still

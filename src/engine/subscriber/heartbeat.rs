@@ -43,14 +43,15 @@ impl Subscriber {
             Some(_) => {}
             None if now_us >= held.next_ping_us => {
                 held.pings += 1;
+                held.next_ping_us = now_us + self.heartbeat_interval_us().unwrap_or(heartbeat.interval_us);
+                // Socket Mode knows no ping of its own.
+                let ping = match (&self.app, &self.wired) {
+                    (_, Some(_)) => self.described_ping()?,
+                    (Some(_), None) => Message::Ping(held.pings.to_string().into()),
+                    (None, None) => Message::text(Frame::ping(held.pings)),
+                };
                 held.pinged_us = Some(now_us);
                 held.pong_due_us = now_us + heartbeat.timeout_us;
-                held.next_ping_us = now_us + heartbeat.interval_us;
-                // Socket Mode knows no ping of its own.
-                let ping = match self.app {
-                    Some(_) => Message::Ping(held.pings.to_string().into()),
-                    None => Message::text(Frame::ping(held.pings)),
-                };
                 if !socket::write(socket, ping).await {
                     return Some(self.parted(ConnectionEnd::Lost, 0));
                 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// Thirty years: a timer that does not fire.
-const NEVER_US: u64 = 1_000_000_000_000_000;
+pub const NEVER_US: u64 = 1_000_000_000_000_000;
 
 /// One connection while it is held.
 pub struct Held {
@@ -21,6 +21,8 @@ pub struct Held {
     /// The timer must be set anew.
     pub schedule_changed: bool,
     pub last_frame_us: u64,
+    /// When the frame before the last one came.
+    pub previous_frame_us: u64,
     pub pings: u64,
     pub next_ping_us: u64,
     pub pinged_us: Option<u64>,
@@ -46,6 +48,7 @@ impl Held {
             armed: false,
             schedule_changed: false,
             last_frame_us: now_us,
+            previous_frame_us: now_us,
             pings: 0,
             next_ping_us: now_us + first_us,
             pinged_us: None,

@@ -1,12 +1,13 @@
 //! A member leaves a channel and joins it again, while its socket goes on.
 
 use super::Subscriber;
+use crate::engine::cast::make;
 use crate::engine::shard::Shard;
 use crate::engine::worker::Phase;
 use crate::ledger::{Absence, SubscriberLog};
-use crate::model::UserId;
+use crate::model::{ChannelId, UserId};
 use crate::plan::{Leave, is_private, leaves};
-use crate::target::{Call, parse_done, parse_invited, parse_user_id};
+use crate::target::{Call, Described, Only, Scope, Step, UserScope, parse_done, parse_invited, parse_user_id};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -71,6 +72,9 @@ impl Subscriber {
 
 impl Leaver {
     async fn be_absent(mut self, leave: Leave) {
+        if let Some(described) = self.shard.shared.target.described.clone() {
+            return self.be_absent_by_steps(leave, &described).await;
+        }
         let channel = self.shard.shared.directory.id(leave.channel).to_owned();
         let slack = &self.shard.api.slack;
         // Into a private channel nobody comes back but by its first member.
@@ -93,6 +97,48 @@ impl Leaver {
             None => self.insist(self.user, slack.join_channel(&channel), parse_done).await,
         };
         self.note(rank, |absence, now_us| absence.joined_us = Some(now_us));
+    }
+
+    /// The same at a described target, by its profile's steps.
+    async fn be_absent_by_steps(mut self, leave: Leave, described: &Described) {
+        let rank = self.log.borrow_mut().leaving(leave.channel, self.shard.now_us());
+        self.insist_on_steps(&described.leave, leave.channel).await;
+        self.note(rank, |absence, now_us| absence.left_us = Some(now_us));
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_micros(leave.away_us)) => {}
+            () = load_ends(&mut self.phase) => {}
+        }
+        self.note(rank, |absence, now_us| absence.joining_us = Some(now_us));
+        self.insist_on_steps(&described.join, leave.channel).await;
+        self.note(rank, |absence, now_us| absence.joined_us = Some(now_us));
+    }
+
+    /// Makes steps until each succeeds or the run ends.
+    async fn insist_on_steps(&self, steps: &[Step], channel: ChannelId) {
+        let Some(people) = &self.shard.api.people else { return };
+        let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
+        let owner = self.shard.shared.roster.members(channel).first().copied().unwrap_or(self.user);
+        let is_private = is_private(self.shard.plan(), channel);
+        let of_channel = |step: &&Step| step.only.is_none_or(|only| (only == Only::Private) == is_private);
+        for step in steps.iter().filter(of_channel) {
+            loop {
+                let (person, owning) = (people.person(self.user), people.person(owner));
+                let scope = Scope {
+                    owner: Some(UserScope { index: owner.0, values: &owning.values }),
+                    ..people.cast.scope(self.user, &person, Some(channel))
+                };
+                let asked =
+                    make(step, &scope, &people.cast.prefix, |call| self.shard.api.call(self.user, call, timeout));
+                match asked.await {
+                    Ok(_) => break,
+                    Err(reason) => _ = self.shard.trouble.replace(Some(reason)),
+                }
+                if matches!(*self.phase.borrow(), Phase::End) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
     }
 
     fn note(&self, rank: usize, change: impl FnOnce(&mut Absence, u64)) {

@@ -2,6 +2,7 @@
 //! when it is dead, reconnects, and has history read while new pushes already
 //! arrive.
 
+mod described;
 mod errands;
 mod events;
 mod frames;
@@ -20,8 +21,9 @@ use super::shard::Shard;
 use super::socket::{self, Socket};
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
-use crate::model::{Position, Random, UserId};
+use crate::model::{LatencyKind, Position, Random, UserId};
 use crate::plan::{Wish, wishes};
+use described::Wired;
 use futures_util::StreamExt;
 use held::Held;
 use membership::Absences;
@@ -64,6 +66,10 @@ pub struct Subscriber {
     /// The greatest position of a push.
     last_event: Option<Position>,
     drained: bool,
+    /// When the current connection was begun to be opened.
+    begun_us: u64,
+    /// What it knows of its connection to a described target.
+    wired: Option<Wired>,
 }
 
 /// Why a connection is not held any longer.
@@ -85,6 +91,7 @@ impl Subscriber {
         let outbox = shard.outbox(user);
         let app = shard.plan().receive.design.is_app().then(App::default);
         let fetches = shard.plan().receive.design.fetches().then(|| Fetches::new(&shard, user, &log));
+        let wired = shard.shared.target.described.clone().map(Wired::new);
         Self {
             shard,
             user,
@@ -102,6 +109,8 @@ impl Subscriber {
             overlaps: false,
             last_event: None,
             drained: false,
+            begun_us: 0,
+            wired,
         }
     }
 
@@ -135,9 +144,13 @@ impl Subscriber {
         let mut tries = 0;
         let last_event = self.last_event_to_name();
         loop {
-            let opened = tokio::select! {
-                opened = socket::open(&self.shard, self.user, last_event) => opened,
-                () = ended(self.phase.clone()) => return None,
+            self.begun_us = self.shard.now_us();
+            let opened = match self.wired {
+                Some(_) => self.open_described_unless_ended().await?,
+                None => tokio::select! {
+                    opened = socket::open(&self.shard, self.user, last_event) => opened,
+                    () = ended(self.phase.clone()) => return None,
+                },
             };
             match opened {
                 Ok(socket) => return Some(socket),
@@ -151,6 +164,20 @@ impl Subscriber {
             if !self.stay_away(wait_us).await {
                 return None;
             }
+        }
+    }
+
+    /// `None` when the run ends.
+    async fn open_described_unless_ended(&mut self) -> Option<Result<Socket, String>> {
+        // What the target asked for is waited for first.
+        let wait_us = self.wired.as_ref().map_or(0, |wired| wired.wait_us);
+        if wait_us > 0 && !self.stay_away(wait_us).await {
+            return None;
+        }
+        let ends = ended(self.phase.clone());
+        tokio::select! {
+            opened = self.open_described() => Some(opened),
+            () = ends => None,
         }
     }
 
@@ -173,20 +200,21 @@ impl Subscriber {
     /// Holds one connection until it ends. `None` when the run ends.
     async fn hold(&mut self, mut socket: Socket) -> Option<Parted> {
         let mut held = Held::new(&self.shard, &mut self.random);
-        held.local = socket.get_ref().local_addr().ok();
-        let parted = self.hold_until_parted(&mut socket, &mut held).await;
+        held.local = socket.local();
+        let parted = match self.greet_described(&mut socket, &mut held).await {
+            Some(parted) => Some(parted),
+            None => self.hold_until_parted(&mut socket, &mut held).await,
+        };
         let noticed_us = self.shard.now_us();
         let end = parted.as_ref().map_or(ConnectionEnd::RunEnd, |parted| parted.end);
         if let Some(outbox) = &self.outbox {
             outbox.close();
         }
         match end {
-            ConnectionEnd::ChosenReset => {
-                let _ = socket.get_ref().set_zero_linger();
-            }
-            ConnectionEnd::ChosenClose => self.close(&mut socket).await,
+            ConnectionEnd::ChosenReset => socket.reset(),
+            ConnectionEnd::ChosenClose => self.close(&mut socket, &mut held).await,
             ConnectionEnd::RunEnd => {
-                let _ = tokio::time::timeout(CLOSE_WAIT, socket.close(None)).await;
+                let _ = tokio::time::timeout(CLOSE_WAIT, socket.say_goodbye()).await;
             }
             ConnectionEnd::HandedOff => {
                 let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
@@ -210,6 +238,7 @@ impl Subscriber {
             }
             let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
             let due_us = due_us.min(self.app.as_ref().map_or(u64::MAX, App::due_us));
+            let due_us = due_us.min(self.wired.as_ref().map_or(u64::MAX, Wired::due_us));
             let due_us = if self.settles_us > self.shard.now_us() { due_us.min(self.settles_us) } else { due_us };
             timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
             loop {
@@ -219,12 +248,13 @@ impl Subscriber {
                     frame = socket.next(), if reading => {
                         let now_us = self.shard.now_us();
                         if matches!(frame, Some(Ok(_))) {
-                            held.last_frame_us = now_us;
+                            held.previous_frame_us = std::mem::replace(&mut held.last_frame_us, now_us);
                         }
-                        if let Err(end) = self.take_frame(frame, held, now_us) {
+                        let (lane, _) = socket.last_lane();
+                        if let Err(end) = self.take_frame(frame, lane, held, now_us) {
                             return Some(self.parted(end, 0));
                         }
-                        if let Some(parted) = self.write_acknowledgements(socket).await {
+                        if let Some(parted) = self.write_answers(socket).await {
                             return Some(parted);
                         }
                         let delays = self.app.as_ref().is_some_and(|app| !app.is_idle());
@@ -265,6 +295,16 @@ impl Subscriber {
         }
     }
 
+    /// What the frame that was taken asks for; how the connection is left, if it
+    /// is.
+    async fn write_answers(&mut self, socket: &mut Socket) -> Option<Parted> {
+        if self.wired.is_none() {
+            return self.write_acknowledgements(socket).await;
+        }
+        self.ask_again(socket);
+        self.write_outgoing(socket).await
+    }
+
     fn parted(&self, end: ConnectionEnd, away_us: u64) -> Parted {
         self.shard.count(|counters| match end {
             ConnectionEnd::ChosenClose | ConnectionEnd::ChosenReset | ConnectionEnd::HandedOff => {
@@ -287,6 +327,9 @@ impl Subscriber {
         if let Some(parted) = self.write_acknowledgements(socket).await {
             return Some(parted);
         }
+        if let Some(parted) = self.write_outgoing(socket).await {
+            return Some(parted);
+        }
         if held.stopped_until_us.is_some_and(|until_us| now_us >= until_us || self.draining()) {
             self.read_again(held, now_us);
         }
@@ -307,9 +350,9 @@ impl Subscriber {
     }
 
     /// Reads what still arrives until the target closes too.
-    async fn close(&mut self, socket: &mut Socket) {
+    async fn close(&mut self, socket: &mut Socket, held: &mut Held) {
         let closing = async {
-            if socket.close(None).await.is_err() {
+            if !socket.say_goodbye().await {
                 return;
             }
             while let Some(Ok(message)) = socket.next().await {
@@ -317,7 +360,10 @@ impl Subscriber {
                 if let Message::Text(text) = message
                     && self.app.is_none()
                 {
-                    self.take_text(&text, self.shard.now_us());
+                    match self.wired {
+                        Some(_) => _ = self.take_described(&text, 0, held, self.shard.now_us()),
+                        None => self.take_text(&text, self.shard.now_us()),
+                    }
                 }
             }
         };
@@ -327,13 +373,15 @@ impl Subscriber {
     fn take_frame(
         &mut self,
         frame: Option<Result<Message, tungstenite::Error>>,
+        lane: usize,
         held: &mut Held,
         now_us: u64,
     ) -> Result<(), ConnectionEnd> {
         match frame {
+            Some(Ok(Message::Text(text))) if self.wired.is_some() => self.take_described(&text, lane, held, now_us),
             Some(Ok(Message::Text(text))) => {
                 if !held.armed {
-                    self.arm(held, now_us);
+                    self.arm(held, now_us, now_us);
                 }
                 self.take_text(&text, now_us);
                 Ok(())
@@ -343,18 +391,25 @@ impl Subscriber {
                 self.shard.count(|counters| counters.garbage_frames += 1);
                 Ok(())
             }
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(ConnectionEnd::Lost),
+            Some(Ok(Message::Close(frame))) => {
+                self.note_close(frame.map(|frame| frame.code.into()));
+                Err(ConnectionEnd::Lost)
+            }
+            Some(Err(_)) | None => Err(ConnectionEnd::Lost),
         }
     }
 
     /// The first frame confirms the subscription: from here on, what is sent
     /// should arrive live.
-    fn arm(&mut self, held: &mut Held, now_us: u64) {
+    fn arm(&mut self, held: &mut Held, now_us: u64, stands_us: u64) {
         held.armed = true;
+        if self.begun_us > 0 {
+            self.shard.record(LatencyKind::Usable, now_us.saturating_sub(std::mem::take(&mut self.begun_us)));
+        }
         held.schedule_changed = true;
         // A push that only hints at a message is none that could be missed.
         if self.fetches.is_none() {
-            self.log.borrow_mut().connected(now_us);
+            self.log.borrow_mut().connected(stands_us);
         }
         if let Some(outbox) = &self.outbox {
             outbox.open(held.local);

@@ -47,6 +47,6 @@ impl Subscriber {
 pub(super) fn leave_half_open(socket: Socket, for_us: u64) {
     tokio::task::spawn_local(async move {
         tokio::time::sleep(Duration::from_micros(for_us)).await;
-        let _ = socket.get_ref().set_zero_linger();
+        socket.reset();
     });
 }

@@ -3,7 +3,7 @@
 use super::changes::{ChangeLine, ReactionLine, ThreadLine};
 use crate::ledger::{CatchUpKind, ConnectionEnd, RowText};
 use crate::model::SendState;
-use crate::plan::{Capabilities, FaultKind};
+use crate::plan::{Capabilities, FaultKind, Positions};
 use serde::{Deserialize, Serialize};
 
 /// The version that this program writes and reads.
@@ -88,6 +88,8 @@ pub(super) struct Promises {
     pub explicit_membership: bool,
     pub own_push: bool,
     pub changes: bool,
+    pub positions: Positions,
+    pub confirmed_subscription: bool,
     pub lag: f64,
 }
 
@@ -101,6 +103,8 @@ impl Default for Promises {
             explicit_membership: true,
             own_push: true,
             changes: false,
+            positions: Positions::Unique,
+            confirmed_subscription: true,
             lag: 0.0,
         }
     }
@@ -108,18 +112,34 @@ impl Default for Promises {
 
 impl Promises {
     pub(super) fn of(capabilities: &Capabilities) -> Self {
-        let capabilities = capabilities.clone();
-        let Capabilities { dedup, sender_order, live_order, read_after_ack, .. } = capabilities;
-        let Capabilities { explicit_membership, own_push, changes, lag_us, .. } = capabilities;
-        let lag = from_us(lag_us);
-        Self { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, changes, lag }
+        Self {
+            dedup: capabilities.dedup,
+            sender_order: capabilities.sender_order,
+            live_order: capabilities.live_order,
+            read_after_ack: capabilities.read_after_ack,
+            explicit_membership: capabilities.explicit_membership,
+            own_push: capabilities.own_push,
+            changes: capabilities.changes,
+            positions: capabilities.positions,
+            confirmed_subscription: capabilities.confirmed_subscription,
+            lag: from_us(capabilities.lag_us),
+        }
     }
 
     pub(super) fn capabilities(&self) -> Capabilities {
-        let &Self { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, changes, lag } =
-            self;
-        let lag_us = to_us(lag).unwrap_or(0);
-        Capabilities { dedup, sender_order, live_order, read_after_ack, explicit_membership, own_push, changes, lag_us }
+        Capabilities {
+            dedup: self.dedup,
+            sender_order: self.sender_order,
+            live_order: self.live_order,
+            read_after_ack: self.read_after_ack,
+            explicit_membership: self.explicit_membership,
+            own_push: self.own_push,
+            changes: self.changes,
+            positions: self.positions,
+            confirmed_subscription: self.confirmed_subscription,
+            lag_us: to_us(self.lag).unwrap_or(0),
+            ..Capabilities::ALL
+        }
     }
 }
 

@@ -1,0 +1,338 @@
+//! What frames of a described target mean: the rules, in their order.
+
+use super::send::At;
+use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten, parse_pointer};
+use super::step::captures;
+use super::template::{Escape, Template};
+use super::trie::{Item, ROOT, Trie};
+use super::variables::{Connection, Names, Scope, Variable, set};
+use super::written::{Codec, Do, RuleWritten, Transport};
+use crate::model::TextCodec;
+use crate::target::history::Named;
+use crate::target::{Frame, Push};
+use std::borrow::Cow;
+
+/// The rules, compiled.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    codec: Codec,
+    /// Frames begin with header lines, whatever the codec.
+    headed: bool,
+    trie: Trie,
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    /// The items that it looks at; the root where it looks at the frame.
+    level: u16,
+    conditions: Conditions,
+    empty: bool,
+    prefix: Option<Box<str>>,
+    deed: Do,
+    goes_on: bool,
+    delivery: Option<Delivery>,
+    channel: Option<Sources>,
+    reference: Option<Sources>,
+    captures: Vec<(Variable, Sources)>,
+    send: Option<Template>,
+    send_after_us: u64,
+    send_share: f64,
+    resume: bool,
+    delay_us: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Delivery {
+    text: Sources,
+    position: Option<At>,
+    key: Option<Sources>,
+}
+
+/// What a frame comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// A message; `Frame::Push`, or what else its text is.
+    Deliver(Frame<'static>),
+    /// The channels can be subscribed to.
+    Connected,
+    /// A channel is confirmed; the target's id of it, where it says so.
+    Subscribed(Option<String>),
+    /// The subscription stands.
+    Ready,
+    /// It stands, and what was missed comes by itself.
+    Resumed,
+    /// The answer to the message with this number; the frame.
+    Reply(u64, String),
+    /// The answer to a heartbeat.
+    Pong,
+    /// Live messages were dropped; in this channel, where it is known.
+    Gap(Option<String>),
+    /// Connect anew.
+    Reconnect {
+        /// Whether the connection is resumed.
+        resume: bool,
+        /// How long the client waits, in µs.
+        delay_us: u64,
+    },
+    /// Give up.
+    Fatal(String),
+    /// A frame to be sent.
+    Send {
+        /// The frame.
+        frame: String,
+        /// How long after, in µs.
+        after_us: u64,
+        /// How often.
+        share: f64,
+    },
+    /// No frame of the codec.
+    Garbage,
+    /// A rule's frame cannot be rendered.
+    Broken(String),
+}
+
+impl Rules {
+    /// Compiles the rules; an error is in words and names the rule's rank.
+    pub fn compile(
+        transport: Transport,
+        codec: Codec,
+        written: &[RuleWritten],
+        names: &Names,
+        time: &dyn Fn(&str) -> Result<u64, String>,
+    ) -> Result<Self, (usize, String)> {
+        let headed = matches!(transport, Transport::Sse | Transport::LongPoll) || codec == Codec::HeaderBody;
+        let mut trie = Trie::default();
+        let rules = written
+            .iter()
+            .enumerate()
+            .map(|(rank, rule)| Rule::compile(rule, &mut trie, names, time).map_err(|error| (rank, error)));
+        let rules = rules.collect::<Result<_, _>>()?;
+        Ok(Self { codec, headed, trie, rules })
+    }
+
+    /// Whether a rule comes to this.
+    pub fn have(&self, deed: Do) -> bool {
+        self.rules.iter().any(|rule| rule.deed == deed)
+    }
+
+    /// Whether the rules that deliver say which channel a message is of.
+    pub fn name_channels(&self) -> bool {
+        self.rules.iter().filter(|rule| rule.deed == Do::Deliver).all(|rule| rule.channel.is_some())
+    }
+
+    /// What a frame comes to, in order. Captures go into the connection of the
+    /// scope at once.
+    pub fn read(&self, frame: &str, scope: &Scope<'_>, connection: &mut Connection, texts: &TextCodec) -> Vec<Deed> {
+        let mut deeds = Vec::new();
+        match self.codec {
+            Codec::JsonLines => {
+                let (headers, body) = self.split(frame);
+                for line in body.lines().filter(|line| !line.trim().is_empty()) {
+                    self.read_one(headers, line, scope, connection, texts, &mut deeds);
+                }
+            }
+            _ => {
+                let (headers, body) = self.split(frame);
+                self.read_one(headers, body, scope, connection, texts, &mut deeds);
+            }
+        }
+        deeds
+    }
+
+    fn split<'a>(&self, frame: &'a str) -> (&'a str, &'a str) {
+        if !self.headed {
+            return ("", frame);
+        }
+        match frame.split_once("\n\n") {
+            Some((headers, body)) => (headers, body),
+            None => match frame.split_once("\r\n\r\n") {
+                Some((headers, body)) => (headers, body),
+                None => ("", frame),
+            },
+        }
+    }
+
+    fn read_one(
+        &self,
+        headers: &str,
+        body: &str,
+        scope: &Scope<'_>,
+        connection: &mut Connection,
+        texts: &TextCodec,
+        deeds: &mut Vec<Deed>,
+    ) {
+        let (digits, json) = match self.codec {
+            Codec::Prefixed => body.split_at(body.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(body.len())),
+            _ => ("", body),
+        };
+        let wants_json = matches!(self.codec, Codec::Json | Codec::JsonLines) && !json.trim().is_empty();
+        let (read, is_json) = match self.trie.read(json) {
+            Some(read) => (read, true),
+            None if wants_json && !self.headed => return deeds.push(Deed::Garbage),
+            None => (self.trie.nothing(), false),
+        };
+        let mut document = Document { read, status: None, headers: Cow::Borrowed(headers), body, digits: "", is_json };
+        document.status = document.header("status").and_then(|status| status.parse().ok());
+        let empty = matches!(json.trim(), "" | "{}");
+        let mut taken = vec![false; document.read.items.len()];
+        for rule in &self.rules {
+            if rule.empty && !empty {
+                continue;
+            }
+            if let Some(prefix) = &rule.prefix {
+                let Some(rest) = digits.strip_prefix(&**prefix) else { continue };
+                document.digits = rest;
+            }
+            if rule.level == ROOT {
+                if !rule.conditions.hold(&document, None) {
+                    continue;
+                }
+                rule.follow(&document, None, scope, connection, texts, deeds);
+                if !rule.goes_on {
+                    return;
+                }
+                continue;
+            }
+            for (rank, taken) in taken.iter_mut().enumerate() {
+                let item = &document.read.items[rank];
+                if item.level != rule.level || *taken || !rule.conditions.hold(&document, Some(item)) {
+                    continue;
+                }
+                *taken = !rule.goes_on;
+                rule.follow(&document, Some(item), scope, connection, texts, deeds);
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn compile(
+        written: &RuleWritten,
+        trie: &mut Trie,
+        names: &Names,
+        time: &dyn Fn(&str) -> Result<u64, String>,
+    ) -> Result<Self, String> {
+        let level = match &written.each {
+            None => ROOT,
+            Some(each) => {
+                let path = parse_pointer(each).filter(|path| path.contains(&super::trie::Step::Star));
+                trie.level(
+                    &path
+                        .ok_or_else(|| format!("each = {each:?} must be a path with a star, such as \"/events/*\""))?,
+                )
+            }
+        };
+        let mut compiler = Compiler { trie, level };
+        let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
+        let captures = captures(&mut compiler, &written.capture, names)?;
+        if captures.iter().any(|(variable, _)| !matches!(variable, Variable::Conn(_))) {
+            return Err("a rule captures into conn.NAME".to_owned());
+        }
+        let mut optional =
+            |sources: &Option<SourcesWritten>| sources.as_ref().map(|sources| compiler.sources(sources)).transpose();
+        let (text, key) = (optional(&written.text)?, optional(&written.key)?);
+        let (channel, reference) = (optional(&written.channel)?, optional(&written.reference)?);
+        let position = written.position.as_ref().map(|written| At::compile(&mut compiler, written)).transpose()?;
+        let delivery = match (written.deed, text) {
+            (Do::Deliver, Some(text)) => Some(Delivery { text, position, key }),
+            (Do::Deliver, None) => return Err("do = \"deliver\" needs text: where does the text stand?".to_owned()),
+            _ => None,
+        };
+        if written.deed == Do::Reply && reference.is_none() {
+            return Err("do = \"reply\" needs ref: which message is answered?".to_owned());
+        }
+        let optional_time = |text: &Option<String>| text.as_deref().map_or(Ok(0), time);
+        Ok(Self {
+            level,
+            conditions,
+            empty: written.empty,
+            prefix: written.prefix.as_deref().map(Box::from),
+            deed: written.deed,
+            goes_on: written.goes_on,
+            delivery,
+            channel,
+            reference,
+            captures,
+            send: written.send.as_deref().map(|frame| Template::compile(frame, names, Escape::No)).transpose()?,
+            send_after_us: optional_time(&written.send_after)?,
+            send_share: written.send_share.unwrap_or(1.0),
+            resume: written.resume,
+            delay_us: optional_time(&written.delay)?,
+        })
+    }
+
+    fn follow(
+        &self,
+        document: &Document<'_>,
+        item: Option<&Item<'_>>,
+        scope: &Scope<'_>,
+        connection: &mut Connection,
+        texts: &TextCodec,
+        deeds: &mut Vec<Deed>,
+    ) {
+        for (variable, sources) in &self.captures {
+            if let (Variable::Conn(slot), Some(value)) = (variable, sources.text(document, item)) {
+                set(&mut connection.values, *slot, &value);
+            }
+        }
+        if let Some(frame) = &self.send {
+            let rendered = frame.render(&Scope { connection: Some(connection), ..*scope });
+            deeds.push(match rendered {
+                Ok(frame) => Deed::Send { frame, after_us: self.send_after_us, share: self.send_share },
+                Err(error) => Deed::Broken(error.to_string()),
+            });
+        }
+        let channel = self.channel.as_ref().and_then(|channel| channel.text(document, item));
+        let deed = match self.deed {
+            Do::Ignore => return,
+            Do::Deliver => match &self.delivery {
+                Some(delivery) => Deed::Deliver(delivery.read(document, item, channel, texts)),
+                None => return,
+            },
+            Do::Connected => Deed::Connected,
+            Do::Subscribed => Deed::Subscribed(channel.map(Cow::into_owned)),
+            Do::Ready => Deed::Ready,
+            Do::Resumed => Deed::Resumed,
+            Do::Reply => {
+                let reference = self.reference.as_ref().and_then(|reference| reference.text(document, item));
+                match reference.and_then(|reference| reference.parse().ok()) {
+                    Some(reference) => {
+                        let json = document.body.trim_start_matches(|letter: char| letter.is_ascii_digit());
+                        Deed::Reply(reference, json.to_owned())
+                    }
+                    None => return,
+                }
+            }
+            Do::Pong => Deed::Pong,
+            Do::Gap => Deed::Gap(channel.map(Cow::into_owned)),
+            Do::Reconnect => Deed::Reconnect { resume: self.resume, delay_us: self.delay_us },
+            Do::Fatal => Deed::Fatal(super::step::shown(document.body)),
+        };
+        deeds.push(deed);
+    }
+}
+
+impl Delivery {
+    fn read(
+        &self,
+        document: &Document<'_>,
+        item: Option<&Item<'_>>,
+        channel: Option<Cow<'_, str>>,
+        texts: &TextCodec,
+    ) -> Frame<'static> {
+        let Some(text) = self.text.text(document, item) else { return Frame::Other };
+        let echoed = self.key.as_ref().and_then(|key| key.text(document, item));
+        let named = Named::read(texts, &text, echoed.as_deref());
+        let Some(message) = named.message else {
+            return if named.foreign { Frame::Foreign(text.into_owned().into()) } else { Frame::Other };
+        };
+        Frame::Push(Push {
+            channel: channel.map(|channel| channel.into_owned().into()),
+            message,
+            intended_wrapped_us: named.intended_wrapped_us,
+            position: self.position.as_ref().and_then(|at| at.read(document, item)),
+            intact: named.intact == Some(true),
+        })
+    }
+}

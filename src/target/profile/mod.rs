@@ -1,0 +1,259 @@
+//! A target profile: how a server is talked to, what it promises, and which
+//! answers prove that nothing happened. `profiles/targets/README.md` describes
+//! the language.
+//!
+//! It is compiled when it is loaded: `written` is its shape, `described` puts
+//! together what the other modules compile. Nothing is looked up by a name
+//! afterwards.
+
+mod described;
+mod frames;
+mod json;
+mod pages;
+mod request;
+mod send;
+mod source;
+mod step;
+mod template;
+mod trie;
+mod value;
+mod variables;
+mod written;
+
+pub use described::{Described, Every, GivenFrom, GivenVariable, Heartbeat, Receiving};
+pub use frames::Deed;
+pub use pages::{AskedPage, DescribedPage, History, Known, Progress};
+pub use request::Request;
+pub use send::Sending;
+pub use step::{Captured, HttpAnswer, Step};
+pub use template::Template;
+pub use variables::{
+    CHANNEL_ID, ChannelScope, Connection, MessageScope, Names, RunValues, Scope, UserScope, Values, Variable, set,
+};
+pub use written::{By, ConnectionPer, Do, KeyEcho, KeyScope, Only, Per, Transport};
+
+use crate::model::KeyFormat;
+use crate::plan::Capabilities;
+use crate::plan::near::nearest;
+use std::ops::Range;
+use std::sync::Arc;
+use written::{KeyWritten, Written};
+
+/// The built-in target profiles: name and text.
+pub fn built_in_targets() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("reference", include_str!("../../../profiles/targets/reference.toml")),
+        ("slack", include_str!("../../../profiles/targets/slack.toml")),
+        ("mattermost", include_str!("../../../profiles/targets/mattermost.toml")),
+        ("rocketchat", include_str!("../../../profiles/targets/rocketchat.toml")),
+        ("matrix", include_str!("../../../profiles/targets/matrix.toml")),
+        ("zulip", include_str!("../../../profiles/targets/zulip.toml")),
+        ("centrifugo", include_str!("../../../profiles/targets/centrifugo.toml")),
+        ("nchan", include_str!("../../../profiles/targets/nchan.toml")),
+        ("ntfy", include_str!("../../../profiles/targets/ntfy.toml")),
+        ("pusher", include_str!("../../../profiles/targets/pusher.toml")),
+        ("phoenix", include_str!("../../../profiles/targets/phoenix.toml")),
+        ("discord-gateway", include_str!("../../../profiles/targets/discord-gateway.toml")),
+        ("socketio", include_str!("../../../profiles/targets/socketio.toml")),
+        ("mercure", include_str!("../../../profiles/targets/mercure.toml")),
+    ]
+}
+
+/// A target profile, valid.
+#[derive(Clone, Debug)]
+pub struct TargetProfile {
+    /// Its name.
+    pub name: String,
+    /// One line for a list of profiles.
+    pub description: String,
+    /// The server and version that it was written for.
+    pub server: String,
+    /// The server and version on which it was tried.
+    pub tried: Option<String>,
+    /// What the target promises.
+    pub capabilities: Capabilities,
+    /// HTTP statuses that prove that nothing happened, on the native wire.
+    pub refused_statuses: Vec<u16>,
+    /// Values of `error` in an answer of the native wire that prove that nothing
+    /// happened.
+    pub refused_errors: Vec<String>,
+    /// How the target is told the key of a message.
+    pub key_format: KeyFormat,
+    /// What it says about the key.
+    pub key: KeyPromises,
+    /// What the profile describes; `None` for the native wire.
+    pub described: Option<Arc<Described>>,
+}
+
+/// What a target says about idempotency keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPromises {
+    /// How long one is remembered, in µs.
+    pub window_us: Option<u64>,
+    /// Within what it is one message.
+    pub scope: Option<KeyScope>,
+    /// Who is shown it.
+    pub echo: Vec<KeyEcho>,
+}
+
+/// A profile that cannot be used: where, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TargetError(String);
+
+impl TargetProfile {
+    /// Reads a profile; `name` stands in errors. Unknown keys are errors.
+    pub fn parse(text: &str, name: &str) -> Result<Self, TargetError> {
+        let written: Written = toml::from_str(text).map_err(|error| {
+            let words = with_suggestion(error.message());
+            let at = error.span().map_or(0, |span| span.start);
+            TargetError(format!("{name}:{}: {words}", locate(text, at)))
+        })?;
+        let error = |words: String| TargetError(format!("{name}: {words}"));
+        let described = match (&written.wire, written.refusals.is_some()) {
+            (Some(_), true) => None,
+            (Some(_), false) => return Err(error("[refusals] is missing: wire = \"slack\" has it".to_owned())),
+            (None, true) => return Err(error("[refusals] is for wire = \"slack\"; write [[send.answer]]".to_owned())),
+            (None, false) => Some(Arc::new(Described::compile(&written, text, name)?)),
+        };
+        let capabilities = capabilities(&written, described.as_deref()).map_err(error)?;
+        let refusals =
+            written.refusals.unwrap_or(written::RefusalsWritten { statuses: Vec::new(), errors: Vec::new() });
+        let key = promises(&written.key).map_err(error)?;
+        Ok(Self {
+            name: written.name,
+            description: written.description,
+            server: written.server,
+            tried: written.tried,
+            capabilities,
+            refused_statuses: refusals.statuses,
+            refused_errors: refusals.errors,
+            key_format: written.key.format,
+            key,
+            described,
+        })
+    }
+}
+
+fn capabilities(written: &Written, described: Option<&Described>) -> Result<Capabilities, String> {
+    let promised = &written.capabilities;
+    let lag_us = described::time_us(&promised.lag).map_err(|words| format!("capabilities.lag: {words}"))?;
+    if described.is_some() && promised.changes {
+        return Err(
+            "capabilities.changes: only wire = \"slack\" has edits, deletions, reactions and replies".to_owned()
+        );
+    }
+    let names_channels = described.is_none_or(|described| described.receive.rules.name_channels());
+    let confirmed = described.is_none_or(|described| described.receive.is_confirmed());
+    if promised.confirmed_subscription == Some(true) && !confirmed {
+        return Err(
+            "capabilities.confirmed_subscription: no rule says subscribed or ready, and receive.ready is not \"open\""
+                .to_owned(),
+        );
+    }
+    Ok(Capabilities {
+        dedup: promised.dedup,
+        sender_order: promised.sender_order,
+        live_order: promised.live_order,
+        read_after_ack: promised.read_after_ack,
+        explicit_membership: promised.explicit_membership && names_channels,
+        own_push: promised.own_push,
+        changes: promised.changes,
+        positions: promised.positions,
+        history: described.is_none_or(|described| described.history.is_some()),
+        depth: promised.depth,
+        confirmed_subscription: promised.confirmed_subscription.unwrap_or(confirmed),
+        lag_us,
+    })
+}
+
+fn promises(written: &KeyWritten) -> Result<KeyPromises, String> {
+    let window_us = written.window.as_deref().map(described::time_us).transpose();
+    let window_us = window_us.map_err(|words| format!("key.window: {words}"))?;
+    Ok(KeyPromises { window_us, scope: written.scope, echo: written.echo.clone() })
+}
+
+/// JSON Schema of target profiles, for editors.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Written).to_value()
+}
+
+/// `line:column` of a byte.
+fn locate(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or("");
+    let line = before.matches('\n').count() + 1;
+    let column = at - before.rfind('\n').map_or(0, |newline| newline + 1) + 1;
+    format!("{line}:{column}")
+}
+
+/// `line:column` within a table: where the longest word of the error that stands
+/// in it stands, or else where it begins.
+fn place(text: &str, span: Range<usize>, words: &str) -> String {
+    let table = text.get(span.clone()).unwrap_or_default();
+    let separators = |letter: char| letter.is_whitespace() || matches!(letter, '"' | ';' | ',' | '?' | '(' | ')');
+    let tokens =
+        words.split(separators).map(|token| token.trim_end_matches([':', '.'])).filter(|token| token.len() > 3);
+    let mut found: Vec<(usize, usize)> = tokens.filter_map(|token| Some((token.len(), table.find(token)?))).collect();
+    found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+    locate(text, span.start + found.first().map_or(0, |(_, at)| *at))
+}
+
+/// A message about an unknown key or value, with the known one that is nearest.
+fn with_suggestion(message: &str) -> String {
+    let what = match message {
+        _ if message.starts_with("unknown field") => "key",
+        _ if message.starts_with("unknown variant") => "value",
+        _ => return message.to_owned(),
+    };
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let Some((unknown, known)) = quoted.split_first() else { return message.to_owned() };
+    match nearest(unknown, known.iter().copied(), 1)[..] {
+        [near] => format!("unknown {what} `{unknown}`; did you mean `{near}`?"),
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_profiles_are_valid() {
+        for (name, text) in built_in_targets() {
+            let profile = TargetProfile::parse(text, name).unwrap();
+            assert_eq!(profile.name, *name);
+            assert!(!profile.description.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_target_may_want_its_keys_in_another_format() {
+        let (_, good) = built_in_targets()[0];
+        for (written, format) in [
+            ("uuid8", KeyFormat::Uuid8),
+            ("uuid4-shaped", KeyFormat::Uuid4Shaped),
+            ("hex", KeyFormat::Hex),
+            ("base36", KeyFormat::Base36),
+            ("hash", KeyFormat::Hash),
+        ] {
+            let text = good.replace("\"uuid8\"", &format!("\"{written}\""));
+            assert_eq!(TargetProfile::parse(&text, "t").unwrap().key_format, format);
+        }
+        let without = good.split("[key]").next().unwrap();
+        assert_eq!(TargetProfile::parse(without, "t").unwrap().key_format, KeyFormat::Uuid8);
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let (_, good) = built_in_targets()[0];
+        for (bad, expected) in [
+            (good.replace("dedup", "dedupe"), "t.toml:32:1: unknown key `dedupe`; did you mean `dedup`?"),
+            (good.replace("\"slack\"", "\"irc\""), "t.toml:6:8: unknown variant `irc`"),
+            (good.replace("\"uuid8\"", "\"uuid4\""), "t.toml:49:10: unknown value `uuid4`; did you mean"),
+            (good.replace("\"1s\"", "\"soon\""), "t.toml: capabilities.lag: \"soon\" is no duration"),
+        ] {
+            let error = TargetProfile::parse(&bad, "t.toml").unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

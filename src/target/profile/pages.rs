@@ -1,0 +1,381 @@
+//! How the history of a described target is read.
+
+use super::request::Request;
+use super::send::At;
+use super::source::{Conditions, Document, Sources, parse_pointer};
+use super::step::{HttpAnswer, Reader, shown};
+use super::trie::Item;
+use super::variables::{Names, PageScope, Variable};
+use super::written::{By, HistoryWritten, Order, PageFormat, RowWritten, Until};
+use crate::model::{Position, TextCodec};
+use crate::target::history::Named;
+use crate::target::{PageError, Row};
+
+/// How history is read, compiled.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The request of a page.
+    pub request: Request,
+    /// How the next page is found.
+    pub by: By,
+    /// Pages walk from the newest row to the oldest.
+    pub backwards: bool,
+    /// The largest page.
+    pub size: u32,
+    /// One message by its id.
+    pub row: Option<PointRequest>,
+    order: Order,
+    format: PageFormat,
+    inclusive: bool,
+    until: Until,
+    missing: Vec<u16>,
+    fields: Fields,
+    next: Option<Sources>,
+    more: Option<Sources>,
+    /// Whether the request asks for what is past the reader's cursor.
+    bounded: bool,
+}
+
+/// A request for one message by its id.
+#[derive(Clone, Debug)]
+pub struct PointRequest {
+    /// The request.
+    pub request: Request,
+    missing: Vec<u16>,
+    fields: Fields,
+}
+
+/// Where the parts of a row stand.
+#[derive(Clone, Debug)]
+struct Fields {
+    reader: Reader,
+    conditions: Conditions,
+    /// Rows are items; without it, the whole answer is one.
+    items: bool,
+    id: Option<Sources>,
+    position: Option<At>,
+    text: Sources,
+    key: Option<Sources>,
+    channel: Option<Sources>,
+}
+
+/// What is read of a channel so far: what the next page is asked with.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Pages so far.
+    pub pages: u32,
+    /// Rows so far.
+    pub rows: u64,
+    /// Where the next page begins.
+    pub cursor: Option<String>,
+    /// The newest row that the reader knew before.
+    pub after: Option<Known>,
+}
+
+/// What a page was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedPage<'a> {
+    /// The target's id of the channel.
+    pub channel_id: &'a str,
+    /// Rows at most.
+    pub size: u32,
+}
+
+/// A row that a reader knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its id.
+    pub id: Box<str>,
+    /// Where it stands.
+    pub position: Option<Position>,
+}
+
+/// One page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedPage {
+    /// Its rows from the oldest to the newest; what the reader knew before is
+    /// left out.
+    pub rows: Vec<Row>,
+    /// Whether each row has a position of the target's.
+    pub positioned: bool,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<String>,
+}
+
+impl History {
+    /// Compiles it; an error is in words.
+    pub fn compile(written: &HistoryWritten, names: &Names) -> Result<Self, String> {
+        let request = Request::compile(&written.request(), names)?;
+        let mut fields = Fields::compile(written, written.rows.as_deref())?;
+        let mut compiler = fields.reader.compiler();
+        let next = written.next.as_ref().map(|next| compiler.sources(next)).transpose()?;
+        let more = written.more.as_ref().map(|more| compiler.sources(more)).transpose()?;
+        if written.by == By::NextCursor && next.is_none() {
+            return Err("history.by = \"next-cursor\" needs next: where does the cursor stand?".to_owned());
+        }
+        let needs_id = matches!(written.by, By::AfterId | By::BeforeId) && fields.id.is_none();
+        if needs_id || written.by == By::SinceTime && fields.position.is_none() {
+            return Err("history.by pages by the rows: it needs their id (or, since-time, their position)".to_owned());
+        }
+        let counts = matches!(written.by, By::Once | By::Offset | By::Page) && written.order == Order::OldestFirst;
+        if fields.id.is_none() && fields.position.is_none() && !counts {
+            return Err("history needs id (or position): what tells one row from another? Only pages that are \
+                        counted from the oldest row do without"
+                .to_owned());
+        }
+        if written.order == Order::ByPosition && fields.position.is_none() {
+            return Err("history.order = \"by-position\" needs position".to_owned());
+        }
+        let usual = match written.by {
+            By::NextCursor | By::LinkHeader | By::Once => Until::NoNext,
+            By::BeforeId | By::AfterId | By::SinceTime | By::Offset | By::Page => Until::Empty,
+        };
+        let asks_after = |variable: Variable| matches!(variable, Variable::AfterId | Variable::AfterPosition);
+        let forwards_from_known = matches!(written.by, By::AfterId | By::SinceTime);
+        Ok(Self {
+            bounded: forwards_from_known || request.uses(asks_after),
+            request,
+            by: written.by,
+            backwards: written.backwards || written.by == By::BeforeId,
+            size: written.size.unwrap_or(200).max(1),
+            row: written.row.as_ref().map(|row| PointRequest::compile(row, written, names)).transpose()?,
+            order: written.order,
+            format: written.format,
+            inclusive: written.inclusive,
+            until: written.until.unwrap_or(usual),
+            missing: written.missing.clone(),
+            fields,
+            next,
+            more,
+        })
+    }
+
+    /// The format of positions in requests.
+    pub fn write_position(&self, position: Position) -> String {
+        self.fields.position.as_ref().map_or_else(|| position.0.to_string(), |at| at.format.write(position))
+    }
+
+    /// What the request of the next page refers to.
+    pub fn page_scope<'s>(&self, progress: &'s Progress, after_position: Option<&'s str>, size: u32) -> PageScope<'s> {
+        let known = progress.after.as_ref();
+        let begins_with_known = progress.cursor.is_none() && self.by == By::AfterId;
+        PageScope {
+            cursor: progress
+                .cursor
+                .as_deref()
+                .or(known.filter(|_| begins_with_known).map(|known| &*known.id))
+                .or(after_position.filter(|_| progress.cursor.is_none() && self.by == By::SinceTime)),
+            size,
+            number: progress.pages,
+            offset: progress.rows,
+            after_id: known.map(|known| &*known.id),
+            after_position,
+        }
+    }
+
+    /// Reads an answer, and moves on.
+    pub fn read(
+        &self,
+        answer: HttpAnswer<'_>,
+        progress: &mut Progress,
+        asked: AskedPage<'_>,
+        texts: &TextCodec,
+    ) -> Result<DescribedPage, PageError> {
+        if self.missing.contains(&answer.status) {
+            progress.pages += 1;
+            return Ok(DescribedPage { rows: Vec::new(), positioned: true, next: None });
+        }
+        if !(200..300).contains(&answer.status) {
+            let body = std::str::from_utf8(answer.body).unwrap_or_default();
+            return Err(PageError(format!("HTTP {}: {}", answer.status, shown(body))));
+        }
+        let Answered { mut rows, next, more } = match self.format {
+            PageFormat::Json => self.read_json(answer, texts)?,
+            PageFormat::NdJson => Answered { rows: self.read_lines(answer, texts)?, next: None, more: None },
+        };
+        let counted = rows.len();
+        // A page may have rows of several channels.
+        for row in &mut rows {
+            if row.channel.as_deref().is_some_and(|channel| *channel != *asked.channel_id) {
+                row.message = None;
+            }
+        }
+        match self.order {
+            Order::OldestFirst => {}
+            Order::NewestFirst => rows.reverse(),
+            Order::ByPosition => rows.sort_by_key(|row| row.position),
+        }
+        // What has no id is known by its rank in the channel.
+        for (row, rank) in rows.iter_mut().zip(progress.rows + 1..).filter(|(row, _)| row.id.is_empty()) {
+            row.id = format!("#{rank}").into();
+            let id = row.id.clone();
+            row.message.iter_mut().for_each(|message| message.server_id = id.clone());
+        }
+        let oldest = rows.first().map(|row| row.id.clone());
+        let newest = rows.last().map(|row| (row.id.clone(), row.position));
+        let reached = self.drop_known(&mut rows, progress);
+        progress.pages += 1;
+        progress.rows += counted as u64;
+        let found = match self.by {
+            By::NextCursor | By::LinkHeader => next,
+            By::BeforeId => oldest.map(String::from),
+            By::AfterId => newest.map(|(id, _)| id.into()),
+            By::SinceTime => newest.and_then(|(_, position)| Some(self.write_position(position?))),
+            By::Offset => Some(progress.rows.to_string()),
+            By::Page => Some(progress.pages.to_string()),
+            By::Once => None,
+        };
+        let fresh = rows.len();
+        let over = match self.until {
+            Until::Empty => counted == 0 || (self.inclusive && fresh == 0),
+            Until::Short => counted < asked.size as usize,
+            Until::NoNext => false,
+        };
+        let ended = reached || over || more == Some(false);
+        let next = found.filter(|cursor| !ended && !cursor.is_empty());
+        progress.cursor.clone_from(&next);
+        let positioned = self.fields.position.is_some() && rows.iter().all(|row| row.position.is_some());
+        Ok(DescribedPage { rows: rows.into_iter().filter_map(|row| row.message).collect(), positioned, next })
+    }
+
+    /// Leaves out what the reader knew, and everything older; whether that is
+    /// where a walk to the oldest row ends.
+    fn drop_known(&self, rows: &mut Vec<PageRow>, progress: &Progress) -> bool {
+        if let (true, Some(cursor)) = (self.inclusive, &progress.cursor) {
+            rows.retain(|row| *row.id != **cursor);
+        }
+        let Some(known) = &progress.after else { return false };
+        let is_known = |row: &PageRow| {
+            row.id == known.id || row.position.zip(known.position).is_some_and(|(position, known)| position < known)
+        };
+        let Some(last_known) = rows.iter().rposition(is_known) else { return false };
+        rows.drain(..=last_known);
+        self.backwards || (!self.bounded && self.order == Order::NewestFirst)
+    }
+
+    fn read_json(&self, answer: HttpAnswer<'_>, texts: &TextCodec) -> Result<Answered, PageError> {
+        let document = self.fields.reader.read(answer);
+        if !document.is_json {
+            return Err(PageError(format!("an answer that is no JSON: {}", shown(document.body))));
+        }
+        let rows = self.fields.rows(&document, texts);
+        let next = match self.by {
+            By::LinkHeader => document.header("link").and_then(next_link),
+            _ => self.next.as_ref().and_then(|next| next.text(&document, None)).map(|next| next.into_owned()),
+        };
+        let more = self.more.as_ref().map(|more| more.text(&document, None).as_deref() == Some("true"));
+        Ok(Answered { rows, next, more })
+    }
+
+    fn read_lines(&self, answer: HttpAnswer<'_>, texts: &TextCodec) -> Result<Vec<PageRow>, PageError> {
+        let body = std::str::from_utf8(answer.body).map_err(|_| PageError("an answer that is no text".to_owned()))?;
+        let mut rows = Vec::new();
+        for line in body.lines().filter(|line| !line.trim().is_empty()) {
+            let document = self.fields.reader.read(HttpAnswer { body: line.as_bytes(), ..answer });
+            if !document.is_json {
+                return Err(PageError(format!("a line that is no JSON: {}", shown(line))));
+            }
+            rows.extend(self.fields.rows(&document, texts));
+        }
+        Ok(rows)
+    }
+}
+
+/// What an answer has.
+struct Answered {
+    rows: Vec<PageRow>,
+    next: Option<String>,
+    more: Option<bool>,
+}
+
+/// A row as it came: pages are counted and continued by all rows, also by those
+/// that are no messages.
+struct PageRow {
+    id: Box<str>,
+    channel: Option<Box<str>>,
+    position: Option<Position>,
+    message: Option<Row>,
+}
+
+/// The target of `rel="next"` in a `Link` header.
+fn next_link(header: &str) -> Option<String> {
+    let link = header.split(',').find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
+    Some(link.split_once('<')?.1.split_once('>')?.0.to_owned())
+}
+
+impl Fields {
+    fn compile(written: &HistoryWritten, rows: Option<&str>) -> Result<Self, String> {
+        let mut reader = Reader::default();
+        let path = rows.filter(|rows| !rows.is_empty()).map(|rows| {
+            parse_pointer(rows).ok_or_else(|| format!("rows = {rows:?} must be a path such as \"/messages/*\""))
+        });
+        let path = path.transpose()?;
+        let mut compiler = match &path {
+            Some(path) => reader.items(path),
+            None => reader.compiler(),
+        };
+        let mut optional = |sources: &Option<super::source::SourcesWritten>| {
+            sources.as_ref().map(|sources| compiler.sources(sources)).transpose()
+        };
+        let (id, key, channel) = (optional(&written.id)?, optional(&written.key)?, optional(&written.channel)?);
+        let text = optional(&written.text)?.ok_or("history needs text: where does the text of a row stand?")?;
+        let position = written.position.as_ref().map(|written| At::compile(&mut compiler, written)).transpose()?;
+        let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
+        Ok(Self { items: path.is_some(), conditions, id, position, text, key, channel, reader })
+    }
+
+    /// The rows of a document, as it has them.
+    fn rows(&self, document: &Document<'_>, texts: &TextCodec) -> Vec<PageRow> {
+        if !self.items {
+            return vec![self.row(document, None, texts)];
+        }
+        document.read.items.iter().map(|item| self.row(document, Some(item), texts)).collect()
+    }
+
+    fn row(&self, document: &Document<'_>, item: Option<&Item<'_>>, texts: &TextCodec) -> PageRow {
+        let position = self.position.as_ref().and_then(|at| at.read(document, item));
+        let id = self.id.as_ref().and_then(|id| id.text(document, item)).map(|id| Box::<str>::from(&*id));
+        let id = id.or_else(|| Some(position?.0.to_string().into())).unwrap_or_default();
+        let text = self.text.text(document, item).filter(|_| self.conditions.hold(document, item));
+        let message = text.map(|text| {
+            let echoed = self.key.as_ref().and_then(|key| key.text(document, item));
+            let named = Named::read(texts, &text, echoed.as_deref());
+            Row {
+                server_id: id.clone(),
+                position: position.unwrap_or(Position(0)),
+                message: named.message,
+                intended_wrapped_us: named.intended_wrapped_us,
+                intact: named.intact,
+                version: named.version,
+                reactions: Vec::new(),
+                foreign: named.foreign.then(|| text.into_owned()),
+            }
+        });
+        let channel = self.channel.as_ref().and_then(|channel| channel.text(document, item));
+        PageRow { id, channel: channel.map(|channel| Box::from(&*channel)), position, message }
+    }
+}
+
+impl PointRequest {
+    fn compile(written: &RowWritten, history: &HistoryWritten, names: &Names) -> Result<Self, String> {
+        let request = Request::compile(&written.request(), names)?;
+        Ok(Self {
+            request,
+            missing: written.missing.clone(),
+            fields: Fields::compile(history, written.rows.as_deref())?,
+        })
+    }
+
+    /// The row of an answer; `None` where there is none.
+    pub fn read(&self, answer: HttpAnswer<'_>, id: &str, texts: &TextCodec) -> Result<Option<Row>, PageError> {
+        if self.missing.contains(&answer.status) {
+            return Ok(None);
+        }
+        if !(200..300).contains(&answer.status) {
+            return Err(PageError(format!("HTTP {}", answer.status)));
+        }
+        let document = self.fields.reader.read(answer);
+        let rows = self.fields.rows(&document, texts).into_iter();
+        Ok(rows.filter_map(|row| row.message).find(|row| *row.server_id == *id))
+    }
+}

@@ -1,0 +1,244 @@
+//! A request of a profile, compiled: rendered in a fixed order (body, query,
+//! signature, headers), so that each may refer to what came before it.
+
+use super::json::Json;
+use super::template::{Escape, RenderError, Template, percent_encode, sign};
+use super::variables::{Names, RequestScope, Scope, Variable};
+use crate::target::Call;
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A request as written.
+#[derive(Clone, Debug, Default)]
+pub struct RequestWritten {
+    pub request: Option<String>,
+    pub query: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
+    pub json: Option<toml::Table>,
+    pub form: Option<BTreeMap<String, String>>,
+    pub body: Option<String>,
+    pub signature: Option<SignatureWritten>,
+}
+
+/// A signature as written.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureWritten {
+    /// "query.NAME" or "header.NAME".
+    #[serde(rename = "in")]
+    place: String,
+    /// What is signed.
+    of: String,
+    /// The variable that has the secret.
+    key: String,
+}
+
+/// A request, compiled.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: Method,
+    path: Template,
+    query: Vec<Pair>,
+    headers: Vec<(HeaderName, Pair)>,
+    body: Body,
+    signature: Option<Signature>,
+}
+
+#[derive(Clone, Debug)]
+struct Pair {
+    name: Box<str>,
+    value: Template,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    None,
+    Json(Json),
+    Form(Vec<Pair>),
+    Text(Template),
+}
+
+#[derive(Clone, Debug)]
+struct Signature {
+    of: Template,
+    key: Variable,
+    /// The name of a pair of the query; `None` where it is a header.
+    query: Option<Box<str>>,
+    header: Option<HeaderName>,
+}
+
+impl Request {
+    /// Compiles a request; an error is in words.
+    pub fn compile(written: &RequestWritten, names: &Names) -> Result<Self, String> {
+        let line = written.request.as_deref().unwrap_or_default();
+        let (method, path) = line
+            .split_once(' ')
+            .ok_or_else(|| format!("request = {line:?} must be a method and a path, such as \"POST /api/messages\""))?;
+        let method: Method =
+            method.parse().map_err(|_| format!("request = {line:?} begins with {method:?}, which is no method"))?;
+        let path = path.trim();
+        if !path.starts_with('/') {
+            return Err(format!("request = {line:?}: the path must begin with /; the host comes from --url"));
+        }
+        Ok(Self { method, ..Self::of(path, written, names)? })
+    }
+
+    /// The GET of a URL, or of a path, with the rest of a request.
+    pub fn get(url: &str, written: &RequestWritten, names: &Names) -> Result<Self, String> {
+        Self::of(url, written, names)
+    }
+
+    fn of(path: &str, written: &RequestWritten, names: &Names) -> Result<Self, String> {
+        let escape = if path.starts_with('/') { Escape::Url } else { Escape::No };
+        let headers = written.headers.iter().map(|(name, value)| {
+            let header: HeaderName = name.parse().map_err(|_| format!("{name:?} is no name of a header"))?;
+            Ok((header, Pair { name: name.as_str().into(), value: Template::compile(value, names, Escape::No)? }))
+        });
+        Ok(Self {
+            method: Method::GET,
+            path: Template::compile(path, names, escape)?,
+            query: pairs(&written.query, names)?,
+            headers: headers.collect::<Result<_, String>>()?,
+            body: Body::compile(written, names)?,
+            signature: written.signature.as_ref().map(|signature| Signature::compile(signature, names)).transpose()?,
+        })
+    }
+
+    /// Renders it behind the path of the target's URL.
+    pub fn render(&self, scope: &Scope<'_>, prefix: &str) -> Result<Call, RenderError> {
+        let body = self.body.render(scope)?;
+        let mut path = prefix.to_owned();
+        self.path.render_into(&mut path, scope)?;
+        let mut request = RequestScope { method: self.method.as_str(), path: &path, query: "", body: &body.1 };
+        let mut query = render_pairs(&self.query, &Scope { request: Some(request), ..*scope })?;
+        query.sort();
+        let sorted = joined(&query);
+        request.query = &sorted;
+        let scope = Scope { request: Some(request), ..*scope };
+        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+        let typed = self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
+        if let Some(content_type) = body.0.filter(|_| !typed) {
+            headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        }
+        for (name, pair) in &self.headers {
+            if !pair.is_left_out(&scope) {
+                headers.push((name.clone(), header_value(name, &pair.value.render(&scope)?)?));
+            }
+        }
+        if let Some(signature) = &self.signature {
+            let secret = scope.value(signature.key).ok_or_else(|| scope.missing(signature.key))?;
+            let signed = sign(&secret, &signature.of.render(&scope)?);
+            if let Some(name) = &signature.header {
+                headers.push((name.clone(), header_value(name, &signed)?));
+            }
+            if let Some(name) = &signature.query {
+                query.push((name.to_string(), signed));
+            }
+        }
+        let query = joined(&query);
+        if !query.is_empty() {
+            path.push(if path.contains('?') { '&' } else { '?' });
+            path.push_str(&query);
+        }
+        Ok(Call { method: self.method.clone(), path, headers, body: body.1.into_bytes(), bearer: false })
+    }
+
+    /// Whether a variable of a kind stands in it.
+    pub fn uses(&self, wanted: impl Fn(Variable) -> bool + Copy) -> bool {
+        let in_pairs = |pairs: &[Pair]| pairs.iter().any(|pair| pair.value.uses(wanted));
+        self.path.uses(wanted)
+            || in_pairs(&self.query)
+            || self.headers.iter().any(|(_, pair)| pair.value.uses(wanted))
+            || match &self.body {
+                Body::None => false,
+                Body::Json(json) => json.any(&|template| template.uses(wanted)),
+                Body::Form(fields) => in_pairs(fields),
+                Body::Text(text) => text.uses(wanted),
+            }
+    }
+}
+
+impl Body {
+    fn compile(written: &RequestWritten, names: &Names) -> Result<Self, String> {
+        match (&written.json, &written.form, &written.body) {
+            (None, None, None) => Ok(Body::None),
+            (Some(json), None, None) => Json::object(json, names).map(Body::Json),
+            (None, Some(form), None) => pairs(form, names).map(Body::Form),
+            (None, None, Some(text)) => Template::compile(text, names, Escape::No).map(Body::Text),
+            _ => Err("a request has one body: json, form or body".to_owned()),
+        }
+    }
+
+    fn render(&self, scope: &Scope<'_>) -> Result<(Option<&'static str>, String), RenderError> {
+        let mut out = String::new();
+        let content_type = match self {
+            Body::None => return Ok((None, out)),
+            Body::Json(json) => {
+                json.render_into(&mut out, scope)?;
+                "application/json"
+            }
+            Body::Form(fields) => {
+                out = joined(&render_pairs(fields, scope)?);
+                "application/x-www-form-urlencoded"
+            }
+            Body::Text(text) => {
+                text.render_into(&mut out, scope)?;
+                "text/plain; charset=utf-8"
+            }
+        };
+        Ok((Some(content_type), out))
+    }
+}
+
+impl Signature {
+    fn compile(written: &SignatureWritten, names: &Names) -> Result<Self, String> {
+        let (query, header) = match written.place.split_once('.') {
+            Some(("query", name)) => (Some(name.into()), None),
+            Some(("header", name)) => {
+                (None, Some(name.parse().map_err(|_| format!("{name:?} is no name of a header"))?))
+            }
+            _ => return Err(format!("signature.in = {:?} must be query.NAME or header.NAME", written.place)),
+        };
+        let of = Template::compile(&written.of, names, Escape::No)?;
+        Ok(Self { of, key: names.variable(&written.key)?, query, header })
+    }
+}
+
+impl Pair {
+    fn is_left_out(&self, scope: &Scope<'_>) -> bool {
+        self.value.lone_variable().is_some_and(|variable| scope.value(variable).is_none())
+    }
+}
+
+fn pairs(written: &BTreeMap<String, String>, names: &Names) -> Result<Vec<Pair>, String> {
+    let pair = |(name, value): (&String, &String)| {
+        Ok(Pair { name: name.as_str().into(), value: Template::compile(value, names, Escape::No)? })
+    };
+    written.iter().map(pair).collect()
+}
+
+fn render_pairs(pairs: &[Pair], scope: &Scope<'_>) -> Result<Vec<(String, String)>, RenderError> {
+    let kept = pairs.iter().filter(|pair| !pair.is_left_out(scope));
+    kept.map(|pair| Ok((pair.name.to_string(), pair.value.render(scope)?))).collect()
+}
+
+fn joined(pairs: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (name, value) in pairs {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        percent_encode(name, &mut out);
+        out.push('=');
+        percent_encode(value, &mut out);
+    }
+    out
+}
+
+fn header_value(name: &HeaderName, value: &str) -> Result<HeaderValue, RenderError> {
+    HeaderValue::from_str(value)
+        .map_err(|_| RenderError(format!("the header {name} has characters that none may have")))
+}

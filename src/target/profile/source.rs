@@ -1,0 +1,249 @@
+//! Where a profile reads something from: a place in an answer or in a frame.
+
+use super::trie::{Item, ROOT, Read, Step, Trie};
+use super::value::Value;
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// A source as written, or several of which the first that is there counts.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SourcesWritten {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// The sources of one value.
+#[derive(Clone, Debug)]
+pub struct Sources(Vec<Source>);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// A slot of the document, or of the item that is looked at.
+    Root(u16),
+    Item(u16),
+    Star(usize),
+    Header(Box<str>),
+    Status,
+    Body,
+    Digits,
+    Pattern(Box<Regex>),
+}
+
+/// What was read of one answer or frame.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// What its JSON has at the profile's paths.
+    pub read: Read<'a>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// `name: value`, a line each.
+    pub headers: Cow<'a, str>,
+    /// All of it, as text.
+    pub body: &'a str,
+    /// The digits behind the prefix that a rule has matched.
+    pub digits: &'a str,
+    /// Whether the body is JSON.
+    pub is_json: bool,
+}
+
+impl<'a> Document<'a> {
+    /// A header's value by its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+}
+
+/// Compiles sources: their paths go into a trie.
+pub struct Compiler<'t> {
+    pub trie: &'t mut Trie,
+    /// The level of the items that the sources are about.
+    pub level: u16,
+}
+
+impl Compiler<'_> {
+    /// An error is in words.
+    pub fn sources(&mut self, written: &SourcesWritten) -> Result<Sources, String> {
+        match written {
+            SourcesWritten::One(one) => Ok(Sources(vec![self.source(one)?])),
+            SourcesWritten::Several(several) => {
+                several.iter().map(|one| self.source(one)).collect::<Result<_, _>>().map(Sources)
+            }
+        }
+    }
+
+    /// One source.
+    pub fn one(&mut self, text: &str) -> Result<Sources, String> {
+        self.source(text).map(|source| Sources(vec![source]))
+    }
+
+    fn source(&mut self, text: &str) -> Result<Source, String> {
+        if let Some(name) = text.strip_prefix("header:") {
+            return Ok(Source::Header(name.trim().into()));
+        }
+        if let Some(pattern) = text.strip_prefix("regex:") {
+            let regex = Regex::new(pattern).map_err(|error| format!("{text:?} is no pattern: {error}"))?;
+            return Ok(Source::Pattern(regex.into()));
+        }
+        match text {
+            "status" => return Ok(Source::Status),
+            "body" => return Ok(Source::Body),
+            "digits" => return Ok(Source::Digits),
+            _ => {}
+        }
+        if let Some(star) = text.strip_prefix('*') {
+            let number: usize = star.parse().ok().filter(|number| *number > 0).ok_or_else(|| unknown(text))?;
+            return Ok(Source::Star(number - 1));
+        }
+        let (level, pointer) = match text.strip_prefix('$') {
+            Some(pointer) => (ROOT, pointer),
+            None => (self.level, text),
+        };
+        let path = parse_pointer(pointer).ok_or_else(|| unknown(text))?;
+        if path.contains(&Step::Star) {
+            return Err(format!("{text:?} has a star: only each and rows may have one"));
+        }
+        let slot = self.trie.slot(level, &path);
+        Ok(if level == ROOT { Source::Root(slot) } else { Source::Item(slot) })
+    }
+}
+
+fn unknown(text: &str) -> String {
+    format!(
+        "{text:?} is no source; write a path such as \"/a/b\", or header:NAME, status, body, digits, *1 or regex:PATTERN"
+    )
+}
+
+/// Parses `/a/*/b|json/c`; the empty text is the document itself. `None` for
+/// another shape.
+pub fn parse_pointer(text: &str) -> Option<Vec<Step>> {
+    let mut path = Vec::new();
+    for (rank, part) in text.split("|json").enumerate() {
+        if rank > 0 {
+            path.push(Step::Json);
+        }
+        if part.is_empty() {
+            continue;
+        }
+        for step in part.strip_prefix('/')?.split('/') {
+            path.push(match step {
+                "*" => Step::Star,
+                name => Step::Name(name.replace("~1", "/").replace("~0", "~").into()),
+            });
+        }
+    }
+    Some(path)
+}
+
+impl Sources {
+    /// What stands at the first source that is there and not null.
+    pub fn find<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Cow<'d, Value<'a>>> {
+        self.0.iter().find_map(|source| source.value(document, item).filter(|value| **value != Value::Null))
+    }
+
+    /// The same as text; `None` for what is nested.
+    pub fn text<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Cow<'d, str>> {
+        match self.find(document, item)? {
+            Cow::Borrowed(value) => value.text(),
+            Cow::Owned(value) => value.into_text().map(|text| Cow::Owned(text.into_owned())),
+        }
+    }
+
+    /// Whether a value stands there that is not null.
+    pub fn is_there(&self, document: &Document<'_>, item: Option<&Item<'_>>) -> bool {
+        self.find(document, item).is_some()
+    }
+}
+
+impl Source {
+    fn value<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Cow<'d, Value<'a>>> {
+        let own = |text: &str| Cow::Owned(Value::Text(text.to_owned().into()));
+        match self {
+            Source::Root(slot) => document.read.root.get(*slot as usize)?.as_ref().map(Cow::Borrowed),
+            Source::Item(slot) => item?.slots.get(*slot as usize)?.as_ref().map(Cow::Borrowed),
+            Source::Star(number) => item?.stars.get(*number).map(|star| own(star)),
+            Source::Header(name) => document.header(name).map(own),
+            Source::Status => document.status.map(|status| Cow::Owned(Value::Whole(status.into()))),
+            Source::Body => Some(Cow::Owned(Value::Text(document.body.into()))),
+            Source::Digits => (!document.digits.is_empty()).then(|| own(document.digits)),
+            Source::Pattern(regex) => {
+                let found = regex.captures(document.body)?;
+                found.get(1).or_else(|| found.get(0)).map(|group| own(group.as_str()))
+            }
+        }
+    }
+}
+
+/// A value that a condition asks for, or several of which one must be it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum WantedWritten {
+    /// A truth value.
+    Bool(bool),
+    /// A number.
+    Whole(i64),
+    /// A text.
+    Text(String),
+    /// One of several.
+    Several(Vec<WantedWritten>),
+}
+
+impl WantedWritten {
+    fn texts(&self) -> Vec<Box<str>> {
+        match self {
+            Self::Bool(value) => vec![value.to_string().into()],
+            Self::Whole(number) => vec![number.to_string().into()],
+            Self::Text(text) => vec![text.as_str().into()],
+            Self::Several(several) => several.iter().flat_map(Self::texts).collect(),
+        }
+    }
+}
+
+/// What must hold; nothing holds always.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    equal: Vec<(Sources, Vec<Box<str>>)>,
+    exist: Vec<Sources>,
+    absent: Vec<Sources>,
+}
+
+impl Conditions {
+    /// Compiles `when`, `exists` and `absent`. An error is in words.
+    pub fn compile(
+        compiler: &mut Compiler<'_>,
+        when: &std::collections::BTreeMap<String, WantedWritten>,
+        exists: &[String],
+        absent: &[String],
+    ) -> Result<Self, String> {
+        let mut conditions = Self::default();
+        for (source, wanted) in when {
+            conditions.equal.push((compiler.one(source)?, wanted.texts()));
+        }
+        for source in exists {
+            conditions.exist.push(compiler.one(source)?);
+        }
+        for source in absent {
+            conditions.absent.push(compiler.one(source)?);
+        }
+        Ok(conditions)
+    }
+
+    /// Whether there is no condition.
+    pub fn is_empty(&self) -> bool {
+        self.equal.is_empty() && self.exist.is_empty() && self.absent.is_empty()
+    }
+
+    /// Whether all of them hold.
+    pub fn hold(&self, document: &Document<'_>, item: Option<&Item<'_>>) -> bool {
+        self.equal.iter().all(|(sources, wanted)| {
+            let found = sources.text(document, item);
+            found.is_some_and(|found| wanted.iter().any(|wanted| **wanted == *found))
+        }) && self.exist.iter().all(|sources| sources.is_there(document, item))
+            && !self.absent.iter().any(|sources| sources.is_there(document, item))
+    }
+}

@@ -1,0 +1,425 @@
+//! The variables of a profile: their names while it is compiled, their places
+//! afterwards.
+
+use super::template::RenderError;
+use crate::plan::near::nearest;
+use std::borrow::Cow;
+use std::cell::Cell;
+
+/// A variable, by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// What the user gave, by slot.
+    Given(u16),
+    /// Captured once, by slot.
+    Run(u16),
+    /// Of the user, by slot.
+    User(u16),
+    /// Of who created the channel, by slot.
+    Owner(u16),
+    /// Of the channel, by slot.
+    Channel(u16),
+    /// Of the connection, by slot.
+    Conn(u16),
+    /// `run.id`.
+    RunId,
+    /// `user.name`.
+    UserName,
+    /// `user.index`.
+    UserIndex,
+    /// `user.password`.
+    UserPassword,
+    /// `owner.name`.
+    OwnerName,
+    /// `owner.index`.
+    OwnerIndex,
+    /// `channel.name`.
+    ChannelName,
+    /// `channel.index`.
+    ChannelIndex,
+    /// The ids of all channels of the user, joined.
+    Channels,
+    /// Numbers the frames of a connection.
+    ConnNumber,
+    /// `message.key`.
+    Key,
+    /// `message.text`.
+    Text,
+    /// `message.ref`.
+    Ref,
+    /// `page.cursor`.
+    Cursor,
+    /// `page.size`.
+    PageSize,
+    /// `page.number`.
+    PageNumber,
+    /// `page.offset`.
+    PageOffset,
+    /// `after.id`.
+    AfterId,
+    /// `after.position`.
+    AfterPosition,
+    /// `row.id`.
+    RowId,
+    /// `now.s`.
+    NowS,
+    /// `now.ms`.
+    NowMs,
+    /// `now.iso`.
+    NowIso,
+    /// `random.uuid`.
+    Uuid,
+    /// `target.url`.
+    TargetUrl,
+    /// `target.host`.
+    TargetHost,
+    /// `request.method`.
+    Method,
+    /// `request.path`.
+    Path,
+    /// `request.query`.
+    Query,
+    /// `request.body`.
+    Body,
+}
+
+const FIXED: [(&str, Variable); 30] = [
+    ("run.id", Variable::RunId),
+    ("user.name", Variable::UserName),
+    ("user.index", Variable::UserIndex),
+    ("user.password", Variable::UserPassword),
+    ("owner.name", Variable::OwnerName),
+    ("owner.index", Variable::OwnerIndex),
+    ("channel.name", Variable::ChannelName),
+    ("channel.index", Variable::ChannelIndex),
+    ("channels", Variable::Channels),
+    ("conn.number", Variable::ConnNumber),
+    ("message.key", Variable::Key),
+    ("message.text", Variable::Text),
+    ("message.ref", Variable::Ref),
+    ("page.cursor", Variable::Cursor),
+    ("page.size", Variable::PageSize),
+    ("page.number", Variable::PageNumber),
+    ("page.offset", Variable::PageOffset),
+    ("after.id", Variable::AfterId),
+    ("after.position", Variable::AfterPosition),
+    ("row.id", Variable::RowId),
+    ("now.s", Variable::NowS),
+    ("now.ms", Variable::NowMs),
+    ("now.iso", Variable::NowIso),
+    ("random.uuid", Variable::Uuid),
+    ("target.url", Variable::TargetUrl),
+    ("target.host", Variable::TargetHost),
+    ("request.method", Variable::Method),
+    ("request.path", Variable::Path),
+    ("request.query", Variable::Query),
+    ("request.body", Variable::Body),
+];
+
+/// The names in each scope, in the order of their slots.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Given by the user.
+    pub given: Vec<String>,
+    /// Captured once.
+    pub run: Vec<String>,
+    /// Captured for a user, or columns of a file of users.
+    pub user: Vec<String>,
+    /// Captured for a channel.
+    pub channel: Vec<String>,
+    /// Captured for a connection.
+    pub conn: Vec<String>,
+}
+
+impl Names {
+    /// The variable of a name; an error is in words.
+    pub fn variable(&self, name: &str) -> Result<Variable, String> {
+        if let Some((_, variable)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
+            return Ok(*variable);
+        }
+        if let Some((scope, short)) = name.split_once('.')
+            && let Some((names, of)) = self.scope(scope)
+            && let Some(slot) = names.iter().position(|known| known == short)
+        {
+            return Ok(of(slot as u16));
+        }
+        let all = self.all();
+        let near = nearest(name, all.iter().map(String::as_str), 2);
+        Err(match &near[..] {
+            [] => format!("there is no variable {name}; a step, a rule or [variables] must give it a value"),
+            near => format!("there is no variable {name}; did you mean {}?", near.join(" or ")),
+        })
+    }
+
+    /// The variable that a capture gives a value, made where there is none yet.
+    pub fn captured(&mut self, name: &str) -> Result<Variable, String> {
+        let (scope, short) = name.split_once('.').unwrap_or((name, ""));
+        if FIXED.iter().any(|(fixed, _)| *fixed == name) {
+            return Err(format!("{name} has a value of its own; capture into another name"));
+        }
+        let well_formed = !short.is_empty()
+            && short.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let (names, of): (_, fn(u16) -> Variable) = match scope {
+            "run" => (&mut self.run, Variable::Run),
+            "user" => (&mut self.user, Variable::User),
+            "channel" => (&mut self.channel, Variable::Channel),
+            "conn" => (&mut self.conn, Variable::Conn),
+            _ => return Err(format!("{name}: captures go into run.NAME, user.NAME, channel.NAME or conn.NAME")),
+        };
+        if !well_formed {
+            return Err(format!("{name}: a name is made of lower-case letters, digits and underscores"));
+        }
+        let slot = names.iter().position(|known| known == short).unwrap_or_else(|| {
+            names.push(short.to_owned());
+            names.len() - 1
+        });
+        Ok(of(slot as u16))
+    }
+
+    fn scope(&self, scope: &str) -> Option<(&Vec<String>, fn(u16) -> Variable)> {
+        Some(match scope {
+            "var" => (&self.given, Variable::Given),
+            "run" => (&self.run, Variable::Run),
+            "user" => (&self.user, Variable::User),
+            "owner" => (&self.user, Variable::Owner),
+            "channel" => (&self.channel, Variable::Channel),
+            "conn" => (&self.conn, Variable::Conn),
+            _ => return None,
+        })
+    }
+
+    fn all(&self) -> Vec<String> {
+        let captured = ["var", "run", "user", "owner", "channel", "conn"].into_iter().flat_map(|scope| {
+            let names = self.scope(scope).map(|(names, _)| names.as_slice()).unwrap_or_default();
+            names.iter().map(move |name| format!("{scope}.{name}"))
+        });
+        FIXED.iter().map(|(name, _)| (*name).to_owned()).chain(captured).collect()
+    }
+
+    /// The name of a variable, for errors.
+    pub fn name(&self, variable: Variable) -> String {
+        let named = |scope: &str, names: &[String], slot: u16| {
+            format!("{scope}.{}", names.get(slot as usize).map_or("?", String::as_str))
+        };
+        match variable {
+            Variable::Given(slot) => named("var", &self.given, slot),
+            Variable::Run(slot) => named("run", &self.run, slot),
+            Variable::User(slot) => named("user", &self.user, slot),
+            Variable::Owner(slot) => named("owner", &self.user, slot),
+            Variable::Channel(slot) => named("channel", &self.channel, slot),
+            Variable::Conn(slot) => named("conn", &self.conn, slot),
+            fixed => FIXED.iter().find(|(_, of)| *of == fixed).map_or_else(String::new, |(name, _)| (*name).to_owned()),
+        }
+    }
+}
+
+/// Values by slot.
+pub type Values = Vec<Option<Box<str>>>;
+
+/// Sets a slot.
+pub fn set(values: &mut Values, slot: u16, value: &str) {
+    let slot = slot as usize;
+    if values.len() <= slot {
+        values.resize(slot + 1, None);
+    }
+    values[slot] = Some(value.into());
+}
+
+/// What is the same for all templates of a run.
+#[derive(Clone, Debug, Default)]
+pub struct RunValues {
+    /// The run's 16 hexadecimal digits.
+    pub id: String,
+    /// Base URL of the target.
+    pub url: String,
+    /// Its host, with the port.
+    pub host: String,
+    /// What the user gave.
+    pub given: Values,
+    /// What steps captured.
+    pub captured: Values,
+    /// For errors.
+    pub names: Names,
+}
+
+/// A user, as templates see one.
+#[derive(Clone, Copy, Debug)]
+pub struct UserScope<'a> {
+    /// Its number.
+    pub index: u32,
+    /// What was captured.
+    pub values: &'a Values,
+}
+
+/// A channel, as templates see one.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelScope<'a> {
+    /// Its number.
+    pub index: u32,
+    /// What was captured.
+    pub values: &'a Values,
+}
+
+/// A connection, as templates see one.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// What was captured.
+    pub values: Values,
+    /// Frames that were numbered so far.
+    pub numbered: Cell<u64>,
+}
+
+/// A message, as templates see one.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageScope<'a> {
+    /// Its key, in the format of the target.
+    pub key: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// The number of the frame that sends it.
+    pub reference: u64,
+}
+
+/// A page of history, as templates see one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageScope<'a> {
+    /// Where it begins.
+    pub cursor: Option<&'a str>,
+    /// Rows at most.
+    pub size: u32,
+    /// Its number from 0.
+    pub number: u32,
+    /// Rows of the pages before.
+    pub offset: u64,
+    /// The id of the newest row that is known.
+    pub after_id: Option<&'a str>,
+    /// Where that row stands, as the target writes it.
+    pub after_position: Option<&'a str>,
+}
+
+/// A request, as its own headers and signature see it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestScope<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path.
+    pub path: &'a str,
+    /// The query, sorted.
+    pub query: &'a str,
+    /// The body.
+    pub body: &'a str,
+}
+
+/// What a template may refer to.
+#[derive(Clone, Copy, Default)]
+pub struct Scope<'a> {
+    /// What is the same for all.
+    pub run: Option<&'a RunValues>,
+    /// As whom.
+    pub user: Option<UserScope<'a>>,
+    /// Who created the channel.
+    pub owner: Option<UserScope<'a>>,
+    /// Where.
+    pub channel: Option<ChannelScope<'a>>,
+    /// The ids of all channels, joined.
+    pub channels: Option<&'a str>,
+    /// Over which connection.
+    pub connection: Option<&'a Connection>,
+    /// Which message.
+    pub message: Option<MessageScope<'a>>,
+    /// Which page of history.
+    pub page: Option<PageScope<'a>>,
+    /// Which message, by its id.
+    pub row_id: Option<&'a str>,
+    /// The request itself.
+    pub request: Option<RequestScope<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    /// The value of a variable, if it has one.
+    pub fn value(&self, variable: Variable) -> Option<Cow<'a, str>> {
+        let slot = |values: &'a Values, slot: u16| values.get(slot as usize)?.as_deref().map(Cow::Borrowed);
+        let own = |text: String| Some(Cow::Owned(text));
+        match variable {
+            Variable::Given(at) => slot(&self.run?.given, at),
+            Variable::Run(at) => slot(&self.run?.captured, at),
+            Variable::User(at) => slot(self.user?.values, at),
+            Variable::Owner(at) => slot(self.owner?.values, at),
+            Variable::Channel(at) => match slot(self.channel?.values, at) {
+                // A channel has an id from the beginning.
+                None if at == CHANNEL_ID => own(self.channel_name()?),
+                value => value,
+            },
+            Variable::Conn(at) => slot(&self.connection?.values, at),
+            Variable::RunId => Some(Cow::Borrowed(&self.run?.id)),
+            Variable::UserName => own(user_name(&self.run?.id, self.user?.index)),
+            Variable::UserIndex => own(self.user?.index.to_string()),
+            Variable::UserPassword => own(password(&self.run?.id, self.user?.index)),
+            Variable::OwnerName => own(user_name(&self.run?.id, self.owner?.index)),
+            Variable::OwnerIndex => own(self.owner?.index.to_string()),
+            Variable::ChannelName => own(self.channel_name()?),
+            Variable::ChannelIndex => own(self.channel?.index.to_string()),
+            Variable::Channels => self.channels.map(Cow::Borrowed),
+            Variable::ConnNumber => {
+                let numbered = &self.connection?.numbered;
+                numbered.set(numbered.get() + 1);
+                own(numbered.get().to_string())
+            }
+            Variable::Key => self.message.map(|message| Cow::Borrowed(message.key)),
+            Variable::Text => self.message.map(|message| Cow::Borrowed(message.text)),
+            Variable::Ref => own(self.message?.reference.to_string()),
+            Variable::RowId => self.row_id.map(Cow::Borrowed),
+            _ => self.other(variable),
+        }
+    }
+
+    fn other(&self, variable: Variable) -> Option<Cow<'a, str>> {
+        let own = |text: String| Some(Cow::Owned(text));
+        match variable {
+            Variable::Cursor => self.page?.cursor.map(Cow::Borrowed),
+            Variable::PageSize => own(self.page?.size.to_string()),
+            Variable::PageNumber => own(self.page?.number.to_string()),
+            Variable::PageOffset => own(self.page?.offset.to_string()),
+            Variable::AfterId => self.page?.after_id.map(Cow::Borrowed),
+            Variable::AfterPosition => self.page?.after_position.map(Cow::Borrowed),
+            Variable::NowS => own(jiff::Timestamp::now().as_second().to_string()),
+            Variable::NowMs => own(jiff::Timestamp::now().as_millisecond().to_string()),
+            Variable::NowIso => own(format!("{:.3}", jiff::Timestamp::now())),
+            Variable::Uuid => own(uuid::Uuid::new_v4().to_string()),
+            Variable::TargetUrl => Some(Cow::Borrowed(&self.run?.url)),
+            Variable::TargetHost => Some(Cow::Borrowed(&self.run?.host)),
+            Variable::Method => Some(Cow::Borrowed(self.request?.method)),
+            Variable::Path => Some(Cow::Borrowed(self.request?.path)),
+            Variable::Query => Some(Cow::Borrowed(self.request?.query)),
+            Variable::Body => Some(Cow::Borrowed(self.request?.body)),
+            _ => None,
+        }
+    }
+
+    fn channel_name(&self) -> Option<String> {
+        Some(channel_name(&self.run?.id, self.channel?.index))
+    }
+
+    /// The error that names a variable without a value.
+    pub fn missing(&self, variable: Variable) -> RenderError {
+        let name = self.run.map_or_else(String::new, |run| run.names.name(variable));
+        RenderError(format!("{name} has no value here"))
+    }
+}
+
+/// The slot of `channel.id`: always the first.
+pub const CHANNEL_ID: u16 = 0;
+
+fn user_name(run: &str, index: u32) -> String {
+    format!("ph-{run}-{index}")
+}
+
+fn channel_name(run: &str, index: u32) -> String {
+    format!("phc-{run}-{index}")
+}
+
+/// Long, with letters of both cases, a digit and a sign, for servers that ask
+/// for all of them.
+fn password(run: &str, index: u32) -> String {
+    format!("Ph-{run}-{index}!")
+}
