@@ -116,20 +116,19 @@ venv() {
     exec 9>&-
 }
 
-# npm_install NAME PACKAGE@VERSION...: the same for npm.
+# npm_install NAME PACKAGE_JSON: the same for npm, of what the text asks for.
 npm_install() {
     local place=$cache/$1
-    shift
     command -v npm >/dev/null || { echo "npm is missing" >&2; return 1; }
     mkdir -p "$place"
     exec 9>"$place/lock"
     flock 9
-    if [ "$(cat "$place/installed" 2>/dev/null)" != "$*" ]; then
-        rm -rf "$place/node_modules" "$place/package.json" "$place/package-lock.json" "$place/installed"
-        echo '{"private": true}' >"$place/package.json"
+    if [ "$(cat "$place/installed" 2>/dev/null)" != "$2" ]; then
+        rm -rf "$place/node_modules" "$place/package-lock.json" "$place/installed"
+        echo "$2" >"$place/package.json"
         npm install --prefix "$place" --silent --no-audit --no-fund \
-            --fetch-retries 1 --fetch-timeout 20000 "$@" >&2 || return 1
-        echo "$*" >"$place/installed"
+            --fetch-retries 1 --fetch-timeout 20000 >&2 || return 1
+        echo "$2" >"$place/installed"
     fi
     exec 9>&-
 }
@@ -138,7 +137,7 @@ npm_install() {
 answers() {
     (
         exec 3<>"/dev/tcp/127.0.0.1/$port"
-        printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1:%s\r\n\r\n' "$1" "$port" >&3
+        printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n\r\n' "$1" "$port" >&3
         IFS= read -r -t 5 line <&3
         [[ $line =~ ^HTTP/1.[01]\ 2 ]]
     ) 2>/dev/null
