@@ -1,36 +1,38 @@
 // A small chat server on the real Socket.IO library: node socketio.mjs PORT PING_MS TIMEOUT_MS
 //
-//   connect   40{"token":NAME}: every token but "wrong" is a user of that name;
-//             else 44{"message":"unauthorized"}
-//   "join"    (CHANNEL) → ack {"channel":CHANNEL}, or {"error":"unknown_channel"}
-//   "leave"   (CHANNEL) → ack {"channel":CHANNEL}
-//   "message" ({"channel","text","key"}) → ack {"id","duplicate"}, or {"error"};
-//             goes to all who joined, the sender among them, as
-//             "message" {"id","channel","text","key","user"}
-//   PUT  /channels/C                          creates it: 201, or 200 if it is there
-//   POST /channels/C/messages {"text","key"}  201 {"id"}, or 200 where the user's key was there
-//   GET  /channels/C/messages?after=ID&limit=N (at most 100)  {"messages","more"}, oldest first
-//   All three with "Authorization: Bearer NAME".
+//   connect   40, or 40{"token":NAME}; the token "wrong" gets 44{"message":"unauthorized"}
+//   "join"    (ROOM) → ack {"joined":ROOM}: the room is there from then on
+//   "leave"   (ROOM) → ack {"left":ROOM}
+//   "message" ({"room","text","key"}) → ack {"id","duplicate"}, or {"error"}; goes to
+//             all who joined, the sender among them, as
+//             "message" {"id","room","text","key","user"}
+//   PUT  /rooms/R                          creates it: 201, or 200 where it is there
+//   POST /rooms/R/messages {"text","key"}  201 {"id","duplicate"}, or 200 where the
+//                                          same user's key was there in that room
+//   GET  /rooms/R/messages?after=ID&limit=N (at most 100)  {"messages","more"}, oldest
+//        first; 404 {"error":"unknown_room"}
+//   With "Authorization: Bearer NAME", as the same user as with the token NAME.
 //
-// What was missed within two minutes comes again to who reconnects with the pid
-// and the last offset (Socket.IO's connection state recovery).
+// What was missed within two minutes comes again to who reconnects with the pid and
+// the last offset (Socket.IO's connection state recovery).
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
 const [port, pingInterval, pingTimeout] = process.argv.slice(2).map(Number);
-const channels = new Map();
-const user = (token) => (token && token !== "wrong" ? token : null);
+const rooms = new Map();
+const user = (token) => (token === "wrong" ? null : token || "nobody");
+const made = () => ({ messages: [], keys: new Map() });
 
-function post(name, { channel, text, key }) {
-    const kept = channels.get(channel);
-    if (!kept) return { error: "unknown_channel" };
+function post(name, { room, text, key }) {
+    const kept = rooms.get(room);
+    if (!kept) return { error: "unknown_room" };
     if (typeof text !== "string" || typeof key !== "string") return { error: "bad_message" };
     const own = JSON.stringify([name, key]);
     if (kept.keys.has(own)) return { id: kept.keys.get(own), duplicate: true };
-    const message = { id: kept.messages.length + 1, channel, text, key, user: name };
+    const message = { id: kept.messages.length + 1, room, text, key, user: name };
     kept.messages.push(message);
     kept.keys.set(own, message.id);
-    io.to(channel).emit("message", message);
+    io.to(room).emit("message", message);
     return { id: message.id, duplicate: false };
 }
 
@@ -43,20 +45,20 @@ const http = createServer(async (request, response) => {
     if (url.pathname === "/health") return answer(200, {});
     const name = user((request.headers.authorization ?? "").replace(/^Bearer /, ""));
     if (!name) return answer(401, { error: "unauthorized" });
-    const [, channel, messages] = url.pathname.match(/^\/channels\/([^/]+)(\/messages)?$/) ?? [];
-    if (!channel) return answer(404, { error: "not_found" });
+    const [, room, messages] = url.pathname.match(/^\/rooms\/([^/]+)(\/messages)?$/) ?? [];
+    if (!room) return answer(404, { error: "not_found" });
     if (request.method === "PUT" && !messages) {
-        const made = !channels.has(channel);
-        if (made) channels.set(channel, { messages: [], keys: new Map() });
-        return answer(made ? 201 : 200, { channel });
+        const there = rooms.has(room);
+        if (!there) rooms.set(room, made());
+        return answer(there ? 200 : 201, { room });
     }
-    if (!channels.has(channel)) return answer(404, { error: "unknown_channel" });
+    if (!rooms.has(room)) return answer(404, { error: "unknown_room" });
     if (request.method === "POST" && messages) {
         let body = "";
         for await (const chunk of request) body += chunk;
         let done;
         try {
-            done = post(name, { ...JSON.parse(body), channel });
+            done = post(name, { ...JSON.parse(body), room });
         } catch {
             done = { error: "bad_message" };
         }
@@ -65,7 +67,7 @@ const http = createServer(async (request, response) => {
     if (request.method !== "GET" || !messages) return answer(405, { error: "method_not_allowed" });
     const after = Number(url.searchParams.get("after") ?? 0);
     const limit = Math.min(Number(url.searchParams.get("limit") ?? 100), 100);
-    const all = channels.get(channel).messages;
+    const all = rooms.get(room).messages;
     answer(200, { messages: all.slice(after, after + limit), more: after + limit < all.length });
 });
 
@@ -81,14 +83,14 @@ io.on("connection", (socket) => {
         const answer = work(argument);
         if (typeof ack === "function") ack(answer);
     };
-    socket.on("join", acked((channel) => {
-        if (!channels.has(channel)) return { error: "unknown_channel" };
-        socket.join(channel);
-        return { channel };
+    socket.on("join", acked((room) => {
+        if (!rooms.has(room)) rooms.set(room, made());
+        socket.join(room);
+        return { joined: room };
     }));
-    socket.on("leave", acked((channel) => {
-        socket.leave(channel);
-        return { channel };
+    socket.on("leave", acked((room) => {
+        socket.leave(room);
+        return { left: room };
     }));
     socket.on("message", acked((message) => post(name, message ?? {})));
 });
