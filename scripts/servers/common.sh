@@ -96,6 +96,11 @@ apt_install() {
     } >&2
 }
 
+# lock FOLDER: made, and to itself as long as descriptor 9 is open.
+lock() {
+    mkdir -p "$1" && exec 9>"$1/lock" && flock 9
+}
+
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/posthaste
 
 # venv NAME REQUIREMENT...: a virtual environment in the cache, with exactly
@@ -103,9 +108,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/posthaste
 venv() {
     local place=$cache/$1
     shift
-    mkdir -p "$place"
-    exec 9>"$place/lock"
-    flock 9
+    lock "$place" || return 1
     if [ "$(cat "$place/installed" 2>/dev/null)" != "$*" ]; then
         rm -rf "$place/venv" "$place/installed"
         python3 -m venv "$place/venv" &&
@@ -120,12 +123,10 @@ venv() {
 npm_install() {
     local place=$cache/$1
     command -v npm >/dev/null || { echo "npm is missing" >&2; return 1; }
-    mkdir -p "$place"
-    exec 9>"$place/lock"
-    flock 9
+    lock "$place" || return 1
     if [ "$(cat "$place/installed" 2>/dev/null)" != "$2" ]; then
         rm -rf "$place/node_modules" "$place/package-lock.json" "$place/installed"
-        echo "$2" >"$place/package.json"
+        echo "$2" >"$place/package.json" || return 1
         npm install --prefix "$place" --silent --no-audit --no-fund \
             --fetch-retries 1 --fetch-timeout 20000 >&2 || return 1
         echo "$2" >"$place/installed"
