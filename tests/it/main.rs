@@ -17,4 +17,5 @@ mod report;
 mod run;
 mod sdk;
 mod server;
+mod targets;
 mod tidy;
