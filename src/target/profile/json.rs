@@ -94,9 +94,7 @@ impl Json {
 
     fn is_left_out(&self, scope: &Scope<'_>) -> bool {
         match self {
-            Json::Text(template) | Json::Number(template) => {
-                template.lone_variable().is_some_and(|variable| scope.value(variable).is_none())
-            }
+            Json::Text(template) | Json::Number(template) => template.is_left_out(scope),
             _ => false,
         }
     }

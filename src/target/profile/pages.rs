@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use super::send::At;
-use super::source::{Conditions, Document, Sources, parse_pointer};
+use super::source::{Conditions, Document, Sources, clash, parse_pointer};
 use super::step::{HttpAnswer, Reader, shown};
 use super::trie::Item;
 use super::variables::{Names, PageScope, Variable};
@@ -70,6 +70,8 @@ pub struct Progress {
     pub cursor: Option<String>,
     /// The newest row that the reader knew before.
     pub after: Option<Known>,
+    /// The ids of the rows that a page which begins at a position shows again.
+    pub edge: Vec<Box<str>>,
 }
 
 /// What a page was asked for.
@@ -213,7 +215,14 @@ impl History {
         }
         let oldest = rows.first().map(|row| row.id.clone());
         let newest = rows.last().map(|row| (row.id.clone(), row.position));
+        let edge = match (self.by, &newest) {
+            (By::SinceTime, Some((_, newest))) if self.inclusive => {
+                rows.iter().filter(|row| row.position == *newest).map(|row| row.id.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
         let reached = self.drop_known(&mut rows, progress);
+        progress.edge = edge;
         progress.pages += 1;
         progress.rows += counted as u64;
         let found = match self.by {
@@ -229,7 +238,8 @@ impl History {
         let over = match self.until {
             Until::Empty => counted == 0 || (self.inclusive && fresh == 0),
             Until::Short => counted < asked.size as usize,
-            Until::NoNext => false,
+            // A page that is counted has always a next one.
+            Until::NoNext => counted == 0 && matches!(self.by, By::Offset | By::Page),
         };
         let ended = reached || over || more == Some(false);
         let next = found.filter(|cursor| !ended && !cursor.is_empty());
@@ -242,15 +252,20 @@ impl History {
     /// where a walk to the oldest row ends.
     fn drop_known(&self, rows: &mut Vec<PageRow>, progress: &Progress) -> bool {
         if let (true, Some(cursor)) = (self.inclusive, &progress.cursor) {
-            rows.retain(|row| *row.id != **cursor);
+            rows.retain(|row| *row.id != **cursor && !progress.edge.contains(&row.id));
         }
         let Some(known) = &progress.after else { return false };
-        let is_known = |row: &PageRow| {
-            row.id == known.id || row.position.zip(known.position).is_some_and(|(position, known)| position < known)
-        };
-        let Some(last_known) = rows.iter().rposition(is_known) else { return false };
-        rows.drain(..=last_known);
-        self.backwards || (!self.bounded && self.order == Order::NewestFirst)
+        let counted = rows.len();
+        // Rows that are sorted here have no order within one position.
+        let ordered = self.order != Order::ByPosition;
+        match rows.iter().rposition(|row| row.id == known.id).filter(|_| ordered) {
+            Some(last) => drop(rows.drain(..=last)),
+            None => rows.retain(|row| {
+                let older = row.position.zip(known.position).is_some_and(|(position, known)| position < known);
+                row.id != known.id && !older
+            }),
+        }
+        rows.len() < counted && (self.backwards || (!self.bounded && self.order == Order::NewestFirst))
     }
 
     fn read_json(&self, answer: HttpAnswer<'_>, texts: &TextCodec) -> Result<Answered, PageError> {
@@ -297,10 +312,17 @@ struct PageRow {
     message: Option<Row>,
 }
 
-/// The target of `rel="next"` in a `Link` header.
+/// The path that `rel="next"` of a `Link` header leads to. Where it is a whole URL,
+/// its host is left out: a target does not send a reader elsewhere.
 fn next_link(header: &str) -> Option<String> {
-    let link = header.split(',').find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
-    Some(link.split_once('<')?.1.split_once('>')?.0.to_owned())
+    // A URL may have commas; what comes behind one link and before the next has
+    // none of its `<`.
+    let mut links = header.split('<').skip(1).filter_map(|link| link.split_once('>'));
+    let (link, _) = links.find(|(_, rest)| rest.contains("rel=\"next\"") || rest.contains("rel=next"))?;
+    match link.split_once("://") {
+        Some((_, rest)) => rest.find('/').map(|path| rest[path..].to_owned()),
+        None => Some(link.to_owned()),
+    }
 }
 
 impl Fields {
@@ -311,7 +333,7 @@ impl Fields {
         });
         let path = path.transpose()?;
         let mut compiler = match &path {
-            Some(path) => reader.items(path),
+            Some(path) => reader.items(path).ok_or_else(|| clash(rows.unwrap_or_default()))?,
             None => reader.compiler(),
         };
         let mut optional = |sources: &Option<super::source::SourcesWritten>| {

@@ -373,6 +373,14 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Whether a variable has a value; no frame is numbered by asking.
+    pub fn has(&self, variable: Variable) -> bool {
+        match variable {
+            Variable::ConnNumber => self.connection.is_some(),
+            _ => self.value(variable).is_some(),
+        }
+    }
+
     fn other(&self, variable: Variable) -> Option<Cow<'a, str>> {
         let own = |text: String| Some(Cow::Owned(text));
         match variable {
