@@ -278,7 +278,8 @@ impl History {
             By::LinkHeader => document.header("link").and_then(next_link),
             _ => self.next.as_ref().and_then(|next| next.text(&document, None)).map(|next| next.into_owned()),
         };
-        let more = self.more.as_ref().map(|more| more.text(&document, None).as_deref() == Some("true"));
+        let more = self.more.as_ref().and_then(|more| more.text(&document, None));
+        let more = more.map(|more| !matches!(&*more, "false" | "0" | ""));
         Ok(Answered { rows, next, more })
     }
 

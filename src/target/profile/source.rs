@@ -101,7 +101,7 @@ impl Compiler<'_> {
         if let Some(star) = text.strip_prefix('*') {
             let number: usize = star.parse().ok().filter(|number| *number > 0).ok_or_else(|| unknown(text))?;
             if number > self.stars {
-                return Err(format!("{text:?}: the path of the items has {} stars", self.stars));
+                return Err(format!("{text:?}: the path of the items has no star number {number}"));
             }
             return Ok(Source::Star(number - 1));
         }

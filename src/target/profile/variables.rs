@@ -164,7 +164,7 @@ impl Names {
             "user" => (&mut self.user, Variable::User),
             "channel" => (&mut self.channel, Variable::Channel),
             "conn" => (&mut self.conn, Variable::Conn),
-            _ => return Err(format!("{name}: captures go into run.NAME, user.NAME, channel.NAME or conn.NAME")),
+            _ => return Err(format!("{name:?}: captures go into run.NAME, user.NAME, channel.NAME or conn.NAME")),
         };
         if !well_formed {
             return Err(format!("{name}: a name is made of lower-case letters, digits and underscores"));

@@ -3,7 +3,7 @@
 //! same, none exercises it.
 
 use super::super::{Described, TargetProfile, Transport, built_in_targets};
-use super::exchanges::{files_of, open, transcript};
+use super::recorded::{files_of, open, transcript};
 use std::collections::BTreeSet;
 use toml::{Table, Value};
 

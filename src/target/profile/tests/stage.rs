@@ -36,7 +36,30 @@ pub struct Stage {
     renamed: Vec<(String, String)>,
 }
 
+/// The text of a profile that has these sections, and of the others as little as
+/// it may.
+pub fn profile(sections: &str) -> String {
+    let rest = [
+        ("[send]", "\n[send]\nrequest = 'POST /send'\n[[send.answer]]\nstatus = 200\neffect = 'ok'\n"),
+        ("[receive]", "\n[receive]\ntransport = 'none'\n"),
+        (
+            "[capabilities]",
+            "\n[capabilities]\ndedup = true\nsender_order = true\nlive_order = true\nread_after_ack = true\n\
+             explicit_membership = true\nown_push = true\nlag = '1s'\n",
+        ),
+    ];
+    let missing = rest.iter().filter(|(section, _)| !sections.contains(section)).map(|(_, text)| *text);
+    format!("name = 't'\n{sections}{}", missing.collect::<String>())
+}
+
 impl Stage {
+    /// Of a profile that has these sections, with values.
+    pub fn of(sections: &str, values: &[(&str, &str)]) -> Self {
+        let profile = TargetProfile::parse(&profile(sections), "t").unwrap_or_else(|error| panic!("{error}"));
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::new(profile, &values)
+    }
+
     /// With values by the names of their variables.
     pub fn new(profile: TargetProfile, values: &BTreeMap<String, String>) -> Self {
         let described = profile.described.clone().expect("a profile without a wire of its own");
