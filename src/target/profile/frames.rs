@@ -1,11 +1,12 @@
 //! What frames of a described target mean: the rules, in their order.
 
+use super::scope::{Connection, Scope, set};
 use super::send::At;
 use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten, clash, parse_pointer};
 use super::step::captures;
 use super::template::{Escape, Template};
 use super::trie::{Item, ROOT, Trie, stars};
-use super::variables::{Connection, Names, Scope, Variable, set};
+use super::variables::{Names, Variable};
 use super::written::{Codec, Do, RuleWritten, Transport};
 use crate::model::TextCodec;
 use crate::target::history::Named;

@@ -1,7 +1,8 @@
 //! JSON bodies: a table of the profile whose texts are templates.
 
+use super::scope::Scope;
 use super::template::{Escape, RenderError, Template, escape_json};
-use super::variables::{Names, Scope};
+use super::variables::Names;
 use std::fmt::Write as _;
 
 /// A compiled JSON value.

@@ -11,6 +11,8 @@ mod frames;
 mod json;
 mod pages;
 mod request;
+mod rows;
+mod scope;
 mod send;
 mod source;
 mod step;
@@ -24,12 +26,11 @@ pub use described::{Described, Every, GivenFrom, GivenVariable, Heartbeat, Recei
 pub use frames::Deed;
 pub use pages::{AskedPage, DescribedPage, History, Known, Progress};
 pub use request::Request;
+pub use scope::{ChannelScope, Connection, MessageScope, RunValues, Scope, UserScope, Values, set};
 pub use send::Sending;
 pub use step::{Captured, HttpAnswer, Step};
 pub use template::Template;
-pub use variables::{
-    CHANNEL_ID, ChannelScope, Connection, MessageScope, Names, RunValues, Scope, UserScope, Values, Variable, set,
-};
+pub use variables::{CHANNEL_ID, Names, Variable};
 pub use written::{By, ConnectionPer, Do, KeyEcho, KeyScope, Only, Per, Transport};
 
 use crate::model::KeyFormat;

@@ -1,14 +1,13 @@
 //! How the history of a described target is read.
 
 use super::request::Request;
-use super::send::At;
-use super::source::{Conditions, Document, Sources, clash, parse_pointer};
-use super::step::{HttpAnswer, Reader, shown};
-use super::trie::Item;
-use super::variables::{Names, PageScope, Variable};
-use super::written::{By, HistoryWritten, Order, PageFormat, RowWritten, Until};
+use super::rows::{Fields, PageRow, PointRequest};
+use super::scope::PageScope;
+use super::source::Sources;
+use super::step::{HttpAnswer, shown};
+use super::variables::{Names, Variable};
+use super::written::{By, HistoryWritten, Order, PageFormat, Until};
 use crate::model::{Position, TextCodec};
-use crate::target::history::Named;
 use crate::target::{PageError, Row};
 
 /// How history is read, compiled.
@@ -34,29 +33,6 @@ pub struct History {
     more: Option<Sources>,
     /// Whether the request asks for what is past the reader's cursor.
     bounded: bool,
-}
-
-/// A request for one message by its id.
-#[derive(Clone, Debug)]
-pub struct PointRequest {
-    /// The request.
-    pub request: Request,
-    missing: Vec<u16>,
-    fields: Fields,
-}
-
-/// Where the parts of a row stand.
-#[derive(Clone, Debug)]
-struct Fields {
-    reader: Reader,
-    conditions: Conditions,
-    /// Rows are items; without it, the whole answer is one.
-    items: bool,
-    id: Option<Sources>,
-    position: Option<At>,
-    text: Sources,
-    key: Option<Sources>,
-    channel: Option<Sources>,
 }
 
 /// What is read of a channel so far: what the next page is asked with.
@@ -187,32 +163,9 @@ impl History {
             progress.pages += 1;
             return Ok(DescribedPage { rows: Vec::new(), positioned: true, next: None });
         }
-        if !(200..300).contains(&answer.status) {
-            let body = std::str::from_utf8(answer.body).unwrap_or_default();
-            return Err(PageError(format!("HTTP {}: {}", answer.status, shown(body))));
-        }
-        let Answered { mut rows, next, more } = match self.format {
-            PageFormat::Json => self.read_json(answer, texts)?,
-            PageFormat::NdJson => Answered { rows: self.read_lines(answer, texts)?, next: None, more: None },
-        };
+        let Answered { mut rows, next, more } = self.answered(answer, texts)?;
         let counted = rows.len();
-        // A page may have rows of several channels.
-        for row in &mut rows {
-            if row.channel.as_deref().is_some_and(|channel| *channel != *asked.channel_id) {
-                row.message = None;
-            }
-        }
-        match self.order {
-            Order::OldestFirst => {}
-            Order::NewestFirst => rows.reverse(),
-            Order::ByPosition => rows.sort_by_key(|row| row.position),
-        }
-        // What has no id is known by its rank in the channel.
-        for (row, rank) in rows.iter_mut().zip(progress.rows + 1..).filter(|(row, _)| row.id.is_empty()) {
-            row.id = format!("#{rank}").into();
-            let id = row.id.clone();
-            row.message.iter_mut().for_each(|message| message.server_id = id.clone());
-        }
+        self.put_in_order(&mut rows, progress, asked.channel_id);
         let oldest = rows.first().map(|row| row.id.clone());
         let newest = rows.last().map(|row| (row.id.clone(), row.position));
         let edge = match (self.by, &newest) {
@@ -246,6 +199,38 @@ impl History {
         progress.cursor.clone_from(&next);
         let positioned = self.fields.position.is_some() && rows.iter().all(|row| row.position.is_some());
         Ok(DescribedPage { rows: rows.into_iter().filter_map(|row| row.message).collect(), positioned, next })
+    }
+
+    fn answered(&self, answer: HttpAnswer<'_>, texts: &TextCodec) -> Result<Answered, PageError> {
+        if !(200..300).contains(&answer.status) {
+            let body = std::str::from_utf8(answer.body).unwrap_or_default();
+            return Err(PageError(format!("HTTP {}: {}", answer.status, shown(body))));
+        }
+        match self.format {
+            PageFormat::Json => self.read_json(answer, texts),
+            PageFormat::NdJson => Ok(Answered { rows: self.read_lines(answer, texts)?, next: None, more: None }),
+        }
+    }
+
+    /// From the oldest row to the newest; rows of other channels are no messages of
+    /// this one.
+    fn put_in_order(&self, rows: &mut [PageRow], progress: &Progress, channel_id: &str) {
+        for row in rows.iter_mut() {
+            if row.channel.as_deref().is_some_and(|channel| *channel != *channel_id) {
+                row.message = None;
+            }
+        }
+        match self.order {
+            Order::OldestFirst => {}
+            Order::NewestFirst => rows.reverse(),
+            Order::ByPosition => rows.sort_by_key(|row| row.position),
+        }
+        // What has no id is known by its rank in the channel.
+        for (row, rank) in rows.iter_mut().zip(progress.rows + 1..).filter(|(row, _)| row.id.is_empty()) {
+            row.id = format!("#{rank}").into();
+            let id = row.id.clone();
+            row.message.iter_mut().for_each(|message| message.server_id = id.clone());
+        }
     }
 
     /// Leaves out what the reader knew, and everything older; whether that is
@@ -304,15 +289,6 @@ struct Answered {
     more: Option<bool>,
 }
 
-/// A row as it came: pages are counted and continued by all rows, also by those
-/// that are no messages.
-struct PageRow {
-    id: Box<str>,
-    channel: Option<Box<str>>,
-    position: Option<Position>,
-    message: Option<Row>,
-}
-
 /// The path that `rel="next"` of a `Link` header leads to. Where it is a whole URL,
 /// its host is left out: a target does not send a reader elsewhere.
 fn next_link(header: &str) -> Option<String> {
@@ -323,82 +299,5 @@ fn next_link(header: &str) -> Option<String> {
     match link.split_once("://") {
         Some((_, rest)) => rest.find('/').map(|path| rest[path..].to_owned()),
         None => Some(link.to_owned()),
-    }
-}
-
-impl Fields {
-    fn compile(written: &HistoryWritten, rows: Option<&str>) -> Result<Self, String> {
-        let mut reader = Reader::default();
-        let path = rows.filter(|rows| !rows.is_empty()).map(|rows| {
-            parse_pointer(rows).ok_or_else(|| format!("rows = {rows:?} must be a path such as \"/messages/*\""))
-        });
-        let path = path.transpose()?;
-        let mut compiler = match &path {
-            Some(path) => reader.items(path).ok_or_else(|| clash(rows.unwrap_or_default()))?,
-            None => reader.compiler(),
-        };
-        let mut optional = |sources: &Option<super::source::SourcesWritten>| {
-            sources.as_ref().map(|sources| compiler.sources(sources)).transpose()
-        };
-        let (id, key, channel) = (optional(&written.id)?, optional(&written.key)?, optional(&written.channel)?);
-        let text = optional(&written.text)?.ok_or("history needs text: where does the text of a row stand?")?;
-        let position = written.position.as_ref().map(|written| At::compile(&mut compiler, written)).transpose()?;
-        let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
-        Ok(Self { items: path.is_some(), conditions, id, position, text, key, channel, reader })
-    }
-
-    /// The rows of a document, as it has them.
-    fn rows(&self, document: &Document<'_>, texts: &TextCodec) -> Vec<PageRow> {
-        if !self.items {
-            return vec![self.row(document, None, texts)];
-        }
-        document.read.items.iter().map(|item| self.row(document, Some(item), texts)).collect()
-    }
-
-    fn row(&self, document: &Document<'_>, item: Option<&Item<'_>>, texts: &TextCodec) -> PageRow {
-        let position = self.position.as_ref().and_then(|at| at.read(document, item));
-        let id = self.id.as_ref().and_then(|id| id.text(document, item)).map(|id| Box::<str>::from(&*id));
-        let id = id.or_else(|| Some(position?.0.to_string().into())).unwrap_or_default();
-        let text = self.text.text(document, item).filter(|_| self.conditions.hold(document, item));
-        let message = text.map(|text| {
-            let echoed = self.key.as_ref().and_then(|key| key.text(document, item));
-            let named = Named::read(texts, &text, echoed.as_deref());
-            Row {
-                server_id: id.clone(),
-                position: position.unwrap_or(Position(0)),
-                message: named.message,
-                intended_wrapped_us: named.intended_wrapped_us,
-                intact: named.intact,
-                version: named.version,
-                reactions: Vec::new(),
-                foreign: named.foreign.then(|| text.into_owned()),
-            }
-        });
-        let channel = self.channel.as_ref().and_then(|channel| channel.text(document, item));
-        PageRow { id, channel: channel.map(|channel| Box::from(&*channel)), position, message }
-    }
-}
-
-impl PointRequest {
-    fn compile(written: &RowWritten, history: &HistoryWritten, names: &Names) -> Result<Self, String> {
-        let request = Request::compile(&written.request(), names)?;
-        Ok(Self {
-            request,
-            missing: written.missing.clone(),
-            fields: Fields::compile(history, written.rows.as_deref())?,
-        })
-    }
-
-    /// The row of an answer; `None` where there is none.
-    pub fn read(&self, answer: HttpAnswer<'_>, id: &str, texts: &TextCodec) -> Result<Option<Row>, PageError> {
-        if self.missing.contains(&answer.status) {
-            return Ok(None);
-        }
-        if !(200..300).contains(&answer.status) {
-            return Err(PageError(format!("HTTP {}", answer.status)));
-        }
-        let document = self.fields.reader.read(answer);
-        let rows = self.fields.rows(&document, texts).into_iter();
-        Ok(rows.filter_map(|row| row.message).find(|row| *row.server_id == *id))
     }
 }

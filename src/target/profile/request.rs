@@ -2,8 +2,9 @@
 //! signature, headers), so that each may refer to what came before it.
 
 use super::json::Json;
+use super::scope::{RequestScope, Scope};
 use super::template::{Escape, RenderError, Template, percent_encode, sign};
-use super::variables::{Names, RequestScope, Scope, Variable};
+use super::variables::{Names, Variable};
 use crate::target::Call;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};

@@ -1,6 +1,7 @@
 //! Templates: literal text and variables, compiled when the profile is loaded.
 
-use super::variables::{Names, Scope, Variable};
+use super::scope::Scope;
+use super::variables::{Names, Variable};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};

@@ -55,107 +55,122 @@ fn error(sections: &str) -> String {
     TargetProfile::parse(&text, "t").err().unwrap_or_else(|| panic!("it is valid:\n{text}")).to_string()
 }
 
+/// What stands in a section, or in the rest of a profile, and the error.
+const SEND: &[(&str, &str)] = &[
+    ("aswer = []", "t:4:1: unknown key `aswer`; did you mean `answer`?"),
+    ("[[send.answer]]\neffect = 'dupliate'", "t:5:10: unknown value `dupliate`; did you mean `duplicate`?"),
+    ("[[send.answer]]\neffect = 'none'", "t:2:1: send: no [[send.answer]] has effect = \"ok\""),
+    (
+        "body = '{{mesage.text}}'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:11: send: there is no variable mesage.text; did you mean message.text?",
+    ),
+    (
+        "body = '{{user.token}}'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:11: send: there is no variable user.token; a step, a rule or [variables] must give it a value",
+    ),
+    (
+        "body = '{{message.text'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:9: send: \"{{message.text\": \"{{\" without \"}}\"",
+    ),
+    (
+        "body = '{{message.text|jsn}}'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:24: send: \"jsn\" is no filter; there are json,",
+    ),
+    (
+        "body = '{{message.text|add(x)}}'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:24: send: \"add(x)\": \"x\" is no whole number",
+    ),
+    ("body = ''\njson = {}\n[[send.answer]]\neffect = 'ok'\n", "t:2:1: send: a request has one body"),
+    ("id = 'ts'\n[[send.answer]]\neffect = 'ok'\n", "t:4:7: send: \"ts\" is no source"),
+    (
+        "id = '/messages/*/id'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:7: send: \"/messages/*/id\" has a star: only each and rows may have one",
+    ),
+    ("id = '*1'\n[[send.answer]]\neffect = 'ok'\n", "t:4:7: send: \"*1\": the path of the items has no star number 1"),
+    ("id = 'regex:('\n[[send.answer]]\neffect = 'ok'\n", "t:4:7: send: \"regex:(\" is no pattern"),
+    ("[[send.answer]]\nstatus = '6xx'\neffect = 'ok'", "t:5:11: send: status = \"6xx\" must be a number or a class"),
+    (
+        "[[send.answer]]\neffect = 'ok'\n[[send.answer]]\neffect = 'none'\nretry = 'after'",
+        "t:8:10: send: retry = \"after\" needs after",
+    ),
+    ("[[send.answer]]\neffect = 'ok'\n[send.verify]\nrequest = 'GET /v'", "t:6:2: send: send.verify needs found"),
+    (
+        "signature = { in = 'body', of = '', key = 'message.key' }\n[[send.answer]]\neffect = 'ok'\n",
+        "t:4:21: send: signature.in = \"body\" must be query.NAME or header.NAME",
+    ),
+];
+
+const RULE: &[(&str, &str)] = &[
+    ("do = 'deliver'", "t:6:7: receive.rule 1: do = \"deliver\" needs text"),
+    ("do = 'reply'", "t:6:7: receive.rule 1: do = \"reply\" needs ref"),
+    ("do = 'ready'", "t:2:1: receive: no [[receive.rule]] has do = \"deliver\""),
+    ("prefix = '42'", "t:6:11: receive.rule 1: prefix = \"42\" is for codec = \"prefixed\""),
+    ("each = '/events'", "t:6:9: receive.rule 1: each = \"/events\" must be a path with a star"),
+    (
+        "each = '/a/*'\nwhen = { '*2' = 1 }",
+        "t:7:11: receive.rule 1: \"*2\": the path of the items has no star number 2",
+    ),
+    (
+        "each = '/a/*'\nwhen = { '$/a/0' = 1 }",
+        "t:7:11: receive.rule 1: \"$/a/0\": another path has a star where this one has a name",
+    ),
+    ("capture = { 'user.x' = '/x' }", "t:5:1: receive.rule 1: a rule captures into conn.NAME"),
+    ("send_share = 2.0", "t:5:1: receive.rule 1: send_share = 2 must be from 0 to 1"),
+    ("do = 'reconnect'\ndelay = 'soon'", "t:7:10: receive.rule 1: \"soon\" is no duration"),
+];
+
+const HISTORY: &[(&str, &str)] = &[
+    (
+        "by = 'next-cursor'\norder = 'oldest-first'\nid = '/i'",
+        "t:5:7: history: history.by = \"next-cursor\" needs next",
+    ),
+    ("by = 'after-id'\norder = 'oldest-first'", "t:2:1: history: history.by pages by the rows: it needs their id"),
+    ("by = 'page'\norder = 'newest-first'", "t:2:1: history: history needs id (or position)"),
+    (
+        "by = 'page'\norder = 'by-position'\nid = '/i'",
+        "t:6:10: history: history.order = \"by-position\" needs position",
+    ),
+    ("by = 'once'\norder = 'oldest-first'\nrows = 'all'", "t:7:9: history: rows = \"all\" must be a path"),
+];
+
+const LOGIN: &[(&str, &str)] = &[
+    ("capture = { 'user.name' = '/n' }", "t:4:14: capture: user.name has a value of its own"),
+    ("capture = { 'user.Token' = '/n' }", "t:4:14: capture: user.Token: a name is made of lower-case letters"),
+    ("capture = { 'token' = '/n' }", "t:4:14: capture: \"token\": captures go into run.NAME"),
+    ("capture = { 'run.token' = '/n' }", "t:4:14: login: capture run.token: this step cannot keep it"),
+    ("per = 'user'", "t:2:1: login: per is for [[setup]] and [[cleanup]]"),
+];
+
+const WHOLE: &[(&str, &str)] = &[
+    ("tokens = 1", "t:2:1: unknown field `tokens`"),
+    (
+        "[send]\nrequest = 'POST'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:3:12: send: request = \"POST\" must be a method and a path",
+    ),
+    (
+        "[send]\nrequest = 'POST http://other/'\n[[send.answer]]\neffect = 'ok'\n",
+        "t:3:12: send: request = \"POST http://other/\": the path must begin with /",
+    ),
+    ("[send]\n[[send.answer]]\neffect = 'ok'\n", "t:2:1: send: send needs request"),
+    ("[receive]\ntransport = 'ws'", "t:2:1: receive: url is missing"),
+    ("[[setup]]\nrequest = 'POST /s'", "t:2:1: setup: per is missing"),
+];
+
 #[test]
 fn what_cannot_be_is_an_error_with_its_place() {
     let mut wrong = Vec::new();
-    let send = |rest: &str| format!("[send]\nrequest = 'POST /s'\n{rest}\n");
-    let ok = "[[send.answer]]\neffect = 'ok'\n";
-    let rule = |rest: &str| format!("[receive]\ntransport = 'ws'\nurl = '/ws'\n[[receive.rule]]\n{rest}\n");
-    let history = |rest: &str| format!("[history]\nrequest = 'GET /h'\ntext = '/t'\n{rest}\n");
-    let login = |rest: &str| format!("[[login]]\nrequest = 'POST /l'\n{rest}\n");
-    for (sections, expected) in [
-        ("tokens = 1".to_owned(), "t:2:1: unknown field `tokens`"),
-        (send("aswer = []"), "t:4:1: unknown key `aswer`; did you mean `answer`?"),
-        (send("[[send.answer]]\neffect = 'dupliate'"), "t:5:10: unknown value `dupliate`; did you mean `duplicate`?"),
-        (send("[[send.answer]]\neffect = 'none'"), "t:2:1: send: no [[send.answer]] has effect = \"ok\""),
-        (
-            send(&format!("body = '{{{{mesage.text}}}}'\n{ok}")),
-            "t:4:11: send: there is no variable mesage.text; did you mean message.text?",
-        ),
-        (
-            send(&format!("body = '{{{{user.token}}}}'\n{ok}")),
-            "t:4:11: send: there is no variable user.token; a step, a rule or [variables] must give it a value",
-        ),
-        (send(&format!("body = '{{{{message.text'\n{ok}")), "t:4:9: send: \"{{message.text\": \"{{\" without \"}}\""),
-        (
-            send(&format!("body = '{{{{message.text|jsn}}}}'\n{ok}")),
-            "t:4:24: send: \"jsn\" is no filter; there are json,",
-        ),
-        (
-            send(&format!("body = '{{{{message.text|add(x)}}}}'\n{ok}")),
-            "t:4:24: send: \"add(x)\": \"x\" is no whole number",
-        ),
-        (send(&format!("body = ''\njson = {{}}\n{ok}")), "t:2:1: send: a request has one body"),
-        (send(&format!("id = 'ts'\n{ok}")), "t:4:7: send: \"ts\" is no source"),
-        (
-            send(&format!("id = '/messages/*/id'\n{ok}")),
-            "t:4:7: send: \"/messages/*/id\" has a star: only each and rows may have one",
-        ),
-        (send(&format!("id = '*1'\n{ok}")), "t:4:7: send: \"*1\": the path of the items has no star number 1"),
-        (send(&format!("id = 'regex:('\n{ok}")), "t:4:7: send: \"regex:(\" is no pattern"),
-        (
-            send("[[send.answer]]\nstatus = '6xx'\neffect = 'ok'"),
-            "t:5:11: send: status = \"6xx\" must be a number or a class",
-        ),
-        (
-            send(&format!("{ok}[[send.answer]]\neffect = 'none'\nretry = 'after'")),
-            "t:8:10: send: retry = \"after\" needs after",
-        ),
-        (send(&format!("{ok}[send.verify]\nrequest = 'GET /v'")), "t:6:2: send: send.verify needs found"),
-        (
-            send(&format!("signature = {{ in = 'body', of = '', key = 'message.key' }}\n{ok}")),
-            "t:4:21: send: signature.in = \"body\" must be query.NAME or header.NAME",
-        ),
-        (format!("[send]\nrequest = 'POST'\n{ok}"), "t:3:12: send: request = \"POST\" must be a method and a path"),
-        (
-            format!("[send]\nrequest = 'POST http://other/'\n{ok}"),
-            "t:3:12: send: request = \"POST http://other/\": the path must begin with /",
-        ),
-        (format!("[send]\n{ok}"), "t:2:1: send: send needs request"),
-        (rule("do = 'deliver'"), "t:6:7: receive.rule 1: do = \"deliver\" needs text"),
-        (rule("do = 'reply'"), "t:6:7: receive.rule 1: do = \"reply\" needs ref"),
-        (rule("do = 'ready'"), "t:2:1: receive: no [[receive.rule]] has do = \"deliver\""),
-        (rule("prefix = '42'"), "t:6:11: receive.rule 1: prefix = \"42\" is for codec = \"prefixed\""),
-        (rule("each = '/events'"), "t:6:9: receive.rule 1: each = \"/events\" must be a path with a star"),
-        (
-            rule("each = '/a/*'\nwhen = { '*2' = 1 }"),
-            "t:7:11: receive.rule 1: \"*2\": the path of the items has no star number 2",
-        ),
-        (
-            rule("each = '/a/*'\nwhen = { '$/a/0' = 1 }"),
-            "t:7:11: receive.rule 1: \"$/a/0\": another path has a star where this one has a name",
-        ),
-        (rule("capture = { 'user.x' = '/x' }"), "t:5:1: receive.rule 1: a rule captures into conn.NAME"),
-        (rule("send_share = 2.0"), "t:5:1: receive.rule 1: send_share = 2 must be from 0 to 1"),
-        (rule("do = 'reconnect'\ndelay = 'soon'"), "t:7:10: receive.rule 1: \"soon\" is no duration"),
-        ("[receive]\ntransport = 'ws'".to_owned(), "t:2:1: receive: url is missing"),
-        (
-            history("by = 'next-cursor'\norder = 'oldest-first'\nid = '/i'"),
-            "t:5:7: history: history.by = \"next-cursor\" needs next",
-        ),
-        (
-            history("by = 'after-id'\norder = 'oldest-first'"),
-            "t:2:1: history: history.by pages by the rows: it needs their id",
-        ),
-        (history("by = 'page'\norder = 'newest-first'"), "t:2:1: history: history needs id (or position)"),
-        (
-            history("by = 'page'\norder = 'by-position'\nid = '/i'"),
-            "t:6:10: history: history.order = \"by-position\" needs position",
-        ),
-        (history("by = 'once'\norder = 'oldest-first'\nrows = 'all'"), "t:7:9: history: rows = \"all\" must be a path"),
-        (login("capture = { 'user.name' = '/n' }"), "t:4:14: capture: user.name has a value of its own"),
-        (
-            login("capture = { 'user.Token' = '/n' }"),
-            "t:4:14: capture: user.Token: a name is made of lower-case letters",
-        ),
-        (login("capture = { 'token' = '/n' }"), "t:4:14: capture: \"token\": captures go into run.NAME"),
-        (login("capture = { 'run.token' = '/n' }"), "t:4:14: login: capture run.token: this step cannot keep it"),
-        (login("per = 'user'"), "t:2:1: login: per is for [[setup]] and [[cleanup]]"),
-        ("[[setup]]\nrequest = 'POST /s'".to_owned(), "t:2:1: setup: per is missing"),
+    for (head, rows) in [
+        ("[send]\nrequest = 'POST /s'\n", SEND),
+        ("[receive]\ntransport = 'ws'\nurl = '/ws'\n[[receive.rule]]\n", RULE),
+        ("[history]\nrequest = 'GET /h'\ntext = '/t'\n", HISTORY),
+        ("[[login]]\nrequest = 'POST /l'\n", LOGIN),
+        ("", WHOLE),
     ] {
-        let error = error(&sections);
-        if !error.starts_with(expected) {
-            wrong.push(format!("{sections}\n{error}\nexpected {expected}"));
+        for (rest, expected) in rows {
+            let error = error(&format!("{head}{rest}\n"));
+            if !error.starts_with(expected) {
+                wrong.push(format!("{head}{rest}\n{error}\nexpected {expected}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -66,133 +66,115 @@ fn known(written: &str) -> Progress {
     Progress { after: known, ..Progress::default() }
 }
 
+/// The keys of the section, what the reader knows (`ID@POSITION`), the pages and
+/// what each comes to, and the reason.
+type Walk<'w> = (&'w str, &'w str, &'w [(&'w str, &'w str)], &'w str);
+
+const COARSE: &str = "by = 'page'\norder = 'by-position'\nbackwards = true";
+
+const WALKS: &[Walk<'_>] = &[
+    ("by = 'next-cursor'\norder = 'oldest-first'", "", &[("1 2 >c", "1 2 >c"), ("3", "3")], "a cursor, and none"),
+    ("by = 'next-cursor'\norder = 'oldest-first'", "", &[("1 >", "1")], "an empty cursor is none"),
+    ("by = 'next-cursor'\norder = 'newest-first'", "", &[("2 1 >c", "1 2 >c")], "turned round"),
+    ("by = 'next-cursor'\norder = 'oldest-first'", "", &[("1 >c -", "1")], "there is no more"),
+    (
+        "by = 'next-cursor'\norder = 'oldest-first'\nuntil = 'short'",
+        "",
+        &[("1 2 >c", "1 2 >c"), ("3 >d", "3")],
+        "short",
+    ),
+    ("by = 'next-cursor'\norder = 'oldest-first'\nuntil = 'empty'", "", &[("1 >c", "1 >c"), (">d", "")], "empty"),
+    (
+        "by = 'next-cursor'\norder = 'newest-first'\nbackwards = true",
+        "3@3",
+        &[("5 4 >c", "4 5 >c"), ("3 2 >d", "")],
+        "to what is known",
+    ),
+    (
+        "by = 'next-cursor'\norder = 'newest-first'\nbackwards = true",
+        "k@3",
+        &[("4 n2 >c", "4")],
+        "a notice that is older",
+    ),
+    (
+        "by = 'before-id'\norder = 'newest-first'",
+        "",
+        &[("5 4", "4 5 >4"), ("n3 2", "2 >2"), ("", "")],
+        "back, by the oldest row",
+    ),
+    ("by = 'before-id'\norder = 'newest-first'", "3@3", &[("5 4", "4 5 >4"), ("3 2", "")], "stops at what is known"),
+    ("by = 'before-id'\norder = 'newest-first'", "4@4", &[("5 4", "5")], "at once"),
+    (
+        "by = 'before-id'\norder = 'newest-first'",
+        "9@3",
+        &[("5 4", "4 5 >4"), ("2 1", "")],
+        "what is known is gone: by position",
+    ),
+    (
+        "by = 'before-id'\norder = 'newest-first'",
+        "9@",
+        &[("5 4", "4 5 >4"), ("2 1", "1 2 >1")],
+        "without one: to the end",
+    ),
+    (
+        "by = 'before-id'\norder = 'newest-first'\ninclusive = true",
+        "",
+        &[("5 4", "4 5 >4"), ("4 3", "3 >3"), ("3", "")],
+        "and shown again",
+    ),
+    (
+        "by = 'after-id'\norder = 'oldest-first'",
+        "",
+        &[("1 2", "1 2 >2"), ("n3", ">3"), ("", "")],
+        "on, by the newest row",
+    ),
+    ("by = 'after-id'\norder = 'newest-first'", "1@1", &[("3 2", "2 3 >3")], "newest first, and on all the same"),
+    ("by = 'after-id'\norder = 'oldest-first'\nuntil = 'short'", "", &[("1 n2", "1 >2"), ("3", "3")], "notices count"),
+    (
+        "by = 'after-id'\norder = 'oldest-first'\ninclusive = true",
+        "2@2",
+        &[("2 3", "3 >3"), ("3", "")],
+        "from what is known",
+    ),
+    (
+        "by = 'since-time'\norder = 'oldest-first'",
+        "",
+        &[("a@1 b@5", "a b >5"), ("c@6", "c >6"), ("", "")],
+        "by its position",
+    ),
+    (
+        "by = 'since-time'\norder = 'oldest-first'\ninclusive = true",
+        "",
+        &[("a@1 b@2 c@2", "a b c >2"), ("b@2 c@2 d@2 e@3", "d e >3"), ("e@3", "")],
+        "all rows of a position again, and one more",
+    ),
+    ("by = 'offset'\norder = 'oldest-first'", "", &[("1 n2", "1 >2"), ("3", "3 >3"), ("", "")], "rows are counted"),
+    (
+        "by = 'offset'\norder = 'newest-first'",
+        "2@2",
+        &[("4 3", "3 4 >2"), ("2 1", "")],
+        "from the newest: to what is known",
+    ),
+    (
+        "by = 'page'\norder = 'oldest-first'",
+        "1@1",
+        &[("1 2", "2 >1"), ("3 4", "3 4 >2"), ("", "")],
+        "pages are counted",
+    ),
+    ("by = 'page'\norder = 'oldest-first'\nuntil = 'no-next'", "", &[("1", "1 >1"), ("", "")], "a page without rows"),
+    ("by = 'page'\norder = 'oldest-first'\nuntil = 'no-next'", "", &[("1 -", "1")], "or that says so"),
+    ("by = 'page'\norder = 'oldest-first'", "", &[("1 +", "1 >1"), ("+", "")], "nothing is nothing, whatever it says"),
+    (COARSE, "", &[("3 1 2", "1 2 3 >1"), ("", "")], "sorted"),
+    (COARSE, "b@5", &[("a@5 b@5 c@6 d@4", "a c")], "what shares a position with what is known is read again"),
+    ("by = 'once'\norder = 'oldest-first'", "", &[("1 2 >c", "1 2")], "one is all"),
+    ("by = 'once'\norder = 'oldest-first'", "2@2", &[("1 2 3", "3")], "and what is known is left out"),
+    ("by = 'once'\norder = 'oldest-first'", "9@2", &[("1 2 3", "2 3")], "as far as one can tell"),
+    ("by = 'once'\norder = 'oldest-first'", "2@2", &[("4 2 3", "3")], "by its rank, not by positions"),
+];
+
 #[test]
 fn pages_follow_each_other_by_every_way_there_is() {
-    let coarse = "by = 'page'\norder = 'by-position'\nbackwards = true";
-    for (history, after, pages, reason) in [
-        (
-            "by = 'next-cursor'\norder = 'oldest-first'",
-            "",
-            &[("1 2 >c", "1 2 >c"), ("3", "3")][..],
-            "a cursor, and none",
-        ),
-        ("by = 'next-cursor'\norder = 'oldest-first'", "", &[("1 >", "1")], "an empty cursor is none"),
-        ("by = 'next-cursor'\norder = 'newest-first'", "", &[("2 1 >c", "1 2 >c")], "turned round"),
-        ("by = 'next-cursor'\norder = 'oldest-first'", "", &[("1 >c -", "1")], "there is no more"),
-        (
-            "by = 'next-cursor'\norder = 'oldest-first'\nuntil = 'short'",
-            "",
-            &[("1 2 >c", "1 2 >c"), ("3 >d", "3")],
-            "short",
-        ),
-        ("by = 'next-cursor'\norder = 'oldest-first'\nuntil = 'empty'", "", &[("1 >c", "1 >c"), (">d", "")], "empty"),
-        (
-            "by = 'next-cursor'\norder = 'newest-first'\nbackwards = true",
-            "3@3",
-            &[("5 4 >c", "4 5 >c"), ("3 2 >d", "")],
-            "to what is known",
-        ),
-        (
-            "by = 'next-cursor'\norder = 'newest-first'\nbackwards = true",
-            "k@3",
-            &[("4 n2 >c", "4")],
-            "a notice that is older",
-        ),
-        (
-            "by = 'before-id'\norder = 'newest-first'",
-            "",
-            &[("5 4", "4 5 >4"), ("n3 2", "2 >2"), ("", "")],
-            "back, by the oldest row",
-        ),
-        (
-            "by = 'before-id'\norder = 'newest-first'",
-            "3@3",
-            &[("5 4", "4 5 >4"), ("3 2", "")],
-            "stops at what is known",
-        ),
-        ("by = 'before-id'\norder = 'newest-first'", "4@4", &[("5 4", "5")], "at once"),
-        (
-            "by = 'before-id'\norder = 'newest-first'",
-            "9@3",
-            &[("5 4", "4 5 >4"), ("2 1", "")],
-            "what is known is gone: by position",
-        ),
-        (
-            "by = 'before-id'\norder = 'newest-first'",
-            "9@",
-            &[("5 4", "4 5 >4"), ("2 1", "1 2 >1")],
-            "without one: to the end",
-        ),
-        (
-            "by = 'before-id'\norder = 'newest-first'\ninclusive = true",
-            "",
-            &[("5 4", "4 5 >4"), ("4 3", "3 >3"), ("3", "")],
-            "and shown again",
-        ),
-        (
-            "by = 'after-id'\norder = 'oldest-first'",
-            "",
-            &[("1 2", "1 2 >2"), ("n3", ">3"), ("", "")],
-            "on, by the newest row",
-        ),
-        ("by = 'after-id'\norder = 'newest-first'", "1@1", &[("3 2", "2 3 >3")], "newest first, and on all the same"),
-        (
-            "by = 'after-id'\norder = 'oldest-first'\nuntil = 'short'",
-            "",
-            &[("1 n2", "1 >2"), ("3", "3")],
-            "notices count",
-        ),
-        (
-            "by = 'after-id'\norder = 'oldest-first'\ninclusive = true",
-            "2@2",
-            &[("2 3", "3 >3"), ("3", "")],
-            "from what is known",
-        ),
-        (
-            "by = 'since-time'\norder = 'oldest-first'",
-            "",
-            &[("a@1 b@5", "a b >5"), ("c@6", "c >6"), ("", "")],
-            "by its position",
-        ),
-        (
-            "by = 'since-time'\norder = 'oldest-first'\ninclusive = true",
-            "",
-            &[("a@1 b@2 c@2", "a b c >2"), ("b@2 c@2 d@2 e@3", "d e >3"), ("e@3", "")],
-            "all rows of a position again, and one more",
-        ),
-        ("by = 'offset'\norder = 'oldest-first'", "", &[("1 n2", "1 >2"), ("3", "3 >3"), ("", "")], "rows are counted"),
-        (
-            "by = 'offset'\norder = 'newest-first'",
-            "2@2",
-            &[("4 3", "3 4 >2"), ("2 1", "")],
-            "from the newest: to what is known",
-        ),
-        (
-            "by = 'page'\norder = 'oldest-first'",
-            "1@1",
-            &[("1 2", "2 >1"), ("3 4", "3 4 >2"), ("", "")],
-            "pages are counted",
-        ),
-        (
-            "by = 'page'\norder = 'oldest-first'\nuntil = 'no-next'",
-            "",
-            &[("1", "1 >1"), ("", "")],
-            "a page without rows",
-        ),
-        ("by = 'page'\norder = 'oldest-first'\nuntil = 'no-next'", "", &[("1 -", "1")], "or that says so"),
-        (
-            "by = 'page'\norder = 'oldest-first'",
-            "",
-            &[("1 +", "1 >1"), ("+", "")],
-            "nothing is nothing, whatever it says",
-        ),
-        (coarse, "", &[("3 1 2", "1 2 3 >1"), ("", "")], "sorted"),
-        (coarse, "b@5", &[("a@5 b@5 c@6 d@4", "a c")], "what shares a position with what is known is read again"),
-        ("by = 'once'\norder = 'oldest-first'", "", &[("1 2 >c", "1 2")], "one is all"),
-        ("by = 'once'\norder = 'oldest-first'", "2@2", &[("1 2 3", "3")], "and what is known is left out"),
-        ("by = 'once'\norder = 'oldest-first'", "9@2", &[("1 2 3", "2 3")], "as far as one can tell"),
-        ("by = 'once'\norder = 'oldest-first'", "2@2", &[("4 2 3", "3")], "by its rank, not by positions"),
-    ] {
+    for (history, after, pages, reason) in WALKS {
         let (stage, mut progress) = (full(history), known(after));
         let bodies: Vec<String> = pages.iter().map(|(page, _)| body(page)).collect();
         let answers: Vec<(&str, &str)> = bodies.iter().map(|body| ("", body.as_str())).collect();
