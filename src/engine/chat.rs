@@ -121,7 +121,6 @@ pub struct Reading<'a> {
     size: u32,
     /// What the reader knew before: rows past it are asked for.
     after: Option<Position>,
-    after_text: Option<String>,
     progress: Progress,
 }
 
@@ -144,7 +143,7 @@ impl<'a> Reading<'a> {
         let after_text = history.zip(after).map(|(history, after)| history.write_position(after));
         let id = known.or_else(|| after_text.as_deref().map(Box::from));
         let progress = Progress { after: id.map(|id| Known { id, position: after }), ..Progress::default() };
-        Self { api, user, channel, channel_id, size, after, after_text, progress }
+        Self { api, user, channel, channel_id, size, after, progress }
     }
 
     /// Whether its pages walk from the newest row to the oldest.
@@ -161,8 +160,7 @@ impl<'a> Reading<'a> {
         };
         let history = people.cast.described.history.as_ref().ok_or("the profile has no [history]")?;
         let person = people.person(self.user);
-        let newest = self.progress.newest.as_ref().and_then(|newest| Some(history.write_position(newest.position?)));
-        let after_text = newest.or_else(|| self.after_text.clone());
+        let after_text = history.after_position(&self.progress);
         let page = history.page_scope(&self.progress, after_text.as_deref(), self.size);
         let scope = Scope { page: Some(page), ..people.cast.scope(self.user, &person, Some(self.channel)) };
         let mut call = history.request.render(&scope, &people.cast.prefix).map_err(|error| error.to_string())?;

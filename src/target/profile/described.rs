@@ -160,9 +160,25 @@ impl Compiling<'_> {
                 _ if written.per.is_some() => Err("per is for [[setup]] and [[cleanup]]".to_owned()),
                 _ => Ok(compiled),
             });
+            let compiled = compiled.and_then(|compiled| check_captures(section, &compiled, names).map(|()| compiled));
             self.at(step.span(), section, compiled)
         };
         written.iter().map(step).collect()
+    }
+}
+
+/// What a step captures is kept where the step belongs.
+fn check_captures(section: &str, step: &Step, names: &Names) -> Result<(), String> {
+    let keeps: fn(&Variable) -> bool = match (section, step.per) {
+        ("setup", Per::Run) => |variable| matches!(variable, Variable::Run(_)),
+        ("setup", Per::User) | ("login", _) => |variable| matches!(variable, Variable::User(_)),
+        ("setup", Per::Channel | Per::Membership) => |variable| matches!(variable, Variable::Channel(_)),
+        ("boot", _) => |variable| matches!(variable, Variable::Conn(_)),
+        _ => |_| false,
+    };
+    match step.captures().find(|variable| !keeps(variable)) {
+        Some(lost) => Err(format!("capture {}: this step cannot keep it", names.name(lost))),
+        None => Ok(()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What frames of a described target mean: the rules, in their order.
 
+use super::scope::{Connection, Scope, set};
 use super::send::At;
-use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten, parse_pointer};
+use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten, clash, parse_pointer};
 use super::step::captures;
 use super::template::{Escape, Template};
-use super::trie::{Item, ROOT, Trie};
-use super::variables::{Connection, Names, Scope, Variable, set};
+use super::trie::{Item, ROOT, Trie, stars};
+use super::variables::{Names, Variable};
 use super::written::{Codec, Do, RuleWritten, Transport};
 use crate::model::TextCodec;
 use crate::target::history::Named;
@@ -106,7 +107,7 @@ impl Rules {
         let rules = written
             .iter()
             .enumerate()
-            .map(|(rank, rule)| Rule::compile(rule, &mut trie, names, time).map_err(|error| (rank, error)));
+            .map(|(rank, rule)| Rule::compile(rule, codec, &mut trie, names, time).map_err(|error| (rank, error)));
         let rules = rules.collect::<Result<_, _>>()?;
         Ok(Self { codec, headed, trie, rules })
     }
@@ -125,17 +126,14 @@ impl Rules {
     /// scope at once.
     pub fn read(&self, frame: &str, scope: &Scope<'_>, connection: &mut Connection, texts: &TextCodec) -> Vec<Deed> {
         let mut deeds = Vec::new();
+        let mut place = Place { scope, connection, texts, deeds: &mut deeds };
+        let (headers, body) = self.split(frame);
         match self.codec {
             Codec::JsonLines => {
-                let (headers, body) = self.split(frame);
-                for line in body.lines().filter(|line| !line.trim().is_empty()) {
-                    self.read_one(headers, line, scope, connection, texts, &mut deeds);
-                }
+                let lines = body.lines().filter(|line| !line.trim().is_empty());
+                lines.for_each(|line| self.read_one(headers, line, &mut place));
             }
-            _ => {
-                let (headers, body) = self.split(frame);
-                self.read_one(headers, body, scope, connection, texts, &mut deeds);
-            }
+            _ => self.read_one(headers, body, &mut place),
         }
         deeds
     }
@@ -144,86 +142,107 @@ impl Rules {
         if !self.headed {
             return ("", frame);
         }
-        match frame.split_once("\n\n") {
-            Some((headers, body)) => (headers, body),
-            None => match frame.split_once("\r\n\r\n") {
-                Some((headers, body)) => (headers, body),
-                None => ("", frame),
-            },
-        }
+        let parts = frame.split_once("\n\n").or_else(|| frame.split_once("\r\n\r\n"));
+        parts.unwrap_or(("", frame))
     }
 
-    fn read_one(
-        &self,
-        headers: &str,
-        body: &str,
-        scope: &Scope<'_>,
-        connection: &mut Connection,
-        texts: &TextCodec,
-        deeds: &mut Vec<Deed>,
-    ) {
+    fn read_one(&self, headers: &str, body: &str, place: &mut Place<'_>) {
         let (digits, json) = match self.codec {
             Codec::Prefixed => body.split_at(body.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(body.len())),
             _ => ("", body),
         };
         let wants_json = matches!(self.codec, Codec::Json | Codec::JsonLines) && !json.trim().is_empty();
-        let (read, is_json) = match self.trie.read(json) {
+        let (mut read, is_json) = match self.trie.read(json) {
             Some(read) => (read, true),
-            None if wants_json && !self.headed => return deeds.push(Deed::Garbage),
+            None if wants_json && !self.headed => return place.deeds.push(Deed::Garbage),
             None => (self.trie.nothing(), false),
         };
-        let mut document = Document { read, status: None, headers: Cow::Borrowed(headers), body, digits: "", is_json };
+        let items = std::mem::take(&mut read.items);
+        let mut document = Document { read, status: None, headers: Cow::Borrowed(headers), body, digits, is_json };
         document.status = document.header("status").and_then(|status| status.parse().ok());
-        let empty = matches!(json.trim(), "" | "{}");
-        let mut taken = vec![false; document.read.items.len()];
-        for rule in &self.rules {
-            if rule.empty && !empty {
-                continue;
-            }
-            if let Some(prefix) = &rule.prefix {
-                let Some(rest) = digits.strip_prefix(&**prefix) else { continue };
-                document.digits = rest;
-            }
-            if rule.level == ROOT {
-                if !rule.conditions.hold(&document, None) {
-                    continue;
-                }
-                rule.follow(&document, None, scope, connection, texts, deeds);
-                if !rule.goes_on {
+        let inside = json.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(json);
+        let frame = Looked { digits, empty: inside.trim().is_empty() };
+        let mut taken = vec![false; items.len()];
+        let mut rules = &self.rules[..];
+        while let Some(first) = rules.first() {
+            let of_level = rules.iter().take_while(|rule| rule.level == first.level).count();
+            let (now, later) = rules.split_at(of_level);
+            rules = later;
+            if first.level == ROOT {
+                if frame.decide(now, &mut document, None, place) {
                     return;
                 }
                 continue;
             }
-            for (rank, taken) in taken.iter_mut().enumerate() {
-                let item = &document.read.items[rank];
-                if item.level != rule.level || *taken || !rule.conditions.hold(&document, Some(item)) {
-                    continue;
-                }
-                *taken = !rule.goes_on;
-                rule.follow(&document, Some(item), scope, connection, texts, deeds);
+            let items = items.iter().zip(&mut taken).filter(|(item, taken)| item.level == first.level && !**taken);
+            for (item, taken) in items {
+                *taken = frame.decide(now, &mut document, Some(item), place);
             }
         }
     }
 }
 
+/// What all rules are asked about one frame.
+struct Looked<'a> {
+    digits: &'a str,
+    empty: bool,
+}
+
+impl<'a> Looked<'a> {
+    /// Follows the rules that match; whether one of them is the last.
+    fn decide(
+        &self,
+        rules: &[Rule],
+        document: &mut Document<'a>,
+        item: Option<&Item<'a>>,
+        place: &mut Place<'_>,
+    ) -> bool {
+        for rule in rules {
+            let behind = match &rule.prefix {
+                Some(prefix) => self.digits.strip_prefix(&**prefix),
+                None => Some(self.digits),
+            };
+            let Some(behind) = behind.filter(|_| self.empty || !rule.empty) else { continue };
+            document.digits = behind;
+            if rule.conditions.hold(document, item) {
+                rule.follow(document, item, place);
+                if !rule.goes_on {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// To whom a frame has come, and what it comes to.
+struct Place<'p> {
+    scope: &'p Scope<'p>,
+    connection: &'p mut Connection,
+    texts: &'p TextCodec,
+    deeds: &'p mut Vec<Deed>,
+}
+
 impl Rule {
     fn compile(
         written: &RuleWritten,
+        codec: Codec,
         trie: &mut Trie,
         names: &Names,
         time: &dyn Fn(&str) -> Result<u64, String>,
     ) -> Result<Self, String> {
-        let level = match &written.each {
-            None => ROOT,
+        check(written, codec)?;
+        let mut compiler = match &written.each {
+            None => Compiler { trie, level: ROOT, stars: 0 },
             Some(each) => {
-                let path = parse_pointer(each).filter(|path| path.contains(&super::trie::Step::Star));
-                trie.level(
-                    &path
-                        .ok_or_else(|| format!("each = {each:?} must be a path with a star, such as \"/events/*\""))?,
-                )
+                let path = parse_pointer(each).filter(|path| stars(path) > 0);
+                let path =
+                    path.ok_or_else(|| format!("each = {each:?} must be a path with a star, such as \"/events/*\""))?;
+                let level = trie.level(&path).ok_or_else(|| clash(each))?;
+                Compiler { trie, level, stars: stars(&path) }
             }
         };
-        let mut compiler = Compiler { trie, level };
+        let level = compiler.level;
         let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
         let captures = captures(&mut compiler, &written.capture, names)?;
         if captures.iter().any(|(variable, _)| !matches!(variable, Variable::Conn(_))) {
@@ -239,9 +258,6 @@ impl Rule {
             (Do::Deliver, None) => return Err("do = \"deliver\" needs text: where does the text stand?".to_owned()),
             _ => None,
         };
-        if written.deed == Do::Reply && reference.is_none() {
-            return Err("do = \"reply\" needs ref: which message is answered?".to_owned());
-        }
         let optional_time = |text: &Option<String>| text.as_deref().map_or(Ok(0), time);
         Ok(Self {
             level,
@@ -262,23 +278,15 @@ impl Rule {
         })
     }
 
-    fn follow(
-        &self,
-        document: &Document<'_>,
-        item: Option<&Item<'_>>,
-        scope: &Scope<'_>,
-        connection: &mut Connection,
-        texts: &TextCodec,
-        deeds: &mut Vec<Deed>,
-    ) {
+    fn follow(&self, document: &Document<'_>, item: Option<&Item<'_>>, place: &mut Place<'_>) {
         for (variable, sources) in &self.captures {
             if let (Variable::Conn(slot), Some(value)) = (variable, sources.text(document, item)) {
-                set(&mut connection.values, *slot, &value);
+                set(&mut place.connection.values, *slot, &value);
             }
         }
         if let Some(frame) = &self.send {
-            let rendered = frame.render(&Scope { connection: Some(connection), ..*scope });
-            deeds.push(match rendered {
+            let rendered = frame.render(&Scope { connection: Some(place.connection), ..*place.scope });
+            place.deeds.push(match rendered {
                 Ok(frame) => Deed::Send { frame, after_us: self.send_after_us, share: self.send_share },
                 Err(error) => Deed::Broken(error.to_string()),
             });
@@ -287,7 +295,7 @@ impl Rule {
         let deed = match self.deed {
             Do::Ignore => return,
             Do::Deliver => match &self.delivery {
-                Some(delivery) => Deed::Deliver(delivery.read(document, item, channel, texts)),
+                Some(delivery) => Deed::Deliver(delivery.read(document, item, channel, place.texts)),
                 None => return,
             },
             Do::Connected => Deed::Connected,
@@ -309,7 +317,26 @@ impl Rule {
             Do::Reconnect => Deed::Reconnect { resume: self.resume, delay_us: self.delay_us },
             Do::Fatal => Deed::Fatal(super::step::shown(document.body)),
         };
-        deeds.push(deed);
+        place.deeds.push(deed);
+    }
+}
+
+/// What a rule needs beside what it reads.
+fn check(written: &RuleWritten, codec: Codec) -> Result<(), String> {
+    if written.deed == Do::Reply && written.reference.is_none() {
+        return Err("do = \"reply\" needs ref: which message is answered?".to_owned());
+    }
+    let digits = |prefix: &str| !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+    match &written.prefix {
+        Some(prefix) if codec != Codec::Prefixed => {
+            return Err(format!("prefix = {prefix:?} is for codec = \"prefixed\""));
+        }
+        Some(prefix) if !digits(prefix) => return Err(format!("prefix = {prefix:?} must be digits")),
+        _ => {}
+    }
+    match written.send_share {
+        Some(share) if !(0.0..=1.0).contains(&share) => Err(format!("send_share = {share} must be from 0 to 1")),
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! JSON bodies: a table of the profile whose texts are templates.
 
+use super::scope::Scope;
 use super::template::{Escape, RenderError, Template, escape_json};
-use super::variables::{Names, Scope};
+use super::variables::Names;
 use std::fmt::Write as _;
 
 /// A compiled JSON value.
@@ -94,9 +95,7 @@ impl Json {
 
     fn is_left_out(&self, scope: &Scope<'_>) -> bool {
         match self {
-            Json::Text(template) | Json::Number(template) => {
-                template.lone_variable().is_some_and(|variable| scope.value(variable).is_none())
-            }
+            Json::Text(template) | Json::Number(template) => template.is_left_out(scope),
             _ => false,
         }
     }

@@ -11,6 +11,8 @@ mod frames;
 mod json;
 mod pages;
 mod request;
+mod rows;
+mod scope;
 mod send;
 mod source;
 mod step;
@@ -24,12 +26,11 @@ pub use described::{Described, Every, GivenFrom, GivenVariable, Heartbeat, Recei
 pub use frames::Deed;
 pub use pages::{AskedPage, DescribedPage, History, Known, Progress};
 pub use request::Request;
+pub use scope::{ChannelScope, Connection, MessageScope, RunValues, Scope, UserScope, Values, set};
 pub use send::Sending;
 pub use step::{Captured, HttpAnswer, Step};
 pub use template::Template;
-pub use variables::{
-    CHANNEL_ID, ChannelScope, Connection, MessageScope, Names, RunValues, Scope, UserScope, Values, Variable, set,
-};
+pub use variables::{CHANNEL_ID, Names, Variable};
 pub use written::{By, ConnectionPer, Do, KeyEcho, KeyScope, Only, Per, Transport};
 
 use crate::model::KeyFormat;
@@ -186,16 +187,39 @@ fn locate(text: &str, at: usize) -> String {
     format!("{line}:{column}")
 }
 
-/// `line:column` within a table: where the longest word of the error that stands
-/// in it stands, or else where it begins.
+/// `line:column` within a table: where what the error names stands in it, or else
+/// where it begins.
 fn place(text: &str, span: Range<usize>, words: &str) -> String {
-    let table = text.get(span.clone()).unwrap_or_default();
-    let separators = |letter: char| letter.is_whitespace() || matches!(letter, '"' | ';' | ',' | '?' | '(' | ')');
-    let tokens =
-        words.split(separators).map(|token| token.trim_end_matches([':', '.'])).filter(|token| token.len() > 3);
-    let mut found: Vec<(usize, usize)> = tokens.filter_map(|token| Some((token.len(), table.find(token)?))).collect();
-    found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-    locate(text, span.start + found.first().map_or(0, |(_, at)| *at))
+    let table = &text[span.start..table_end(text, &span)];
+    // What comes behind is advice.
+    let words = words.split("; ").next().unwrap_or_default();
+    let quoted = words.split('"').skip(1).step_by(2).filter(|quoted| !quoted.is_empty());
+    let dotted = words.split([' ', ':', ',']).filter(|word| word.contains('.') && !word.contains(['"', '[']));
+    let found = quoted.chain(dotted).find_map(|name| find_word(table, name));
+    locate(text, span.start + found.unwrap_or(0))
+}
+
+/// Where a table ends: with the next one that is no part of it. The span of one
+/// that has a header is that alone.
+fn table_end(text: &str, span: &Range<usize>) -> usize {
+    let header = text[span.start..].lines().next().unwrap_or_default();
+    if !header.starts_with('[') {
+        return span.end;
+    }
+    let inside = format!("{}.", header.trim_matches(['[', ']']));
+    let is_next = |at: &usize| {
+        let rest = text[at + 1..].trim_start_matches(' ');
+        rest.starts_with('[') && !rest.trim_start_matches('[').starts_with(&inside)
+    };
+    let newlines = text[span.end..].match_indices('\n').map(|(at, _)| span.end + at);
+    newlines.filter(is_next).next().unwrap_or(text.len())
+}
+
+/// Where a name stands that is not a part of a longer one.
+fn find_word(text: &str, name: &str) -> Option<usize> {
+    let joins = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let mut places = text.match_indices(name).map(|(at, _)| at);
+    places.find(|at| !joins(text[..*at].chars().next_back()) && !joins(text[at + name.len()..].chars().next()))
 }
 
 /// A message about an unknown key or value, with the known one that is nearest.
@@ -214,46 +238,4 @@ fn with_suggestion(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_profiles_are_valid() {
-        for (name, text) in built_in_targets() {
-            let profile = TargetProfile::parse(text, name).unwrap();
-            assert_eq!(profile.name, *name);
-            assert!(!profile.description.is_empty());
-        }
-    }
-
-    #[test]
-    fn a_target_may_want_its_keys_in_another_format() {
-        let (_, good) = built_in_targets()[0];
-        for (written, format) in [
-            ("uuid8", KeyFormat::Uuid8),
-            ("uuid4-shaped", KeyFormat::Uuid4Shaped),
-            ("hex", KeyFormat::Hex),
-            ("base36", KeyFormat::Base36),
-            ("hash", KeyFormat::Hash),
-        ] {
-            let text = good.replace("\"uuid8\"", &format!("\"{written}\""));
-            assert_eq!(TargetProfile::parse(&text, "t").unwrap().key_format, format);
-        }
-        let without = good.split("[key]").next().unwrap();
-        assert_eq!(TargetProfile::parse(without, "t").unwrap().key_format, KeyFormat::Uuid8);
-    }
-
-    #[test]
-    fn errors_name_the_place() {
-        let (_, good) = built_in_targets()[0];
-        for (bad, expected) in [
-            (good.replace("dedup", "dedupe"), "t.toml:32:1: unknown key `dedupe`; did you mean `dedup`?"),
-            (good.replace("\"slack\"", "\"irc\""), "t.toml:6:8: unknown variant `irc`"),
-            (good.replace("\"uuid8\"", "\"uuid4\""), "t.toml:49:10: unknown value `uuid4`; did you mean"),
-            (good.replace("\"1s\"", "\"soon\""), "t.toml: capabilities.lag: \"soon\" is no duration"),
-        ] {
-            let error = TargetProfile::parse(&bad, "t.toml").unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{error}");
-        }
-    }
-}
+mod tests;

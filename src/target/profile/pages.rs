@@ -1,14 +1,13 @@
 //! How the history of a described target is read.
 
 use super::request::Request;
-use super::send::At;
-use super::source::{Conditions, Document, Sources, parse_pointer};
-use super::step::{HttpAnswer, Reader, shown};
-use super::trie::Item;
-use super::variables::{Names, PageScope, Variable};
-use super::written::{By, HistoryWritten, Order, PageFormat, RowWritten, Until};
+use super::rows::{Fields, PageRow, PointRequest};
+use super::scope::PageScope;
+use super::source::Sources;
+use super::step::{HttpAnswer, shown};
+use super::variables::{Names, Variable};
+use super::written::{By, HistoryWritten, Order, PageFormat, Until};
 use crate::model::{Position, TextCodec};
-use crate::target::history::Named;
 use crate::target::{PageError, Row};
 
 /// How history is read, compiled.
@@ -36,29 +35,6 @@ pub struct History {
     bounded: bool,
 }
 
-/// A request for one message by its id.
-#[derive(Clone, Debug)]
-pub struct PointRequest {
-    /// The request.
-    pub request: Request,
-    missing: Vec<u16>,
-    fields: Fields,
-}
-
-/// Where the parts of a row stand.
-#[derive(Clone, Debug)]
-struct Fields {
-    reader: Reader,
-    conditions: Conditions,
-    /// Rows are items; without it, the whole answer is one.
-    items: bool,
-    id: Option<Sources>,
-    position: Option<At>,
-    text: Sources,
-    key: Option<Sources>,
-    channel: Option<Sources>,
-}
-
 /// What is read of a channel so far: what the next page is asked with.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
@@ -72,6 +48,8 @@ pub struct Progress {
     pub after: Option<Known>,
     /// The newest row that it has read since, where pages go on from there.
     pub newest: Option<Known>,
+    /// The ids of the rows that a page which begins at a position shows again.
+    pub edge: Vec<Box<str>>,
 }
 
 /// What a page was asked for.
@@ -166,6 +144,13 @@ impl History {
         self.fields.position.as_ref().map_or_else(|| position.0.to_string(), |at| at.format.write(position))
     }
 
+    /// Where the newest row stands that the reader knows by now, as the target
+    /// writes it.
+    pub fn after_position(&self, progress: &Progress) -> Option<String> {
+        let known = progress.newest.as_ref().or(progress.after.as_ref())?;
+        Some(self.write_position(known.position?))
+    }
+
     /// What the request of the next page refers to.
     pub fn page_scope<'s>(&self, progress: &'s Progress, after_position: Option<&'s str>, size: u32) -> PageScope<'s> {
         let known = progress.newest.as_ref().or(progress.after.as_ref());
@@ -196,38 +181,22 @@ impl History {
             progress.pages += 1;
             return Ok(DescribedPage { rows: Vec::new(), positioned: true, next: None });
         }
-        if !(200..300).contains(&answer.status) {
-            let body = std::str::from_utf8(answer.body).unwrap_or_default();
-            return Err(PageError(format!("HTTP {}: {}", answer.status, shown(body))));
-        }
-        let Answered { mut rows, next, more } = match self.format {
-            PageFormat::Json => self.read_json(answer, texts)?,
-            PageFormat::NdJson => Answered { rows: self.read_lines(answer, texts)?, next: None, more: None },
-        };
+        let Answered { mut rows, next, more } = self.answered(answer, texts)?;
         let counted = rows.len();
-        // A page may have rows of several channels.
-        for row in &mut rows {
-            if row.channel.as_deref().is_some_and(|channel| *channel != *asked.channel_id) {
-                row.message = None;
-            }
-        }
-        match self.order {
-            Order::OldestFirst => {}
-            Order::NewestFirst => rows.reverse(),
-            Order::ByPosition => rows.sort_by_key(|row| row.position),
-        }
-        // What has no id is known by its rank in the channel.
-        for (row, rank) in rows.iter_mut().zip(progress.rows + 1..).filter(|(row, _)| row.id.is_empty()) {
-            row.id = format!("#{rank}").into();
-            let id = row.id.clone();
-            row.message.iter_mut().for_each(|message| message.server_id = id.clone());
-        }
+        self.put_in_order(&mut rows, progress, asked.channel_id);
         let oldest = rows.first().map(|row| row.id.clone());
         let newest = rows.last().map(|row| (row.id.clone(), row.position));
         if let (By::AfterId | By::SinceTime, Some((id, position))) = (self.by, &newest) {
             progress.newest = Some(Known { id: id.clone(), position: *position });
         }
+        let edge = match (self.by, &newest) {
+            (By::SinceTime, Some((_, newest))) if self.inclusive => {
+                rows.iter().filter(|row| row.position == *newest).map(|row| row.id.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
         let reached = self.drop_known(&mut rows, progress);
+        progress.edge = edge;
         progress.pages += 1;
         progress.rows += counted as u64;
         let found = match self.by {
@@ -243,7 +212,8 @@ impl History {
         let over = match self.until {
             Until::Empty => counted == 0 || (self.inclusive && fresh == 0),
             Until::Short => counted < asked.size as usize,
-            Until::NoNext => false,
+            // A page that is counted has always a next one.
+            Until::NoNext => counted == 0 && matches!(self.by, By::Offset | By::Page),
         };
         let ended = reached || over || more == Some(false);
         let next = found.filter(|cursor| !ended && !cursor.is_empty());
@@ -252,19 +222,56 @@ impl History {
         Ok(DescribedPage { rows: rows.into_iter().filter_map(|row| row.message).collect(), positioned, next })
     }
 
+    fn answered(&self, answer: HttpAnswer<'_>, texts: &TextCodec) -> Result<Answered, PageError> {
+        if !(200..300).contains(&answer.status) {
+            let body = std::str::from_utf8(answer.body).unwrap_or_default();
+            return Err(PageError(format!("HTTP {}: {}", answer.status, shown(body))));
+        }
+        match self.format {
+            PageFormat::Json => self.read_json(answer, texts),
+            PageFormat::NdJson => Ok(Answered { rows: self.read_lines(answer, texts)?, next: None, more: None }),
+        }
+    }
+
+    /// From the oldest row to the newest; rows of other channels are no messages of
+    /// this one.
+    fn put_in_order(&self, rows: &mut [PageRow], progress: &Progress, channel_id: &str) {
+        for row in rows.iter_mut() {
+            if row.channel.as_deref().is_some_and(|channel| *channel != *channel_id) {
+                row.message = None;
+            }
+        }
+        match self.order {
+            Order::OldestFirst => {}
+            Order::NewestFirst => rows.reverse(),
+            Order::ByPosition => rows.sort_by_key(|row| row.position),
+        }
+        // What has no id is known by its rank in the channel.
+        for (row, rank) in rows.iter_mut().zip(progress.rows + 1..).filter(|(row, _)| row.id.is_empty()) {
+            row.id = format!("#{rank}").into();
+            let id = row.id.clone();
+            row.message.iter_mut().for_each(|message| message.server_id = id.clone());
+        }
+    }
+
     /// Leaves out what the reader knew, and everything older; whether that is
     /// where a walk to the oldest row ends.
     fn drop_known(&self, rows: &mut Vec<PageRow>, progress: &Progress) -> bool {
         if let (true, Some(cursor)) = (self.inclusive, &progress.cursor) {
-            rows.retain(|row| *row.id != **cursor);
+            rows.retain(|row| *row.id != **cursor && !progress.edge.contains(&row.id));
         }
         let Some(known) = &progress.after else { return false };
-        let is_known = |row: &PageRow| {
-            row.id == known.id || row.position.zip(known.position).is_some_and(|(position, known)| position < known)
-        };
-        let Some(last_known) = rows.iter().rposition(is_known) else { return false };
-        rows.drain(..=last_known);
-        self.backwards || (!self.bounded && self.order == Order::NewestFirst)
+        let counted = rows.len();
+        // Rows that are sorted here have no order within one position.
+        let ordered = self.order != Order::ByPosition;
+        match rows.iter().rposition(|row| row.id == known.id).filter(|_| ordered) {
+            Some(last) => drop(rows.drain(..=last)),
+            None => rows.retain(|row| {
+                let older = row.position.zip(known.position).is_some_and(|(position, known)| position < known);
+                row.id != known.id && !older
+            }),
+        }
+        rows.len() < counted && (self.backwards || (!self.bounded && self.order == Order::NewestFirst))
     }
 
     fn read_json(&self, answer: HttpAnswer<'_>, texts: &TextCodec) -> Result<Answered, PageError> {
@@ -277,7 +284,8 @@ impl History {
             By::LinkHeader => document.header("link").and_then(next_link),
             _ => self.next.as_ref().and_then(|next| next.text(&document, None)).map(|next| next.into_owned()),
         };
-        let more = self.more.as_ref().map(|more| more.text(&document, None).as_deref() == Some("true"));
+        let more = self.more.as_ref().and_then(|more| more.text(&document, None));
+        let more = more.map(|more| !matches!(&*more, "false" | "0" | ""));
         Ok(Answered { rows, next, more })
     }
 
@@ -302,95 +310,15 @@ struct Answered {
     more: Option<bool>,
 }
 
-/// A row as it came: pages are counted and continued by all rows, also by those
-/// that are no messages.
-struct PageRow {
-    id: Box<str>,
-    channel: Option<Box<str>>,
-    position: Option<Position>,
-    message: Option<Row>,
-}
-
-/// The target of `rel="next"` in a `Link` header.
+/// The path that `rel="next"` of a `Link` header leads to. Where it is a whole URL,
+/// its host is left out: a target does not send a reader elsewhere.
 fn next_link(header: &str) -> Option<String> {
-    let link = header.split(',').find(|link| link.contains("rel=\"next\"") || link.contains("rel=next"))?;
-    Some(link.split_once('<')?.1.split_once('>')?.0.to_owned())
-}
-
-impl Fields {
-    fn compile(written: &HistoryWritten, rows: Option<&str>) -> Result<Self, String> {
-        let mut reader = Reader::default();
-        let path = rows.filter(|rows| !rows.is_empty()).map(|rows| {
-            parse_pointer(rows).ok_or_else(|| format!("rows = {rows:?} must be a path such as \"/messages/*\""))
-        });
-        let path = path.transpose()?;
-        let mut compiler = match &path {
-            Some(path) => reader.items(path),
-            None => reader.compiler(),
-        };
-        let mut optional = |sources: &Option<super::source::SourcesWritten>| {
-            sources.as_ref().map(|sources| compiler.sources(sources)).transpose()
-        };
-        let (id, key, channel) = (optional(&written.id)?, optional(&written.key)?, optional(&written.channel)?);
-        let text = optional(&written.text)?.ok_or("history needs text: where does the text of a row stand?")?;
-        let position = written.position.as_ref().map(|written| At::compile(&mut compiler, written)).transpose()?;
-        let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
-        Ok(Self { items: path.is_some(), conditions, id, position, text, key, channel, reader })
-    }
-
-    /// The rows of a document, as it has them.
-    fn rows(&self, document: &Document<'_>, texts: &TextCodec) -> Vec<PageRow> {
-        if !self.items {
-            return vec![self.row(document, None, texts)];
-        }
-        document.read.items.iter().map(|item| self.row(document, Some(item), texts)).collect()
-    }
-
-    fn row(&self, document: &Document<'_>, item: Option<&Item<'_>>, texts: &TextCodec) -> PageRow {
-        let position = self.position.as_ref().and_then(|at| at.read(document, item));
-        let id = self.id.as_ref().and_then(|id| id.text(document, item)).map(|id| Box::<str>::from(&*id));
-        let id = id.or_else(|| Some(position?.0.to_string().into())).unwrap_or_default();
-        let text = self.text.text(document, item).filter(|_| self.conditions.hold(document, item));
-        let message = text.map(|text| {
-            let echoed = self.key.as_ref().and_then(|key| key.text(document, item));
-            let named = Named::read(texts, &text, echoed.as_deref());
-            Row {
-                server_id: id.clone(),
-                position: position.unwrap_or(Position(0)),
-                message: named.message,
-                intended_wrapped_us: named.intended_wrapped_us,
-                intact: named.intact,
-                version: named.version,
-                reactions: Vec::new(),
-                altered: (named.intact == Some(false)).then(|| text.as_ref().into()),
-                foreign: named.foreign.then(|| text.into_owned()),
-            }
-        });
-        let channel = self.channel.as_ref().and_then(|channel| channel.text(document, item));
-        PageRow { id, channel: channel.map(|channel| Box::from(&*channel)), position, message }
-    }
-}
-
-impl PointRequest {
-    fn compile(written: &RowWritten, history: &HistoryWritten, names: &Names) -> Result<Self, String> {
-        let request = Request::compile(&written.request(), names)?;
-        Ok(Self {
-            request,
-            missing: written.missing.clone(),
-            fields: Fields::compile(history, written.rows.as_deref())?,
-        })
-    }
-
-    /// The row of an answer; `None` where there is none.
-    pub fn read(&self, answer: HttpAnswer<'_>, id: &str, texts: &TextCodec) -> Result<Option<Row>, PageError> {
-        if self.missing.contains(&answer.status) {
-            return Ok(None);
-        }
-        if !(200..300).contains(&answer.status) {
-            return Err(PageError(format!("HTTP {}", answer.status)));
-        }
-        let document = self.fields.reader.read(answer);
-        let rows = self.fields.rows(&document, texts).into_iter();
-        Ok(rows.filter_map(|row| row.message).find(|row| *row.server_id == *id))
+    // A URL may have commas; what comes behind one link and before the next has
+    // none of its `<`.
+    let mut links = header.split('<').skip(1).filter_map(|link| link.split_once('>'));
+    let (link, _) = links.find(|(_, rest)| rest.contains("rel=\"next\"") || rest.contains("rel=next"))?;
+    match link.split_once("://") {
+        Some((_, rest)) => rest.find('/').map(|path| rest[path..].to_owned()),
+        None => Some(link.to_owned()),
     }
 }

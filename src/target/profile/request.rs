@@ -2,8 +2,9 @@
 //! signature, headers), so that each may refer to what came before it.
 
 use super::json::Json;
+use super::scope::{RequestScope, Scope};
 use super::template::{Escape, RenderError, Template, percent_encode, sign};
-use super::variables::{Names, RequestScope, Scope, Variable};
+use super::variables::{Names, Variable};
 use crate::target::Call;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -124,7 +125,7 @@ impl Request {
             headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
         }
         for (name, pair) in &self.headers {
-            if !pair.is_left_out(&scope) {
+            if !pair.value.is_left_out(&scope) {
                 headers.push((name.clone(), header_value(name, &pair.value.render(&scope)?)?));
             }
         }
@@ -152,6 +153,7 @@ impl Request {
         self.path.uses(wanted)
             || in_pairs(&self.query)
             || self.headers.iter().any(|(_, pair)| pair.value.uses(wanted))
+            || self.signature.iter().any(|signature| wanted(signature.key) || signature.of.uses(wanted))
             || match &self.body {
                 Body::None => false,
                 Body::Json(json) => json.any(&|template| template.uses(wanted)),
@@ -207,12 +209,6 @@ impl Signature {
     }
 }
 
-impl Pair {
-    fn is_left_out(&self, scope: &Scope<'_>) -> bool {
-        self.value.lone_variable().is_some_and(|variable| scope.value(variable).is_none())
-    }
-}
-
 fn pairs(written: &BTreeMap<String, String>, names: &Names) -> Result<Vec<Pair>, String> {
     let pair = |(name, value): (&String, &String)| {
         Ok(Pair { name: name.as_str().into(), value: Template::compile(value, names, Escape::No)? })
@@ -221,7 +217,7 @@ fn pairs(written: &BTreeMap<String, String>, names: &Names) -> Result<Vec<Pair>,
 }
 
 fn render_pairs(pairs: &[Pair], scope: &Scope<'_>) -> Result<Vec<(String, String)>, RenderError> {
-    let kept = pairs.iter().filter(|pair| !pair.is_left_out(scope));
+    let kept = pairs.iter().filter(|pair| !pair.value.is_left_out(scope));
     kept.map(|pair| Ok((pair.name.to_string(), pair.value.render(scope)?))).collect()
 }
 

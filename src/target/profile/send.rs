@@ -158,6 +158,9 @@ impl AnswerRow {
             EffectWritten::Indeterminate => RetryWritten::Backoff,
             EffectWritten::Ok | EffectWritten::Duplicate | EffectWritten::None => RetryWritten::No,
         };
+        if written.retry == Some(RetryWritten::After) && written.after.is_none() {
+            return Err("retry = \"after\" needs after: where does the wait stand?".to_owned());
+        }
         Ok(Self {
             statuses,
             conditions: Conditions::compile(compiler, &written.when, &written.exists, &written.absent)?,

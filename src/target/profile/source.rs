@@ -64,6 +64,8 @@ pub struct Compiler<'t> {
     pub trie: &'t mut Trie,
     /// The level of the items that the sources are about.
     pub level: u16,
+    /// How many stars the path of the items has.
+    pub stars: usize,
 }
 
 impl Compiler<'_> {
@@ -98,6 +100,9 @@ impl Compiler<'_> {
         }
         if let Some(star) = text.strip_prefix('*') {
             let number: usize = star.parse().ok().filter(|number| *number > 0).ok_or_else(|| unknown(text))?;
+            if number > self.stars {
+                return Err(format!("{text:?}: the path of the items has no star number {number}"));
+            }
             return Ok(Source::Star(number - 1));
         }
         let (level, pointer) = match text.strip_prefix('$') {
@@ -108,9 +113,14 @@ impl Compiler<'_> {
         if path.contains(&Step::Star) {
             return Err(format!("{text:?} has a star: only each and rows may have one"));
         }
-        let slot = self.trie.slot(level, &path);
+        let slot = self.trie.slot(level, &path).ok_or_else(|| clash(text))?;
         Ok(if level == ROOT { Source::Root(slot) } else { Source::Item(slot) })
     }
+}
+
+/// The error of a path that a trie cannot have.
+pub fn clash(path: &str) -> String {
+    format!("{path:?}: another path has a star where this one has a name, or a name where this one has a star")
 }
 
 fn unknown(text: &str) -> String {
@@ -167,7 +177,7 @@ impl Source {
             Source::Root(slot) => document.read.root.get(*slot as usize)?.as_ref().map(Cow::Borrowed),
             Source::Item(slot) => item?.slots.get(*slot as usize)?.as_ref().map(Cow::Borrowed),
             Source::Star(number) => item?.stars.get(*number).map(|star| own(star)),
-            Source::Header(name) => document.header(name).map(own),
+            Source::Header(name) => document.header(name).filter(|value| !value.is_empty()).map(own),
             Source::Status => document.status.map(|status| Cow::Owned(Value::Whole(status.into()))),
             Source::Body => Some(Cow::Owned(Value::Text(document.body.into()))),
             Source::Digits => (!document.digits.is_empty()).then(|| own(document.digits)),

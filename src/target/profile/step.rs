@@ -69,13 +69,14 @@ pub struct Reader {
 impl Reader {
     /// Compiles what belongs to the document itself.
     pub fn compiler(&mut self) -> Compiler<'_> {
-        Compiler { trie: &mut self.trie, level: ROOT }
+        Compiler { trie: &mut self.trie, level: ROOT, stars: 0 }
     }
 
-    /// Compiles what belongs to the items at a path.
-    pub fn items(&mut self, path: &[super::trie::Step]) -> Compiler<'_> {
-        let level = self.trie.level(path);
-        Compiler { trie: &mut self.trie, level }
+    /// Compiles what belongs to the items at a path; `None` where another path
+    /// stands in the way.
+    pub fn items(&mut self, path: &[super::trie::Step]) -> Option<Compiler<'_>> {
+        let level = self.trie.level(path)?;
+        Some(Compiler { trie: &mut self.trie, level, stars: super::trie::stars(path) })
     }
 
     /// Reads an answer; one that is no JSON has no values, but a status,
@@ -152,7 +153,8 @@ impl Step {
     }
 
     /// What an answer brings, or what was wrong with it, in words. `known` says
-    /// which variables have a value already: only those may be missing.
+    /// which variables have a value already: only those may be missing, and only
+    /// of an answer that is listed in `also`.
     pub fn read(&self, answer: HttpAnswer<'_>, known: impl Fn(Variable) -> bool) -> Result<Captured, String> {
         let document = self.reader.read(answer);
         let done = match self.expect[..] {
@@ -168,7 +170,7 @@ impl Step {
         for (variable, sources) in &self.captures {
             match sources.text(&document, None) {
                 Some(value) => captured.values.push((*variable, value.into_owned())),
-                None if known(*variable) => {}
+                None if !done && known(*variable) => {}
                 None => {
                     let body = shown(document.body);
                     return Err(format!("{}: the answer lacks what is to be captured of it: {body}", self.name));

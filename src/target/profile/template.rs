@@ -1,6 +1,7 @@
 //! Templates: literal text and variables, compiled when the profile is loaded.
 
-use super::variables::{Names, Scope, Variable};
+use super::scope::Scope;
+use super::variables::{Names, Variable};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
@@ -74,7 +75,7 @@ impl Template {
         let mut rest = text;
         while let Some(begin) = rest.find("{{") {
             if begin > 0 {
-                segments.push(Segment::Literal(rest[..begin].into()));
+                segments.push(Segment::literal(&rest[..begin], escape));
             }
             let inner = &rest[begin + 2..];
             let end = inner.find("}}").ok_or_else(|| format!("{text:?}: \"{{{{\" without \"}}}}\""))?;
@@ -82,19 +83,18 @@ impl Template {
             rest = &inner[end + 2..];
         }
         if !rest.is_empty() {
-            segments.push(Segment::Literal(rest.into()));
+            segments.push(Segment::literal(rest, escape));
         }
         Ok(Self { segments })
     }
 
-    /// The variable that is all that the template is, without a filter that
-    /// gives it a value.
-    pub fn lone_variable(&self) -> Option<Variable> {
+    /// Whether it is one variable and nothing else, and that has no value.
+    pub fn is_left_out(&self, scope: &Scope<'_>) -> bool {
         match &self.segments[..] {
             [Segment::Value(value)] if !value.filters.iter().any(|filter| matches!(filter, Filter::Or(_))) => {
-                Some(value.variable)
+                !scope.has(value.variable)
             }
-            _ => None,
+            _ => false,
         }
     }
 
@@ -133,6 +133,19 @@ impl Template {
         let mut out = String::new();
         self.render_into(&mut out, scope)?;
         Ok(out)
+    }
+}
+
+impl Segment {
+    /// Literal text of JSON is escaped as what stands in it; that of a path is one
+    /// already.
+    fn literal(text: &str, escape: Escape) -> Self {
+        let mut literal = String::with_capacity(text.len());
+        match escape {
+            Escape::Json => escape_json(text, &mut literal),
+            Escape::No | Escape::Url => literal.push_str(text),
+        }
+        Segment::Literal(literal.into())
     }
 }
 

@@ -70,41 +70,56 @@ impl Default for Trie {
 /// The level of the document itself.
 pub const ROOT: u16 = 0;
 
+/// How many stars a path has.
+pub fn stars(path: &[Step]) -> usize {
+    path.iter().filter(|step| **step == Step::Star).count()
+}
+
 impl Trie {
-    /// The level of the items at a path with stars.
-    pub fn level(&mut self, path: &[Step]) -> u16 {
-        let node = self.node(0, path);
+    /// The level of the items at a path with stars; `None` as of `slot`.
+    pub fn level(&mut self, path: &[Step]) -> Option<u16> {
+        let node = self.node(0, path)?;
         if let Some(level) = self.nodes[node as usize].level {
-            return level;
+            return Some(level);
         }
         let level = self.slots.len() as u16;
         self.slots.push(0);
         self.nodes[node as usize].level = Some(level);
-        level
+        Some(level)
     }
 
-    /// The slot of a path that begins at a level.
-    pub fn slot(&mut self, level: u16, path: &[Step]) -> u16 {
+    /// The slot of a path that begins at a level. `None` where it has a name and
+    /// another path a star at the same place: one walk would have to read the
+    /// element twice.
+    pub fn slot(&mut self, level: u16, path: &[Step]) -> Option<u16> {
         let top = self.nodes.iter().position(|node| node.level == Some(level)).unwrap_or(0);
-        let node = self.node(top as u32, path) as usize;
+        let node = self.node(top as u32, path)? as usize;
         if let Some((_, slot)) = self.nodes[node].leaves.iter().find(|(of, _)| *of == level) {
-            return *slot;
+            return Some(*slot);
         }
         let slot = self.slots[level as usize] as u16;
         self.slots[level as usize] += 1;
         self.nodes[node].leaves.push((level, slot));
-        slot
+        Some(slot)
     }
 
-    fn node(&mut self, from: u32, path: &[Step]) -> u32 {
-        path.iter().fold(from, |at, step| {
+    fn node(&mut self, from: u32, path: &[Step]) -> Option<u32> {
+        path.iter().try_fold(from, |at, step| {
             let node = &self.nodes[at as usize];
+            let clashes = match step {
+                Step::Name(_) => node.star.is_some(),
+                Step::Star => !node.names.is_empty(),
+                Step::Json => false,
+            };
+            if clashes {
+                return None;
+            }
             let known = match step {
                 Step::Name(name) => node.names.iter().find(|(known, _)| known == name).map(|(_, child)| *child),
                 Step::Star => node.star,
                 Step::Json => node.json,
             };
-            known.unwrap_or_else(|| {
+            Some(known.unwrap_or_else(|| {
                 let child = self.nodes.len() as u32;
                 self.nodes.push(Node::default());
                 let node = &mut self.nodes[at as usize];
@@ -114,7 +129,7 @@ impl Trie {
                     Step::Json => node.json = Some(child),
                 }
                 child
-            })
+            }))
         })
     }
 
@@ -364,9 +379,9 @@ mod tests {
         let mut trie = Trie::default();
         let paths =
             ["/type", "/data/post|json/id", "/data/post|json/n", "/list/1", "/list/10", "/missing", "/a~1b", "/o"];
-        let slots: Vec<u16> = paths.iter().map(|text| trie.slot(ROOT, &path(text))).collect();
+        let slots: Vec<u16> = paths.iter().map(|text| trie.slot(ROOT, &path(text)).unwrap()).collect();
         assert_eq!(slots, (0..8).collect::<Vec<u16>>());
-        assert_eq!(trie.slot(ROOT, &path("/type")), 0, "a path is one slot");
+        assert_eq!(trie.slot(ROOT, &path("/type")), Some(0), "a path is one slot");
         let read = trie
             .read(r#"{"type":"x","data":{"post":"{\"id\":\"p\",\"n\":7,\"z\":[]}","q":[1]},"list":[0,1.5],"a/b":true,"o":{},"type":"y"}"#)
             .unwrap();
@@ -380,10 +395,10 @@ mod tests {
     #[test]
     fn stars_are_items_with_their_keys() {
         let mut trie = Trie::default();
-        let events = trie.level(&path("/rooms/*/events/*"));
-        let (id, room) = (trie.slot(events, &path("/id")), trie.level(&path("/rooms/*")));
-        let limited = trie.slot(room, &path("/limited"));
-        let next = trie.slot(ROOT, &path("/next"));
+        let events = trie.level(&path("/rooms/*/events/*")).unwrap();
+        let (id, room) = (trie.slot(events, &path("/id")).unwrap(), trie.level(&path("/rooms/*")).unwrap());
+        let limited = trie.slot(room, &path("/limited")).unwrap();
+        let next = trie.slot(ROOT, &path("/next")).unwrap();
         let read = trie
             .read(r#"{"rooms":{"!a":{"limited":true,"events":[{"id":"1"},{"id":2}]},"!b":{"events":[{}]}},"next":"n"}"#)
             .unwrap();
@@ -412,14 +427,15 @@ mod tests {
     #[test]
     fn items_may_stand_in_a_string_and_at_the_root() {
         let mut trie = Trie::default();
-        let level = trie.level(&path("/d|json/*"));
-        let slot = trie.slot(level, &path("/x"));
+        let level = trie.level(&path("/d|json/*")).unwrap();
+        let slot = trie.slot(level, &path("/x")).unwrap();
         let read = trie.read(r#"{"d":"[{\"x\":1},{\"x\":\"é\"}]"}"#).unwrap();
         let seen: Vec<_> = read.items.iter().map(|item| texts(&item.slots)[slot as usize].clone().unwrap()).collect();
         assert_eq!(seen, ["1", "é"]);
         let mut trie = Trie::default();
-        let level = trie.level(&path("/*"));
-        assert_eq!(trie.slot(level, &[]), 0);
+        let level = trie.level(&path("/*")).unwrap();
+        assert_eq!(trie.slot(level, &[]), Some(0));
+        assert_eq!(trie.slot(ROOT, &path("/0")), None, "an element is read once: by its name, or by a star");
         let read = trie.read("[1,2]").unwrap();
         assert_eq!(read.items.len(), 2);
         assert_eq!(read.items[1].slots[0], Some(Value::Whole(2)));
