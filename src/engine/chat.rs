@@ -3,7 +3,7 @@
 
 use super::api::{Api, ApiAnswer};
 use crate::model::{ChannelId, KeyFormat, MessageKey, Position, TextCodec, UserId};
-use crate::target::{AskedPage, Call, HistoryPage, Known, MessageScope, PageError, Progress, Row, Scope};
+use crate::target::{AskedPage, Call, Effect, HistoryPage, Known, MessageScope, PageError, Progress, Row, Scope};
 use uuid::{Builder, Uuid};
 
 /// A message to be sent.
@@ -54,6 +54,22 @@ impl Api {
         let message = Some(MessageScope { key, text, reference: id.unwrap_or(0) });
         let scope = Scope { message, ..people.cast.scope(user, &person, Some(channel)) };
         frame.render(&scope).map_err(|error| error.to_string())
+    }
+
+    /// The request that looks for a message in doubt; `None` where the profile has
+    /// none.
+    pub fn verify(&self, outgoing: &Outgoing<'_>) -> Option<Result<Call, String>> {
+        let people = self.people.as_ref()?;
+        let verify = people.cast.described.send.verify.as_ref()?;
+        let person = people.person(outgoing.user);
+        let message = MessageScope { key: outgoing.told.unwrap_or_default(), text: outgoing.text, reference: 0 };
+        let scope = Scope { message: Some(message), ..people.cast.scope(outgoing.user, &person, Some(outgoing.channel)) };
+        Some(verify.request.render(&scope, &people.cast.prefix).map_err(|error| error.to_string()))
+    }
+
+    /// The message as acknowledged, if the answer to such a request shows it.
+    pub fn read_verified(&self, answer: &ApiAnswer) -> Option<Effect> {
+        self.people.as_ref()?.cast.described.send.verify.as_ref()?.read(answer.as_http())
     }
 
     /// The request for one message by the target's id; `None` where the profile

@@ -80,15 +80,25 @@ async fn prepare<'a>(
     observer: &'a mut dyn Observer,
     stop: watch::Receiver<Stop>,
 ) -> Result<Orchestrator<'a>, EngineError> {
-    let clock = RunClock::start();
     let machine = Machine::watch();
+    let (shared, record, means) = share(job, observer, stop.clone()).await?;
+    Orchestrator::start(shared, record, observer, stop, machine, means)
+}
+
+/// What all workers know of a job: the target is greeted, its users and channels
+/// are made.
+pub async fn share(
+    job: Job,
+    observer: &mut dyn Observer,
+    mut interrupted: watch::Receiver<Stop>,
+) -> Result<(Arc<Shared>, RunRecord, Means), EngineError> {
+    let clock = RunClock::start();
     let roster = Arc::new(Roster::new(&job.plan));
     let plan = Arc::new(job.plan);
     let resolved = setup::resolve(&job.address, &job.allowed_hosts).await?;
     let api = Api::new(&job.address, &resolved, job.run).map_err(|error| EngineError::Internal(error.to_string()))?;
     let addresses: Vec<String> = resolved.iter().map(ToString::to_string).collect();
     observer.event(clock.now_us(), "setup", json!({ "addresses": addresses, "channels": plan.population.channels }));
-    let mut interrupted = stop.clone();
     let asked = setup::Asked { api: &api, address: &job.address, roster: &roster, plan: &plan, run: job.run };
     let (directory, cast) = tokio::select! {
         made = asked.make(job.target.described.as_ref(), &job.casting, observer) => made?,
@@ -129,7 +139,7 @@ async fn prepare<'a>(
         signing_secret: job.signing_secret,
         spill: job.spill,
     });
-    Orchestrator::start(shared, record, observer, stop, machine, means)
+    Ok((shared, record, means))
 }
 
 impl<'a> Orchestrator<'a> {

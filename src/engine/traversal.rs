@@ -147,6 +147,7 @@ mod tests {
             version: 0,
             reactions: Vec::new(),
             foreign: None,
+            altered: None,
         };
         positions.iter().map(row).collect()
     }

@@ -35,6 +35,8 @@ pub struct Row {
     pub reactions: Vec<Box<str>>,
     /// A text with the run's id and a key that the run cannot have made.
     pub foreign: Option<String>,
+    /// The text of a message of the run that is not what it should be.
+    pub altered: Option<Box<str>>,
 }
 
 /// A page that cannot be used, in words.
@@ -137,6 +139,7 @@ impl HistoryPage {
                 intact: named.intact,
                 version: named.version,
                 reactions: message.reactions.into_iter().map(|reaction| reaction.name).collect(),
+                altered: (named.intact == Some(false)).then(|| text.as_str().into()),
                 foreign: named.foreign.then_some(text),
             });
         }

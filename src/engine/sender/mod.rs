@@ -120,7 +120,34 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
         tokio::time::sleep(Duration::from_micros(wait_us)).await;
         since_us = shard.now_us();
     }
+    verify(shard, row, &parcel, user).await;
     finish(shard, row);
+}
+
+/// A message in doubt is looked for, where the profile says how: found, it is
+/// acknowledged; that it is not found proves nothing.
+async fn verify(shard: &Rc<Shard>, row: usize, parcel: &Parcel<'_>, user: UserId) {
+    let in_doubt = shard.sends.borrow().get(row).is_some_and(|row| row.state == SendState::Unknown);
+    let Some(call) = shard.api.verify(&parcel.of(user)).filter(|_| in_doubt) else { return };
+    let timeout = Duration::from_micros(shard.plan().send.timeout_us);
+    let answer = match call {
+        Ok(call) => shard.api.call_renewing(user, call, timeout).await,
+        Err(reason) => Err(reason),
+    };
+    let found = answer.and_then(|answer| shard.api.read_verified(&answer).ok_or_else(|| "not found".to_owned()));
+    match found {
+        Ok(Effect::Acknowledged { server_id, position }) => {
+            let now_us = shard.now_us();
+            shard.sends.borrow_mut().update(row, |row| {
+                row.state = SendState::Acknowledged;
+                row.acknowledged_us = Some(now_us);
+                row.server_id = Some(server_id).filter(|id| !id.is_empty());
+                row.position = position;
+            });
+        }
+        Ok(_) => {}
+        Err(reason) => tracing::debug!(user = user.0, reason, "a message in doubt stays so"),
+    }
 }
 
 /// The tries of one message.

@@ -348,6 +348,7 @@ impl Fields {
                 intact: named.intact,
                 version: named.version,
                 reactions: Vec::new(),
+                altered: (named.intact == Some(false)).then(|| text.as_ref().into()),
                 foreign: named.foreign.then(|| text.into_owned()),
             }
         });
