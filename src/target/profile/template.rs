@@ -70,11 +70,19 @@ pub struct RenderError(pub String);
 impl Template {
     /// Compiles a text; an error is in words.
     pub fn compile(text: &str, names: &Names, escape: Escape) -> Result<Self, String> {
+        let literal = |text: &str| match escape {
+            Escape::Json => {
+                let mut escaped = String::new();
+                escape_json(text, &mut escaped);
+                Segment::Literal(escaped.into())
+            }
+            Escape::No | Escape::Url => Segment::Literal(text.into()),
+        };
         let mut segments = Vec::new();
         let mut rest = text;
         while let Some(begin) = rest.find("{{") {
             if begin > 0 {
-                segments.push(Segment::Literal(rest[..begin].into()));
+                segments.push(literal(&rest[..begin]));
             }
             let inner = &rest[begin + 2..];
             let end = inner.find("}}").ok_or_else(|| format!("{text:?}: \"{{{{\" without \"}}}}\""))?;
@@ -82,7 +90,7 @@ impl Template {
             rest = &inner[end + 2..];
         }
         if !rest.is_empty() {
-            segments.push(Segment::Literal(rest.into()));
+            segments.push(literal(rest));
         }
         Ok(Self { segments })
     }
