@@ -1,9 +1,11 @@
 //! The command line: clap's structs, and nothing else.
 
 mod capacity;
+mod check;
 mod compare;
 
 pub use capacity::{CapacityArgs, FindArg};
+pub use check::CheckArgs;
 pub use compare::CompareArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,6 +51,14 @@ pub enum Command {
     /// for a confirmed capacity, 99 where no load keeps the objective, 97 for a
     /// lost or duplicated message, 3 where nothing was confirmed.
     Capacity(CapacityArgs),
+    /// What a profile means, and whether a target is what its profile says
+    ///
+    /// Reads a workload or a target profile, and shows the plan or the promises.
+    /// With --url, a target is asked with a few hundred messages: the same key
+    /// again in six ways, small pages, odd texts, a wrong token. The table shows
+    /// declared against observed; the exit code is 97 where a promise does not
+    /// hold.
+    Check(CheckArgs),
     /// List the built-in profiles, or print one
     Profiles(ProfilesArgs),
     /// Judge and render again from the files of a run

@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(&args),
+        Command::Check(args) => commands::check::run(&args),
         Command::Profiles(args) => commands::profiles::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Capacity(args) => commands::capacity::run(&args),

@@ -2,6 +2,7 @@
 //! the environment and profiles on disk touched.
 
 pub mod capacity;
+pub mod check;
 pub mod compare;
 pub mod judge;
 pub mod manual;

@@ -161,7 +161,9 @@ impl<'a> Reading<'a> {
         };
         let history = people.cast.described.history.as_ref().ok_or("the profile has no [history]")?;
         let person = people.person(self.user);
-        let page = history.page_scope(&self.progress, self.after_text.as_deref(), self.size);
+        let newest = self.progress.newest.as_ref().and_then(|newest| Some(history.write_position(newest.position?)));
+        let after_text = newest.or_else(|| self.after_text.clone());
+        let page = history.page_scope(&self.progress, after_text.as_deref(), self.size);
         let scope = Scope { page: Some(page), ..people.cast.scope(self.user, &person, Some(self.channel)) };
         let mut call = history.request.render(&scope, &people.cast.prefix).map_err(|error| error.to_string())?;
         if let (crate::target::By::LinkHeader, Some(next)) = (history.by, cursor) {

@@ -26,6 +26,7 @@ mod machine;
 mod orchestrator;
 mod outbox;
 mod path;
+mod probe;
 mod sender;
 mod setup;
 mod shard;
@@ -37,6 +38,7 @@ mod timed_faults;
 mod traversal;
 mod worker;
 
+pub use probe::{ProbeOptions, probe};
 pub use machine::{available_descriptors, raise_descriptor_limit};
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};

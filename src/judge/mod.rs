@@ -45,6 +45,7 @@ mod measurement;
 mod order;
 mod pages;
 mod phantom;
+pub mod probe;
 mod pushes;
 mod sends;
 mod stale;

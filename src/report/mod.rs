@@ -6,6 +6,7 @@ mod annotations;
 mod bench;
 mod capacity;
 mod chart;
+mod check;
 mod compare;
 #[cfg(test)]
 pub(crate) mod example_summary;
@@ -28,6 +29,7 @@ pub use bench::bench;
 pub use capacity::{
     capacity_csv, capacity_html, capacity_markdown, capacity_terminal, load_in_words, probe_in_words, purpose_in_words,
 };
+pub use check::{probed, target_in_words};
 pub use compare::{pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
 pub use explain::explain;
 pub use figures::long_duration;

@@ -1,7 +1,7 @@
 //! `posthaste run`: one run: load, drain, judge, report.
 
 mod built_in_server;
-mod casting;
+pub mod casting;
 mod diagnostics;
 pub mod inputs;
 mod metrics;
@@ -145,7 +145,8 @@ fn stop_on_signals() -> anyhow::Result<(watch::Sender<Stop>, watch::Receiver<Sto
     Ok((stopper, stop))
 }
 
-fn code_of(error: &EngineError) -> u8 {
+/// The exit code of a run that came to nothing.
+pub fn code_of(error: &EngineError) -> u8 {
     match error {
         EngineError::Unreachable(_) => exit_code::UNREACHABLE,
         EngineError::Address(_) | EngineError::Casting(_) => exit_code::USAGE,
@@ -218,7 +219,8 @@ fn signing_secret() -> String {
     std::env::var("POSTHASTE_SIGNING_SECRET").unwrap_or_else(|_| BUILT_IN_SECRET.to_owned())
 }
 
-fn dry_run(resolved: &Resolved) -> String {
+/// The effective plan, and what it needs.
+pub fn dry_run(resolved: &Resolved) -> String {
     let plan = &resolved.plan;
     format!(
         "{}\n# needs about {} descriptors and {} MiB of memory; sends about {:.0} messages\n",

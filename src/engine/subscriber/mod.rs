@@ -114,6 +114,11 @@ impl Subscriber {
         }
     }
 
+    /// What it does beside what the plan wants.
+    pub fn wish(&mut self, wish: Wish) {
+        self.wishes.push_front(wish);
+    }
+
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
         if !self.shard.plan().receive.design.holds_socket() {

@@ -70,6 +70,8 @@ pub struct Progress {
     pub cursor: Option<String>,
     /// The newest row that the reader knew before.
     pub after: Option<Known>,
+    /// The newest row that it has read since, where pages go on from there.
+    pub newest: Option<Known>,
 }
 
 /// What a page was asked for.
@@ -126,6 +128,15 @@ impl History {
         if written.order == Order::ByPosition && fields.position.is_none() {
             return Err("history.order = \"by-position\" needs position".to_owned());
         }
+        let from_known = matches!(written.by, By::AfterId | By::SinceTime);
+        let moves = |variable: Variable| match variable {
+            Variable::Cursor | Variable::PageNumber | Variable::PageOffset => true,
+            Variable::AfterId | Variable::AfterPosition => from_known,
+            _ => false,
+        };
+        if !matches!(written.by, By::LinkHeader | By::Once) && !request.uses(moves) {
+            return Err("history: the request never says where a page begins; put {{page.cursor}} into it".to_owned());
+        }
         let usual = match written.by {
             By::NextCursor | By::LinkHeader | By::Once => Until::NoNext,
             By::BeforeId | By::AfterId | By::SinceTime | By::Offset | By::Page => Until::Empty,
@@ -163,7 +174,7 @@ impl History {
 
     /// What the request of the next page refers to.
     pub fn page_scope<'s>(&self, progress: &'s Progress, after_position: Option<&'s str>, size: u32) -> PageScope<'s> {
-        let known = progress.after.as_ref();
+        let known = progress.newest.as_ref().or(progress.after.as_ref());
         let begins_with_known = progress.cursor.is_none() && self.by == By::AfterId;
         PageScope {
             cursor: progress
@@ -219,6 +230,9 @@ impl History {
         }
         let oldest = rows.first().map(|row| row.id.clone());
         let newest = rows.last().map(|row| (row.id.clone(), row.position));
+        if let (By::AfterId | By::SinceTime, Some((id, position))) = (self.by, &newest) {
+            progress.newest = Some(Known { id: id.clone(), position: *position });
+        }
         let reached = self.drop_known(&mut rows, progress);
         progress.pages += 1;
         progress.rows += counted as u64;

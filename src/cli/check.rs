@@ -1,0 +1,61 @@
+//! Arguments of `posthaste check`.
+
+use super::AimArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `posthaste check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Workload or target profile: the name of a built-in one, or a path
+    pub what: Option<String>,
+    /// Asks the target at this address whether its profile is true
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Gives a variable of the target profile a value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub var: Vec<String>,
+    /// Users from a CSV file, whose columns are variables of the target profile
+    #[arg(long, value_name = "FILE")]
+    pub users_from: Option<PathBuf>,
+    /// Asks this host although it is neither loopback nor private
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// How long is waited at most until a key is used again
+    #[arg(long, value_name = "TIME", default_value = "36s")]
+    pub patience: String,
+    /// Messages with which the depth of a history is looked for
+    #[arg(long, value_name = "NUMBER", default_value_t = 60)]
+    pub messages: u32,
+    /// Replaces a value of the workload that is checked
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print what was found as JSON on stdout, and nothing else
+    #[arg(long)]
+    pub json: bool,
+    /// No progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print a JSON Schema of target profiles, for editors
+    #[arg(long)]
+    pub schema: bool,
+}
+
+impl CheckArgs {
+    /// The same as a run is aimed.
+    pub fn aim(&self) -> AimArgs {
+        AimArgs {
+            target: "reference".to_owned(),
+            url: self.url.clone(),
+            allow_host: self.allow_host.clone(),
+            set: self.set.clone(),
+            seed: None,
+            serve: Vec::new(),
+            var: self.var.clone(),
+            users_from: self.users_from.clone(),
+            setup: None,
+            clean: false,
+            observe: None,
+        }
+    }
+}
