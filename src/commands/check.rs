@@ -29,7 +29,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
         return Ok(exit_code::PASS);
     }
     let Some(what) = args.what.as_deref() else {
-        complain("name a workload or a target profile, or ask for --schema; posthaste profiles lists the built-in ones");
+        complain(
+            "name a workload or a target profile, or ask for --schema; posthaste profiles lists the built-in ones",
+        );
         return Ok(exit_code::USAGE);
     };
     match check(args, what) {
@@ -264,10 +266,13 @@ fn described_in_words(described: &Described, line: &mut impl FnMut(&str, String)
         receives.push_str(", resumes a lost connection (receive.design = rtm)");
     }
     line("receives", receives);
-    line("history", match &described.history {
-        Some(history) => format!("pages by {:?}, {} rows at most", history.by, history.size),
-        None => "none: nothing can be healed".to_owned(),
-    });
+    line(
+        "history",
+        match &described.history {
+            Some(history) => format!("pages by {:?}, {} rows at most", history.by, history.size),
+            None => "none: nothing can be healed".to_owned(),
+        },
+    );
 }
 
 fn key_in_words(target: &TargetProfile) -> String {

@@ -63,7 +63,8 @@ impl Api {
         let verify = people.cast.described.send.verify.as_ref()?;
         let person = people.person(outgoing.user);
         let message = MessageScope { key: outgoing.told.unwrap_or_default(), text: outgoing.text, reference: 0 };
-        let scope = Scope { message: Some(message), ..people.cast.scope(outgoing.user, &person, Some(outgoing.channel)) };
+        let scope =
+            Scope { message: Some(message), ..people.cast.scope(outgoing.user, &person, Some(outgoing.channel)) };
         Some(verify.request.render(&scope, &people.cast.prefix).map_err(|error| error.to_string()))
     }
 

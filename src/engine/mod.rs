@@ -38,8 +38,8 @@ mod timed_faults;
 mod traversal;
 mod worker;
 
-pub use probe::{ProbeOptions, probe};
 pub use machine::{available_descriptors, raise_descriptor_limit};
+pub use probe::{ProbeOptions, probe};
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
 pub use timed_faults::{Means, SharedProcess};

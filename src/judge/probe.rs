@@ -74,13 +74,18 @@ pub fn table(facts: &ProbeFacts, declared: Declared<'_>) -> Vec<ProbeRow> {
             None if refused => format!("{}, {}", spoken(&text.answer), text.fate),
             None => text.fate.clone(),
         };
-        rows.push(row(&format!("text: {}", text.what), NOTHING, observed, match &*text.fate {
-            "as it was" => Agreement::Agrees,
-            "no history to look at" => Agreement::NotSeen,
-            // Acknowledged and not there is a loss, whatever the text.
-            "not stored" if !refused => Agreement::Broken,
-            _ => Agreement::Noted,
-        }));
+        rows.push(row(
+            &format!("text: {}", text.what),
+            NOTHING,
+            observed,
+            match &*text.fate {
+                "as it was" => Agreement::Agrees,
+                "no history to look at" => Agreement::NotSeen,
+                // Acknowledged and not there is a loss, whatever the text.
+                "not stored" if !refused => Agreement::Broken,
+                _ => Agreement::Noted,
+            },
+        ));
     }
     for refusal in &facts.refusals {
         let stored = refusal.stored == Some(true);
@@ -113,7 +118,12 @@ fn connections(rows: &mut Vec<ProbeRow>, facts: &ProbeFacts) {
     let (stand, all) = facts.subscriptions;
     let trouble = facts.trouble.as_ref().map_or_else(String::new, |trouble| format!(": {trouble}"));
     let agreement = if stand == all { Agreement::Agrees } else { Agreement::Broken };
-    rows.push(row("subscriptions that stand", &format!("{all} of {all}"), format!("{stand} of {all}{trouble}"), agreement));
+    rows.push(row(
+        "subscriptions that stand",
+        &format!("{all} of {all}"),
+        format!("{stand} of {all}{trouble}"),
+        agreement,
+    ));
 }
 
 fn once(rows: &mut Vec<ProbeRow>, facts: &ProbeFacts, Declared { capabilities, .. }: Declared<'_>) {
@@ -134,7 +144,12 @@ fn once(rows: &mut Vec<ProbeRow>, facts: &ProbeFacts, Declared { capabilities, .
             rows.push(promise("a read behind the answer shows it", capabilities.read_after_ack, at_once));
         }
         _ if capabilities.history => {
-            rows.push(row("it is in the history", "yes", "the history could not be read".to_owned(), Agreement::Broken));
+            rows.push(row(
+                "it is in the history",
+                "yes",
+                "the history could not be read".to_owned(),
+                Agreement::Broken,
+            ));
         }
         _ => rows.push(row("it is in the history", "no history", NOTHING.to_owned(), Agreement::Agrees)),
     }

@@ -38,8 +38,7 @@ fn mark(agreement: Agreement) -> (&'static str, Color) {
 
 fn verdict(rows: &[ProbeRow]) -> String {
     let count = |agreement| rows.iter().filter(|row| row.agreement == agreement).count();
-    let (broken, noted, not_seen) =
-        (count(Agreement::Broken), count(Agreement::Noted), count(Agreement::NotSeen));
+    let (broken, noted, not_seen) = (count(Agreement::Broken), count(Agreement::Noted), count(Agreement::NotSeen));
     let mut words = match broken {
         0 => format!("The profile says what was seen: {} of {} rows agree.", count(Agreement::Agrees), rows.len()),
         1 => "1 promise of the profile does not hold (✗): correct the profile, or the server.".to_owned(),

@@ -325,7 +325,8 @@ impl Prober {
         other: Option<(ChannelId, String)>,
         pushed_before: u64,
     ) -> RepeatFact {
-        tokio::time::sleep(Duration::from_micros(self.shard.plan().capabilities.lag_us.clamp(500_000, 3_000_000))).await;
+        tokio::time::sleep(Duration::from_micros(self.shard.plan().capabilities.lag_us.clamp(500_000, 3_000_000)))
+            .await;
         let pushed = self.pushes() - pushed_before;
         let members = self.logs.iter().filter(|(user, _)| self.is_member(*user, MAIN)).count().max(1);
         let (copies, other_copies) = self.count_rows(&first, other.as_ref()).await;

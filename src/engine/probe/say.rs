@@ -32,7 +32,13 @@ impl Prober {
     }
 
     /// A message, or the same one again: then with the key that it had.
-    pub(super) async fn say_as(&self, user: UserId, channel: ChannelId, message: MessageRef, again: Option<&Said>) -> Said {
+    pub(super) async fn say_as(
+        &self,
+        user: UserId,
+        channel: ChannelId,
+        message: MessageRef,
+        again: Option<&Said>,
+    ) -> Said {
         let key = again.map_or_else(|| self.key_of(message), |again| again.key);
         let text = self.shard.shared.texts.render(key);
         self.say_with(user, MessageRef { channel, ..message }, &key, &text).await

@@ -34,7 +34,8 @@ macro_rules! embedded {
     };
 }
 
-const ALL: &[BuiltIn] = embedded!["quickstart", "steady", "spike", "churn", "matrix", "pair", "gate", "capacity", "probe"];
+const ALL: &[BuiltIn] =
+    embedded!["quickstart", "steady", "spike", "churn", "matrix", "pair", "gate", "capacity", "probe"];
 
 /// All of them; the first is what a run without a workload runs.
 pub fn built_ins() -> &'static [BuiltIn] {

@@ -70,19 +70,11 @@ pub struct RenderError(pub String);
 impl Template {
     /// Compiles a text; an error is in words.
     pub fn compile(text: &str, names: &Names, escape: Escape) -> Result<Self, String> {
-        let literal = |text: &str| match escape {
-            Escape::Json => {
-                let mut escaped = String::new();
-                escape_json(text, &mut escaped);
-                Segment::Literal(escaped.into())
-            }
-            Escape::No | Escape::Url => Segment::Literal(text.into()),
-        };
         let mut segments = Vec::new();
         let mut rest = text;
         while let Some(begin) = rest.find("{{") {
             if begin > 0 {
-                segments.push(literal(&rest[..begin]));
+                segments.push(Segment::literal(&rest[..begin], escape));
             }
             let inner = &rest[begin + 2..];
             let end = inner.find("}}").ok_or_else(|| format!("{text:?}: \"{{{{\" without \"}}}}\""))?;
@@ -90,7 +82,7 @@ impl Template {
             rest = &inner[end + 2..];
         }
         if !rest.is_empty() {
-            segments.push(literal(rest));
+            segments.push(Segment::literal(rest, escape));
         }
         Ok(Self { segments })
     }
@@ -141,6 +133,19 @@ impl Template {
         let mut out = String::new();
         self.render_into(&mut out, scope)?;
         Ok(out)
+    }
+}
+
+impl Segment {
+    /// Literal text of JSON is escaped as what stands in it; that of a path is one
+    /// already.
+    fn literal(text: &str, escape: Escape) -> Self {
+        let mut literal = String::with_capacity(text.len());
+        match escape {
+            Escape::Json => escape_json(text, &mut literal),
+            Escape::No | Escape::Url => literal.push_str(text),
+        }
+        Segment::Literal(literal.into())
     }
 }
 
