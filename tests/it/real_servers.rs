@@ -231,7 +231,7 @@ fn synapse_heals_knows_its_transactions_and_says_what_it_left_out() {
     passes(&run);
     heals(&run);
     let healed = &run.summary["findings"]["healed"];
-    assert_eq!(healed["split"]["policy"], healed["count"], "at once, and not in the drain: {healed}");
+    assert_eq!(healed["split"]["by_policy"], healed["count"], "at once, and not in the drain: {healed}");
     server.stop();
 }
 
