@@ -72,14 +72,20 @@ impl Api {
 
     /// Makes one call as a user, and once more with a new token where that is what
     /// was wrong. An error is in words.
-    pub async fn call_renewing(&self, user: UserId, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
+    pub async fn call_renewing(
+        &self,
+        user: UserId,
+        call: impl Fn() -> Result<Call, String>,
+        timeout: Duration,
+    ) -> Result<ApiAnswer, String> {
         let renews = self.people.as_ref().is_some_and(|people| !people.cast.described.login.is_empty());
-        let answer = self.call(user, call, timeout).await?;
-        if renews && answer.status == 401 {
-            self.renew(user, true, timeout).await?;
-            return Err("the token was not accepted; it was renewed".to_owned());
+        self.renew(user, false, timeout).await?;
+        let answer = self.call(user, call()?, timeout).await?;
+        if !renews || answer.status != 401 {
+            return Ok(answer);
         }
-        Ok(answer)
+        self.renew(user, true, timeout).await?;
+        self.call(user, call()?, timeout).await
     }
 
     /// Makes one call as the app whose bot a user is. An error is in words.

@@ -145,10 +145,7 @@ impl ChannelReader {
             // Before the request is written, so that whatever was acknowledged
             // earlier was acknowledged before the write too.
             let written_us = shard.now_us();
-            let answer = match reading.call() {
-                Ok(call) => shard.api.call_renewing(self.user, call, timeout).await,
-                Err(reason) => Err(reason),
-            };
+            let answer = shard.api.call_renewing(self.user, || reading.call(), timeout).await;
             let page =
                 answer.and_then(|answer| reading.read(&answer, &shard.shared.texts).map_err(|error| error.to_string()));
             match page {

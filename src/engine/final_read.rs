@@ -174,7 +174,7 @@ impl FinalReader {
     async fn next_page(&self, channel: ChannelId, reading: &mut Reading<'_>) -> Result<ReadPage, String> {
         let mut wait = Duration::from_millis(100);
         loop {
-            let answer = self.ask(channel, reading.call()).await;
+            let answer = self.ask(channel, || reading.call()).await;
             match answer.and_then(|answer| reading.read(&answer, &self.shared.texts).map_err(|error| error.to_string()))
             {
                 Ok(page) => return Ok(page),
@@ -233,7 +233,7 @@ impl FinalReader {
     ) -> Result<T, String> {
         let mut wait = Duration::from_millis(100);
         loop {
-            let answer = self.ask(channel, call()).await;
+            let answer = self.ask(channel, &call).await;
             let page = answer.and_then(|answer| parse(&answer).map_err(|error| error.to_string()));
             match page {
                 Ok(page) => return Ok(page),
@@ -244,9 +244,9 @@ impl FinalReader {
         }
     }
 
-    async fn ask(&self, channel: ChannelId, call: Result<Call, String>) -> Result<ApiAnswer, String> {
+    async fn ask(&self, channel: ChannelId, call: impl Fn() -> Result<Call, String>) -> Result<ApiAnswer, String> {
         let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
-        self.api.call_renewing(self.reader_of(channel), call?, timeout).await
+        self.api.call_renewing(self.reader_of(channel), call, timeout).await
     }
 }
 

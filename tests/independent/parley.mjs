@@ -58,13 +58,13 @@ function answer(response, status, value, headers = {}) {
 }
 
 // Events over one answer that does not end: lines of JSON, or server-sent events.
-function stream(request, response, url, write) {
+function stream(response, url, write) {
   response.writeHead(200, { 'content-type': write === sse ? 'text/event-stream' : 'application/x-ndjson' });
   const listener = { rooms: new Set(url.searchParams.get('rooms').split(',')), send: (event) => response.write(write(event)) };
   listener.send({ open: true });
   listeners.add(listener);
   const ping = setInterval(() => listener.send({ ping: 1 }), 1000);
-  request.on('close', () => {
+  response.on('close', () => {
     clearInterval(ping);
     listeners.delete(listener);
   });
@@ -109,8 +109,8 @@ const server = createServer((request, response) => {
     }
     const user = who(request, url);
     if (!user) return answer(response, 401, { error: 'unauthorized' });
-    if (url.pathname === '/v1/stream') return stream(request, response, url, sse);
-    if (url.pathname === '/v1/lines') return stream(request, response, url, line);
+    if (url.pathname === '/v1/stream') return stream(response, url, sse);
+    if (url.pathname === '/v1/lines') return stream(response, url, line);
     if (url.pathname === '/v1/poll') return poll(response, url);
     const [, name, messages] = url.pathname.match(/^\/v1\/rooms\/([^/]+)(\/messages)?$/) ?? [];
     if (!name) return answer(response, 404, { error: 'no such path' });

@@ -18,4 +18,5 @@ mod report;
 mod run;
 mod sdk;
 mod server;
+mod targets;
 mod tidy;

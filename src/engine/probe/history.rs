@@ -45,10 +45,7 @@ impl Prober {
         let timeout = Duration::from_micros(self.shard.plan().catch_up.timeout_us);
         let (mut read, mut pages) = (Read::default(), Vec::new());
         loop {
-            let answer = match reading.call() {
-                Ok(call) => self.shard.api.call_renewing(user, call, timeout).await,
-                Err(reason) => Err(reason),
-            };
+            let answer = self.shard.api.call_renewing(user, || reading.call(), timeout).await;
             let page = answer
                 .and_then(|answer| reading.read(&answer, &self.shard.shared.texts).map_err(|error| error.to_string()));
             let page = match page {

@@ -1,6 +1,7 @@
 //! How the prober sends, and what is answered.
 
 use super::Prober;
+use crate::engine::api::ApiAnswer;
 use crate::engine::chat::Outgoing;
 use crate::engine::http::FirstByte;
 use crate::engine::outbox;
@@ -54,10 +55,11 @@ impl Prober {
         let sent_at_us = self.shard.now_us();
         let answer = match self.speaks_over_socket() {
             true => self.over_socket(&outgoing).await,
-            false => match self.shard.api.post(&outgoing, shared.target.key_format) {
-                Ok(call) => self.post(user, call, *key).await,
-                Err(reason) => AnswerFact { meaning: "no answer".to_owned(), said: reason, ..AnswerFact::default() },
-            },
+            false => {
+                let call = || self.shard.api.post(&outgoing, shared.target.key_format);
+                let answered = self.shard.api.call_renewing(user, call, self.timeout()).await;
+                self.answered(answered, *key)
+            }
         };
         let answered_at_us = self.shard.now_us();
         let key = *key;
@@ -83,13 +85,10 @@ impl Prober {
         Duration::from_micros(self.shard.plan().send.timeout_us)
     }
 
-    async fn post(&self, user: UserId, call: Call, key: MessageKey) -> AnswerFact {
-        let answered = self.shard.api.call_renewing(user, call, self.timeout()).await;
+    fn answered(&self, answered: Result<ApiAnswer, String>, key: MessageKey) -> AnswerFact {
         let answered = match answered {
             Ok(answered) => answered,
-            Err(reason) => {
-                return AnswerFact { meaning: "no answer".to_owned(), said: reason, ..AnswerFact::default() };
-            }
+            Err(said) => return AnswerFact { meaning: "no answer".to_owned(), said, ..AnswerFact::default() },
         };
         let retry_after = answered.retry_after_s.map(|seconds| seconds.to_string());
         let answer = Answer {
@@ -144,15 +143,8 @@ impl Prober {
 
     /// Without renewing a token: that it is wrong is the point.
     async fn post_once(&self, call: Call, key: MessageKey) -> AnswerFact {
-        match self.shard.api.call(self.sender(), call, self.timeout()).await {
-            Err(said) => AnswerFact { meaning: "no answer".to_owned(), said, ..AnswerFact::default() },
-            Ok(answered) => {
-                let (headers, body) = (&*answered.headers, &*answered.body);
-                let answer = Answer { status: answered.status, retry_after: None, headers, body };
-                let effect = self.shard.shared.target.classify(answer, key).effect;
-                fact(effect, Some(answered.status), &String::from_utf8_lossy(&answered.body))
-            }
-        }
+        let answered = self.shard.api.call(self.sender(), call, self.timeout()).await;
+        self.answered(answered, key)
     }
 
     /// `None` where the profile has nothing that could be wrong.

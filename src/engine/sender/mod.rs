@@ -128,12 +128,12 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
 /// acknowledged; that it is not found proves nothing.
 async fn verify(shard: &Rc<Shard>, row: usize, parcel: &Parcel<'_>, user: UserId) {
     let in_doubt = shard.sends.borrow().get(row).is_some_and(|row| row.state == SendState::Unknown);
-    let Some(call) = shard.api.verify(&parcel.of(user)).filter(|_| in_doubt) else { return };
+    if !in_doubt || shard.api.verify(&parcel.of(user)).is_none() {
+        return;
+    }
     let timeout = Duration::from_micros(shard.plan().send.timeout_us);
-    let answer = match call {
-        Ok(call) => shard.api.call_renewing(user, call, timeout).await,
-        Err(reason) => Err(reason),
-    };
+    let call = || shard.api.verify(&parcel.of(user)).unwrap_or_else(|| Err("no such request".to_owned()));
+    let answer = shard.api.call_renewing(user, call, timeout).await;
     let found = answer.and_then(|answer| shard.api.read_verified(&answer).ok_or_else(|| "not found".to_owned()));
     match found {
         Ok(Effect::Acknowledged { server_id, position }) => {

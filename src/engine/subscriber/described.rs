@@ -163,7 +163,17 @@ impl Subscriber {
         let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
         let Some(mut wired) = self.wired.take() else { return Err("no described target".to_owned()) };
         wired.wait_us = 0;
-        let opened = tokio::time::timeout(timeout, self.open_with(&mut wired)).await;
+        let opening = async {
+            match self.open_with(&mut wired).await {
+                // A token that ran out is renewed, once.
+                Err(reason) if reason.contains("401") => {
+                    self.shard.api.renew(self.user, true, timeout).await?;
+                    self.open_with(&mut wired).await
+                }
+                opened => opened,
+            }
+        };
+        let opened = tokio::time::timeout(timeout, opening).await;
         if !matches!(opened, Ok(Ok(_))) {
             wired.resumable = false;
         }
@@ -206,6 +216,13 @@ impl Subscriber {
         Ok(Socket::lanes(sockets))
     }
 
+    /// The ids of all channels of the user, joined as the profile wants it.
+    fn joined_ids(&self, described: &Described) -> String {
+        let channels: Vec<ChannelId> = self.log.borrow().channels().collect();
+        let ids: Vec<&str> = channels.iter().map(|channel| self.shard.shared.directory.id(*channel)).collect();
+        ids.join(&described.receive.join)
+    }
+
     /// Whether the next connection goes on where the last one ended.
     fn may_resume(&self, wired: &Wired) -> bool {
         let Some(resume) = &wired.described.receive.resume else { return false };
@@ -227,12 +244,16 @@ impl Subscriber {
         let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
         self.shard.api.renew(self.user, false, timeout).await?;
         let Some(people) = &self.shard.api.people else { return Ok(()) };
+        let channels = self.joined_ids(&wired.described);
         for step in &wired.described.boot {
             let mut renewed = false;
             let captured = loop {
                 let person = people.person(self.user);
-                let scope =
-                    Scope { connection: wired.connections.first(), ..people.cast.scope(self.user, &person, None) };
+                let scope = Scope {
+                    connection: wired.connections.first(),
+                    channels: Some(&channels),
+                    ..people.cast.scope(self.user, &person, None)
+                };
                 let asked =
                     make(step, &scope, &people.cast.prefix, |call| self.shard.api.call(self.user, call, timeout));
                 match asked.await {
@@ -296,12 +317,10 @@ impl Subscriber {
         let Some(wired) = &self.wired else { return };
         let described = wired.described.clone();
         let of_lane = (described.receive.per == ConnectionPer::Channel).then(|| self.channel_of_lane(lane)).flatten();
-        let channels: Vec<ChannelId> = self.log.borrow().channels().collect();
-        let ids: Vec<&str> = channels.iter().map(|channel| self.shard.shared.directory.id(*channel)).collect();
         let opening = Opening {
             subscriber: self,
             described: &described,
-            channels: ids.join(&described.receive.join),
+            channels: self.joined_ids(&described),
             channel: channel.or(of_lane),
         };
         let rendered = opening.render(&wired.connections[lane], |scope, _| frame.render(scope));

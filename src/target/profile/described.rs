@@ -312,7 +312,7 @@ impl Receiving {
 
     /// Whether a frame tells it.
     pub fn waits_for_confirmation(&self) -> bool {
-        [Do::Ready, Do::Subscribed].into_iter().any(|deed| self.rules.have(deed))
+        !self.ready_when_open && [Do::Ready, Do::Subscribed].into_iter().any(|deed| self.rules.have(deed))
     }
 
     /// What a close code means.
