@@ -141,6 +141,7 @@ impl<'a> Reading<'a> {
         let history = api.people.as_ref().and_then(|people| people.cast.described.history.as_ref());
         let size = history.map_or(size, |history| size.min(history.size));
         let after_text = history.zip(after).map(|(history, after)| history.write_position(after));
+        let known = known.filter(|_| history.is_none_or(|history| history.names_rows()));
         let id = known.or_else(|| after_text.as_deref().map(Box::from));
         let progress = Progress { after: id.map(|id| Known { id, position: after }), ..Progress::default() };
         Self { api, user, channel, channel_id, size, after, progress }

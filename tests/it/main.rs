@@ -12,6 +12,7 @@ mod history;
 mod independent;
 mod matrix;
 mod proxy;
+mod real_servers;
 mod receive;
 mod report;
 mod run;

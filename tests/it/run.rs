@@ -25,10 +25,16 @@ pub struct Run {
 
 impl Run {
     pub fn new(args: &[&str]) -> Self {
+        Self::with(&[], args)
+    }
+
+    /// With environment variables.
+    pub fn with(variables: &[(&str, &str)], args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let log = folder.path().join("defects.ndjson");
         let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
         command.arg("run").args(args).args(["--json", "--results"]).arg(folder.path().join("results"));
+        command.envs(variables.iter().copied());
         if args.contains(&"--defect") {
             command.arg("--defect-log").arg(&log);
         }

@@ -45,6 +45,9 @@ pub(super) struct Wired {
     outgoing: Vec<(u64, usize, String)>,
     /// Whether the next connection may resume this one.
     resumable: bool,
+    /// The connection goes on where the last one ended: what was missed comes by
+    /// itself.
+    pub(super) resumes: bool,
     /// How long to wait before the next connection, in µs.
     pub(super) wait_us: u64,
     /// The last frame asked for nothing more.
@@ -62,6 +65,7 @@ impl Wired {
             confirmations: 0,
             outgoing: Vec::new(),
             resumable: false,
+            resumes: false,
             wait_us: 0,
             idle: false,
             gap_again: false,
@@ -180,7 +184,8 @@ impl Subscriber {
     async fn open_with(&self, wired: &mut Wired) -> Result<Socket, String> {
         let described = wired.described.clone();
         let channels: Vec<ChannelId> = self.log.borrow().channels().collect();
-        let resume = self.resumes(wired);
+        let resume = self.may_resume(wired);
+        wired.resumes = resume;
         let lanes = if described.receive.per == ConnectionPer::Channel { channels.len() } else { 1 };
         if !resume {
             wired.connections.clear();
@@ -219,7 +224,7 @@ impl Subscriber {
     }
 
     /// Whether the next connection goes on where the last one ended.
-    fn resumes(&self, wired: &Wired) -> bool {
+    fn may_resume(&self, wired: &Wired) -> bool {
         let Some(resume) = &wired.described.receive.resume else { return false };
         let known = |connection: &Connection| {
             resume.needs.iter().all(|variable| match variable {
@@ -272,7 +277,7 @@ impl Subscriber {
     /// where nothing confirms it.
     pub(super) async fn greet_described(&mut self, socket: &mut Socket, held: &mut Held) -> Option<Parted> {
         let described = self.wired.as_ref()?.described.clone();
-        let resume = self.wired.as_ref().is_some_and(|wired| self.resumes(wired));
+        let resume = self.wired.as_ref().is_some_and(|wired| wired.resumes);
         let open: &[Template] = match &described.receive.resume {
             Some(resuming) if resume => &resuming.open,
             _ => &described.receive.open,
@@ -401,10 +406,10 @@ impl Subscriber {
             Deed::Connected => self.queue_subscriptions(),
             Deed::Subscribed(id) => {
                 if self.is_last_confirmation(id.as_deref()) {
-                    self.arm_described(held);
+                    self.arm_afresh(held);
                 }
             }
-            Deed::Ready => self.arm_described(held),
+            Deed::Ready => self.arm_afresh(held),
             Deed::Resumed => {
                 // What was missed comes by itself.
                 self.owed = None;
@@ -452,6 +457,14 @@ impl Subscriber {
             None => wired.confirmations += 1,
         }
         wired.confirmations >= wired.unconfirmed.len()
+    }
+
+    /// A target that says when it has resumed, and says something else, has not.
+    fn arm_afresh(&mut self, held: &mut Held) {
+        if !held.armed {
+            self.wired.iter_mut().for_each(|wired| wired.resumes &= !wired.described.receive.rules.have(Do::Resumed));
+        }
+        self.arm_described(held);
     }
 
     fn arm_described(&mut self, held: &mut Held) {

@@ -24,7 +24,13 @@ impl Subscriber {
         if let Some(fetches) = &mut self.fetches {
             return fetches.heal(since_us);
         }
-        if self.shard.plan().receive.design != ReceiveDesign::Ws || !self.shard.plan().capabilities.history {
+        let reads = match self.shard.plan().receive.design {
+            ReceiveDesign::Ws => true,
+            // A connection that could not be resumed is sent nothing again.
+            ReceiveDesign::Rtm => self.wired.as_ref().is_some_and(|wired| !wired.resumes),
+            _ => false,
+        };
+        if !reads || !self.shard.plan().capabilities.history {
             return;
         }
         let channels = match &*self.phase.borrow() {

@@ -124,6 +124,9 @@ impl Subscriber {
         if !self.shard.plan().receive.design.holds_socket() {
             return self.live_without_socket(connect_at_us).await;
         }
+        if self.wired.is_some() && self.log.borrow().channels().len() == 0 {
+            return self.live_in_no_channel().await;
+        }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
         while let Some(socket) = self.connect().await {

@@ -12,6 +12,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 impl Subscriber {
+    /// Who is in no channel has nothing to subscribe to: no target confirms that,
+    /// and where the channels stand in the URL there is none.
+    pub(super) async fn live_in_no_channel(mut self) {
+        self.shard.count(|counters| counters.ever_connected += 1);
+        let _ = self.phase.wait_for(|phase| matches!(phase, Phase::Drain(_) | Phase::End)).await;
+        self.finish_drain();
+    }
+
     /// Lives until the run ends.
     pub(super) async fn live_without_socket(mut self, from_us: u64) {
         let clock = self.shard.shared.clock;

@@ -139,6 +139,12 @@ impl History {
         })
     }
 
+    /// Whether a row is told from another by what the target says of it. A rank
+    /// is not that: where the oldest rows are forgotten, others take it over.
+    pub fn names_rows(&self) -> bool {
+        self.fields.id.is_some() || self.fields.position.is_some()
+    }
+
     /// The format of positions in requests.
     pub fn write_position(&self, position: Position) -> String {
         self.fields.position.as_ref().map_or_else(|| position.0.to_string(), |at| at.format.write(position))
