@@ -3,8 +3,9 @@
 
 use super::api::Api;
 use super::cast::{Cast, Person, make};
-use super::casting::{Casting, Kept};
-use super::shard::Directory;
+use super::casting::Casting;
+use super::directory::Directory;
+use super::kept::Kept;
 use super::telemetry::Observer;
 use super::{CastingOptions, EngineError};
 use crate::model::{ChannelId, RunId, UserId};

@@ -44,6 +44,10 @@ pub(super) fn find(truth: &Truth) -> Vec<Tally> {
     vec![vanished, acked_lost, silent_loss, unverifiable, rejected_stored, unknown_stored, unknown_absent]
 }
 
+/// Why a finding that rests on a history that the target does not have is not
+/// checked.
+pub(super) const NO_HISTORY: &str = "the target has no history: what it acknowledged counts as stored";
+
 const MIDDLE: &str = "in_the_middle";
 const END: &str = "at_the_end";
 

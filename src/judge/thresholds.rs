@@ -4,8 +4,8 @@
 use super::latency::{Samples, samples_needed};
 use super::measurement::share;
 use super::stale::NO_POSITIONS;
+use super::stored::NO_HISTORY;
 use super::summary::{FindingSummary, LedgerCounts, Rates, TargetProcess, ThresholdOutcome};
-use super::truth::NO_HISTORY;
 use super::verdict::grouped;
 use crate::model::{FindingKind, LatencyKind};
 use crate::plan::{Comparison, During, Metric, Quantile, RateMetric, Threshold};

@@ -24,9 +24,6 @@ pub(super) struct Truth<'a> {
     has_history: bool,
 }
 
-/// A finding that rests on a history that the target does not have.
-pub(super) const NO_HISTORY: &str = "the target has no history: what it acknowledged counts as stored";
-
 /// A message that showed up where it was never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stray {
@@ -264,7 +261,7 @@ impl<'a> Truth<'a> {
 
     /// Why no finding about what is stored can be checked; `None` where it can.
     pub(super) fn unread_because(&self) -> Option<&'static str> {
-        if self.has_history { self.unknown_because() } else { Some(NO_HISTORY) }
+        if self.has_history { self.unknown_because() } else { Some(super::stored::NO_HISTORY) }
     }
 
     /// Channels with messages of which P is not known, and all with messages.

@@ -10,8 +10,8 @@ mod say;
 mod texts;
 
 use super::api::Api;
-use super::orchestrator::share;
 use super::shard::{Shard, Shared};
+use super::share::share;
 use super::subscriber::Subscriber;
 use super::telemetry::Observer;
 use super::worker::Phase;

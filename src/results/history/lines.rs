@@ -1,9 +1,10 @@
 //! The lines of the format.
 
 use super::changes::{ChangeLine, ReactionLine, ThreadLine};
+use super::promises::Promises;
 use crate::ledger::{CatchUpKind, ConnectionEnd, RowText};
 use crate::model::SendState;
-use crate::plan::{Capabilities, FaultKind, Positions};
+use crate::plan::FaultKind;
 use serde::{Deserialize, Serialize};
 
 /// The version that this program writes and reads.
@@ -75,72 +76,6 @@ pub(super) struct OwnRun {
     pub channel_bits: u32,
     pub load_start: f64,
     pub text_bytes: (u32, u32),
-}
-
-/// [`Capabilities`], each with a default, and the lag in ms.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Promises {
-    pub dedup: bool,
-    pub sender_order: bool,
-    pub live_order: bool,
-    pub read_after_ack: bool,
-    pub explicit_membership: bool,
-    pub own_push: bool,
-    pub changes: bool,
-    pub positions: Positions,
-    pub confirmed_subscription: bool,
-    pub lag: f64,
-}
-
-impl Default for Promises {
-    fn default() -> Self {
-        Self {
-            dedup: true,
-            sender_order: false,
-            live_order: false,
-            read_after_ack: true,
-            explicit_membership: true,
-            own_push: true,
-            changes: false,
-            positions: Positions::Unique,
-            confirmed_subscription: true,
-            lag: 0.0,
-        }
-    }
-}
-
-impl Promises {
-    pub(super) fn of(capabilities: &Capabilities) -> Self {
-        Self {
-            dedup: capabilities.dedup,
-            sender_order: capabilities.sender_order,
-            live_order: capabilities.live_order,
-            read_after_ack: capabilities.read_after_ack,
-            explicit_membership: capabilities.explicit_membership,
-            own_push: capabilities.own_push,
-            changes: capabilities.changes,
-            positions: capabilities.positions,
-            confirmed_subscription: capabilities.confirmed_subscription,
-            lag: from_us(capabilities.lag_us),
-        }
-    }
-
-    pub(super) fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            dedup: self.dedup,
-            sender_order: self.sender_order,
-            live_order: self.live_order,
-            read_after_ack: self.read_after_ack,
-            explicit_membership: self.explicit_membership,
-            own_push: self.own_push,
-            changes: self.changes,
-            positions: self.positions,
-            confirmed_subscription: self.confirmed_subscription,
-            lag_us: to_us(self.lag).unwrap_or(0),
-            ..Capabilities::ALL
-        }
-    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 
 mod changes;
 mod lines;
+mod promises;
 mod ranges;
 mod reader;
 mod sends;

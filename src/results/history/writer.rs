@@ -3,8 +3,9 @@
 use super::changes::{ChangeLine, ReactionLine, ThreadLine};
 use super::lines::{
     AbsentLine, FaultLine, FinalReadLine, IntendedLine, Line, NoticedLine, OutcomeLine, OwnRun, PageLine,
-    PointReadLine, Promises, ReceivedLine, Reference, RowLine, RunLine, SeenLine, SummedPage, VERSION, from_us,
+    PointReadLine, ReceivedLine, Reference, RowLine, RunLine, SeenLine, SummedPage, VERSION, from_us,
 };
+use super::promises::Promises;
 use super::ranges;
 use crate::ledger::{
     ConnectionEnd, FinalRead, HistoryRow, Ledger, PageRecord, RowText, RunRecord, SendRow, SubscriberLog,

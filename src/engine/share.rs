@@ -1,0 +1,75 @@
+//! What all workers of a run know, before the first subscription.
+
+use super::api::Api;
+use super::clock::RunClock;
+use super::path::Path;
+use super::setup;
+use super::shard::Shared;
+use super::telemetry::Observer;
+use super::timed_faults::Means;
+use super::{EngineError, Job, Stop};
+use crate::faults::FaultProxy;
+use crate::ledger::{FaultRecord, RunRecord};
+use crate::model::{KeyCodec, TextCodec};
+use crate::plan::{ArrivalSchedule, Roster};
+use crate::target::ReplyKeys;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What all workers know of a job: the target is greeted, its users and channels
+/// are made.
+pub async fn share(
+    job: Job,
+    observer: &mut dyn Observer,
+    mut interrupted: watch::Receiver<Stop>,
+) -> Result<(Arc<Shared>, RunRecord, Means), EngineError> {
+    let clock = RunClock::start();
+    let roster = Arc::new(Roster::new(&job.plan));
+    let plan = Arc::new(job.plan);
+    let resolved = setup::resolve(&job.address, &job.allowed_hosts).await?;
+    let api = Api::new(&job.address, &resolved, job.run).map_err(|error| EngineError::Internal(error.to_string()))?;
+    let addresses: Vec<String> = resolved.iter().map(ToString::to_string).collect();
+    observer.event(clock.now_us(), "setup", json!({ "addresses": addresses, "channels": plan.population.channels }));
+    let asked = setup::Asked { api: &api, address: &job.address, roster: &roster, plan: &plan, run: job.run };
+    let (directory, cast) = tokio::select! {
+        made = asked.make(job.target.described.as_ref(), &job.casting, observer) => made?,
+        _ = interrupted.wait_for(|stop| *stop > Stop::No) => return Err(EngineError::Left),
+    };
+    let record = RunRecord {
+        run_id: job.run_id,
+        run_number: job.run.0,
+        started_at: job.started_at,
+        url: job.address.url(),
+        scheduled: ArrivalSchedule::new(plan.clone(), roster.clone()).count() as u64,
+        killed: true,
+        faults: vec![FaultRecord::default(); plan.faults.len()],
+        ..RunRecord::default()
+    };
+    let mut means = job.means;
+    if job.always_proxy || plan.faults.iter().any(|fault| fault.kind.needs_proxy()) {
+        means.proxy = Some(Arc::new(FaultProxy::start(resolved.clone())?));
+    }
+    let keys = KeyCodec::new(job.run, plan.key_layout).in_format(job.target.key_format);
+    let replies = ReplyKeys::new(&keys, plan.key_layout);
+    let texts = TextCodec::new(keys, plan.message_size_bytes).with_edits(plan.changes.most_edits());
+    let shared = Arc::new(Shared {
+        plan,
+        roster,
+        target: job.target,
+        address: job.address,
+        path: Path::new(resolved, means.proxy.clone()),
+        allowed_hosts: job.allowed_hosts,
+        run: job.run,
+        clock,
+        texts,
+        replies,
+        directory,
+        cast,
+        clean: job.casting.clean,
+        workers: job.workers,
+        signing_secret: job.signing_secret,
+        spill: job.spill,
+    });
+    Ok((shared, record, means))
+}
