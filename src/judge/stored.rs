@@ -48,6 +48,13 @@ pub(super) fn find(truth: &Truth) -> Vec<Tally> {
 /// checked.
 pub(super) const NO_HISTORY: &str = "the target has no history: what it acknowledged counts as stored";
 
+impl Truth<'_> {
+    /// Why no finding about what is stored can be checked; `None` where it can.
+    pub(super) fn unread_because(&self) -> Option<&'static str> {
+        if self.has_history { self.unknown_because() } else { Some(NO_HISTORY) }
+    }
+}
+
 const MIDDLE: &str = "in_the_middle";
 const END: &str = "at_the_end";
 

@@ -21,7 +21,7 @@ pub(super) struct Truth<'a> {
     pub(super) keys: KeyCodec,
     load_start_us: u64,
     /// The target has a history: without one, what it acknowledged is P.
-    has_history: bool,
+    pub(super) has_history: bool,
 }
 
 /// A message that showed up where it was never sent.
@@ -257,11 +257,6 @@ impl<'a> Truth<'a> {
     pub(super) fn unknown_because(&self) -> Option<&'static str> {
         let none = self.known().next().is_none();
         none.then_some("no channel has two complete final reads: what is stored is not known")
-    }
-
-    /// Why no finding about what is stored can be checked; `None` where it can.
-    pub(super) fn unread_because(&self) -> Option<&'static str> {
-        if self.has_history { self.unknown_because() } else { Some(super::stored::NO_HISTORY) }
     }
 
     /// Channels with messages of which P is not known, and all with messages.

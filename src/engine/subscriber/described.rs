@@ -1,27 +1,17 @@
-//! A subscriber of a described target: what its connection is opened with, and
-//! what is done about each frame.
+//! A subscriber of a described target: what is done about each frame.
 
 use super::held::Held;
+use super::opening::Opening;
 use super::{Parted, Subscriber};
-use crate::engine::cast::make;
 use crate::engine::catch_up::CatchUpTask;
 use crate::engine::socket::{self, Socket};
-use crate::engine::stream::HttpStream;
 use crate::ledger::{CatchUpKind, ConnectionEnd};
 use crate::model::ChannelId;
-use crate::plan::ReceiveDesign;
-use crate::target::{
-    Call, Connection, ConnectionPer, Deed, Described, Do, Every, Frame, Scope, Template, Transport, Variable, set,
-};
+use crate::target::{Connection, ConnectionPer, Deed, Described, Do, Frame, Template};
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 
 /// A subscription that nothing confirms counts as standing after this, or after
 /// the target's lag.
@@ -34,26 +24,26 @@ const IDLE_POLL: Duration = Duration::from_millis(50);
 
 /// What a subscriber knows of its connection to a described target.
 pub(super) struct Wired {
-    described: Arc<Described>,
+    pub(super) described: Arc<Described>,
     /// What was captured; kept over a resume. One for each connection.
-    connections: Vec<Connection>,
+    pub(super) connections: Vec<Connection>,
     /// The channels that are not confirmed yet.
-    unconfirmed: HashSet<ChannelId>,
+    pub(super) unconfirmed: HashSet<ChannelId>,
     /// Confirmations that named no channel.
-    confirmations: usize,
+    pub(super) confirmations: usize,
     /// Frames to be sent, and when, in µs; with the lane that they belong to.
-    outgoing: Vec<(u64, usize, String)>,
+    pub(super) outgoing: Vec<(u64, usize, String)>,
     /// Whether the next connection may resume this one.
-    resumable: bool,
+    pub(super) resumable: bool,
     /// The connection goes on where the last one ended: what was missed comes by
     /// itself.
     pub(super) resumes: bool,
     /// How long to wait before the next connection, in µs.
     pub(super) wait_us: u64,
     /// The last frame asked for nothing more.
-    idle: bool,
+    pub(super) idle: bool,
     /// A gap was noticed while a catch-up was under way.
-    gap_again: bool,
+    pub(super) gap_again: bool,
 }
 
 impl Wired {
@@ -78,201 +68,7 @@ impl Wired {
     }
 }
 
-/// What a connection is opened with.
-struct Opening<'a> {
-    subscriber: &'a Subscriber,
-    described: &'a Described,
-    /// The ids of the channels of the connection, joined.
-    channels: String,
-    channel: Option<ChannelId>,
-}
-
-impl Opening<'_> {
-    /// Renders with what the connection knows.
-    fn render<T>(&self, connection: &Connection, render: impl FnOnce(&Scope<'_>, &str) -> T) -> T {
-        let people = self.subscriber.shard.api.people.as_ref().expect("a described target has people");
-        let person = people.person(self.subscriber.user);
-        let scope = Scope {
-            connection: Some(connection),
-            channels: Some(&self.channels),
-            ..people.cast.scope(self.subscriber.user, &person, self.channel)
-        };
-        render(&scope, &people.cast.prefix)
-    }
-
-    fn request(&self, connection: &Connection, resume: bool) -> Result<Call, String> {
-        let receive = &self.described.receive;
-        let request = match &receive.resume {
-            Some(resuming) if resume => &resuming.open_request,
-            _ => &receive.open_request,
-        };
-        self.render(connection, |scope, prefix| request.render(scope, prefix)).map_err(|error| error.to_string())
-    }
-
-    /// One connection.
-    async fn open(&self, connection: &mut Connection, resume: bool) -> Result<Socket, String> {
-        let shard = &self.subscriber.shard;
-        let receive = &self.described.receive;
-        let mut call = self.request(connection, resume)?;
-        let user = self.subscriber.user;
-        let (to, url) = self.address(&mut call)?;
-        let path = &shard.shared.path;
-        let to = path.towards(to);
-        if receive.transport != Transport::Ws {
-            let patience = Duration::from_micros(receive.poll_timeout_us);
-            return HttpStream::open(shard, user, to, call, receive.transport, patience).await.map(Socket::Stream);
-        }
-        let stream = socket::connect(shard, user, to).await;
-        let stream = stream.map_err(|error| socket::note_exhaustion(shard, error))?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let local = stream.local_addr().map_err(|error| error.to_string())?;
-        path.label(local, user, crate::engine::path::Purpose::Socket);
-        let mut request = url.into_client_request().map_err(|error| format!("the socket URL: {error}"))?;
-        if let Some(protocol) = &receive.protocol {
-            let value = HeaderValue::from_str(protocol).map_err(|error| error.to_string())?;
-            request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
-        }
-        for (name, value) in call.headers {
-            request.headers_mut().insert(name, value);
-        }
-        let opened = client_async_with_config(request, stream, Some(socket::config())).await;
-        let (socket, _) = opened.map_err(|error| format!("handshake: {error}"))?;
-        Ok(Socket::Ws(socket.into()))
-    }
-
-    /// Where a call leads, and its URL; a whole URL leads to an address that load
-    /// may go to, and is made a path.
-    fn address(&self, call: &mut Call) -> Result<(SocketAddr, String), String> {
-        let (shard, user) = (&self.subscriber.shard, self.subscriber.user);
-        if call.path.starts_with('/') {
-            let url = format!("ws://{}{}", shard.shared.address.authority(), call.path);
-            return Ok((shard.shared.path.target_of(user), url));
-        }
-        let url = call.path.clone();
-        let to = socket::address_of(shard, user, &url)?;
-        let parsed = url::Url::parse(&url).map_err(|error| error.to_string())?;
-        call.path = parsed[url::Position::BeforePath..].to_owned();
-        Ok((to, url))
-    }
-}
-
 impl Subscriber {
-    /// Opens a connection within the plan's time-out: boot steps, handshake. An
-    /// error is in words.
-    pub(super) async fn open_described(&mut self) -> Result<Socket, String> {
-        let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
-        let Some(mut wired) = self.wired.take() else { return Err("no described target".to_owned()) };
-        wired.wait_us = 0;
-        let opening = async {
-            match self.open_with(&mut wired).await {
-                // A token that ran out is renewed, once.
-                Err(reason) if reason.contains("401") => {
-                    self.shard.api.renew(self.user, true, timeout).await?;
-                    self.open_with(&mut wired).await
-                }
-                opened => opened,
-            }
-        };
-        let opened = tokio::time::timeout(timeout, opening).await;
-        if !matches!(opened, Ok(Ok(_))) {
-            wired.resumable = false;
-        }
-        self.wired = Some(wired);
-        opened.unwrap_or_else(|_| Err("no connection in time".to_owned()))
-    }
-
-    async fn open_with(&self, wired: &mut Wired) -> Result<Socket, String> {
-        let described = wired.described.clone();
-        let channels: Vec<ChannelId> = self.log.borrow().channels().collect();
-        let resume = self.may_resume(wired);
-        wired.resumes = resume;
-        let lanes = if described.receive.per == ConnectionPer::Channel { channels.len() } else { 1 };
-        if !resume {
-            wired.connections.clear();
-            wired.connections.resize_with(lanes, Connection::default);
-            self.boot(wired).await?;
-        }
-        wired.unconfirmed = channels.iter().copied().collect();
-        (wired.confirmations, wired.idle) = (0, false);
-        wired.outgoing.clear();
-        let ids = |channels: &[ChannelId]| {
-            let ids: Vec<&str> = channels.iter().map(|channel| self.shard.shared.directory.id(*channel)).collect();
-            ids.join(&described.receive.join)
-        };
-        if described.receive.per == ConnectionPer::User {
-            let all = Opening { subscriber: self, described: &described, channels: ids(&channels), channel: None };
-            return all.open(&mut wired.connections[0], resume).await;
-        }
-        let mut sockets = Vec::with_capacity(channels.len());
-        for (channel, connection) in channels.iter().zip(&mut wired.connections) {
-            let one = Opening {
-                subscriber: self,
-                described: &described,
-                channels: ids(&[*channel]),
-                channel: Some(*channel),
-            };
-            sockets.push(one.open(connection, resume).await?);
-        }
-        Ok(Socket::lanes(sockets))
-    }
-
-    /// The ids of all channels of the user, joined as the profile wants it.
-    fn joined_ids(&self, described: &Described) -> String {
-        let channels: Vec<ChannelId> = self.log.borrow().channels().collect();
-        let ids: Vec<&str> = channels.iter().map(|channel| self.shard.shared.directory.id(*channel)).collect();
-        ids.join(&described.receive.join)
-    }
-
-    /// Whether the next connection goes on where the last one ended.
-    fn may_resume(&self, wired: &Wired) -> bool {
-        let Some(resume) = &wired.described.receive.resume else { return false };
-        let known = |connection: &Connection| {
-            resume.needs.iter().all(|variable| match variable {
-                Variable::Conn(slot) => connection.values.get(*slot as usize).is_some_and(Option::is_some),
-                _ => true,
-            })
-        };
-        self.shard.plan().receive.design == ReceiveDesign::Rtm
-            && self.connected_before
-            && wired.resumable
-            && !wired.connections.is_empty()
-            && wired.connections.iter().all(known)
-    }
-
-    /// What a real client fetches at every connect.
-    async fn boot(&self, wired: &mut Wired) -> Result<(), String> {
-        let timeout = Duration::from_micros(self.shard.plan().connect.timeout_us);
-        self.shard.api.renew(self.user, false, timeout).await?;
-        let Some(people) = &self.shard.api.people else { return Ok(()) };
-        let channels = self.joined_ids(&wired.described);
-        for step in &wired.described.boot {
-            let mut renewed = false;
-            let captured = loop {
-                let person = people.person(self.user);
-                let scope = Scope {
-                    connection: wired.connections.first(),
-                    channels: Some(&channels),
-                    ..people.cast.scope(self.user, &person, None)
-                };
-                let asked =
-                    make(step, &scope, &people.cast.prefix, |call| self.shard.api.call(self.user, call, timeout));
-                match asked.await {
-                    Err(reason) if reason.contains("HTTP 401") && !renewed => {
-                        renewed = true;
-                        self.shard.api.renew(self.user, true, timeout).await?;
-                    }
-                    other => break other?,
-                }
-            };
-            for (variable, value) in captured.values {
-                if let Variable::Conn(slot) = variable {
-                    wired.connections.iter_mut().for_each(|connection| set(&mut connection.values, slot, &value));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The frames that the client sends first. The subscription stands at once
     /// where nothing confirms it.
     pub(super) async fn greet_described(&mut self, socket: &mut Socket, held: &mut Held) -> Option<Parted> {
@@ -542,57 +338,6 @@ impl Subscriber {
                 }
             }
             Err(reason) => _ = self.shard.trouble.replace(Some(reason)),
-        }
-    }
-
-    /// The times of heartbeats: the target's own where it has some.
-    fn set_heartbeat(&self, held: &mut Held) {
-        let Some(wired) = &self.wired else { return };
-        let Some(interval_us) = self.heartbeat_interval_us() else {
-            held.next_ping_us = super::held::NEVER_US;
-            return;
-        };
-        let now_us = self.shard.now_us();
-        let first_us = now_us + self.random.clone().between(interval_us / 2, interval_us);
-        if wired.described.receive.heartbeat.is_some() && held.pings == 0 {
-            held.next_ping_us = first_us;
-        }
-    }
-
-    /// How often a heartbeat is sent, in µs; `None` where none is.
-    pub(super) fn heartbeat_interval_us(&self) -> Option<u64> {
-        let workload_us = self.shard.plan().heartbeat.interval_us;
-        let workload = (workload_us > 0).then_some(workload_us);
-        let Some(wired) = &self.wired else { return workload };
-        let receive = &wired.described.receive;
-        match &receive.heartbeat {
-            None if receive.transport == Transport::Ws => workload,
-            None => None,
-            Some(heartbeat) => match heartbeat.every {
-                Every::Workload => workload,
-                Every::Fixed(interval_us) => Some(interval_us),
-                Every::Captured(variable) => {
-                    let connection = wired.connections.first()?;
-                    let Variable::Conn(slot) = variable else { return None };
-                    let ms: f64 = connection.values.get(slot as usize)?.as_deref()?.parse().ok()?;
-                    Some((ms * 1_000.0) as u64)
-                }
-            },
-        }
-    }
-
-    /// The next heartbeat; `None` where it cannot be rendered.
-    pub(super) fn described_ping(&self) -> Option<Message> {
-        let wired = self.wired.as_ref()?;
-        let frame = wired.described.receive.heartbeat.as_ref().and_then(|heartbeat| heartbeat.frame.as_ref());
-        let Some(frame) = frame else { return Some(Message::Ping(Vec::new().into())) };
-        let opening = Opening { subscriber: self, described: &wired.described, channels: String::new(), channel: None };
-        match opening.render(wired.connections.first()?, |scope, _| frame.render(scope)) {
-            Ok(frame) => Some(Message::text(frame)),
-            Err(error) => {
-                self.shard.trouble.replace(Some(error.to_string()));
-                None
-            }
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod connecting;
 mod described;
+mod described_heartbeat;
 mod errands;
 mod events;
 mod frames;
@@ -11,6 +12,7 @@ mod healing;
 mod heartbeat;
 mod held;
 mod membership;
+mod opening;
 mod wishes;
 mod without_socket;
 
