@@ -165,7 +165,8 @@ const NO_MEMBERS: &[&str] = &["leaked"];
 fn is_unchecked(run: &Run, expected: &[&[&str]]) {
     let mut expected = [&["edit_lost", "delete_resurrected", "orphan_reply"], &expected.concat()[..]].concat();
     let mut found = unchecked(run);
-    (expected.sort_unstable(), found.sort_unstable());
+    expected.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, expected);
 }
 

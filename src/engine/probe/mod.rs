@@ -19,6 +19,7 @@ use super::{EngineError, Job, Stop};
 use crate::ledger::{Again, PostFact, ProbeFacts, RepeatFact, ShownFact, SubscriberLog};
 use crate::model::{ChannelId, MessageRef, UserId};
 use crate::plan::{Act, Wish};
+use crate::target::Row;
 use say::Said;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -231,10 +232,8 @@ impl Prober {
     async fn ask_once(&self) -> PostFact {
         let sender = self.sender();
         let said = self.say(sender, MAIN).await;
-        let read_after_answer = match self.read_main().await {
-            Some(rows) => Some(rows.iter().any(|row| row.message == Some(said.message))),
-            None => None,
-        };
+        let is_shown = |rows: Vec<Row>| rows.iter().any(|row| row.message == Some(said.message));
+        let read_after_answer = self.read_main().await.map(is_shown);
         let members: Vec<_> = self.logs.iter().filter(|(user, _)| self.is_member(*user, MAIN)).collect();
         let others: Vec<_> = members.iter().filter(|(user, _)| *user != sender).collect();
         let mut push_us = 0;
@@ -250,7 +249,7 @@ impl Prober {
         // The sender's own may come a little later.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let own_push = members.iter().any(|(user, log)| *user == sender && is_live(log, said.message));
-        let stored = self.read_main().await.map(|rows| rows.iter().any(|row| row.message == Some(said.message)));
+        let stored = self.read_main().await.map(is_shown);
         PostFact {
             answered_us: said.answered_us,
             answer: said.answer,

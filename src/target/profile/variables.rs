@@ -113,6 +113,9 @@ const FIXED: [(&str, Variable); 30] = [
     ("request.body", Variable::Body),
 ];
 
+/// The variable of a slot in a scope.
+type OfSlot = fn(u16) -> Variable;
+
 /// The names in each scope, in the order of their slots.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
@@ -173,7 +176,7 @@ impl Names {
         Ok(of(slot as u16))
     }
 
-    fn scope(&self, scope: &str) -> Option<(&Vec<String>, fn(u16) -> Variable)> {
+    fn scope(&self, scope: &str) -> Option<(&Vec<String>, OfSlot)> {
         Some(match scope {
             "var" => (&self.given, Variable::Given),
             "run" => (&self.run, Variable::Run),
