@@ -431,7 +431,7 @@ fn built_ins_are_valid_and_described() {
     assert_eq!(find_built_in("quikstart").unwrap_err(), "unknown workload \"quikstart\"; did you mean \"quickstart\"?");
     assert_eq!(
         find_built_in("zzz").unwrap_err(),
-        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix, pair, gate, capacity; a file is a path"
+        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix, pair, gate, capacity, probe; a file is a path"
     );
 }
 
