@@ -44,6 +44,9 @@ pub(super) struct Wired {
     pub(super) idle: bool,
     /// A gap was noticed while a catch-up was under way.
     pub(super) gap_again: bool,
+    /// A read of what was dropped did not come to its end: what resumes the
+    /// connection does not bring that.
+    pub(super) unread: bool,
 }
 
 impl Wired {
@@ -59,6 +62,7 @@ impl Wired {
             wait_us: 0,
             idle: false,
             gap_again: false,
+            unread: false,
         }
     }
 
@@ -208,7 +212,9 @@ impl Subscriber {
             Deed::Ready => self.arm_afresh(held),
             Deed::Resumed => {
                 // What was missed comes by itself.
-                self.owed = None;
+                if self.wired.as_ref().is_some_and(|wired| !wired.unread) {
+                    self.owed = None;
+                }
                 self.arm_described(held);
             }
             Deed::Reply(number, text) => {

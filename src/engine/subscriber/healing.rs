@@ -27,7 +27,9 @@ impl Subscriber {
         let reads = match self.shard.plan().receive.design {
             ReceiveDesign::Ws => true,
             // A connection that could not be resumed is sent nothing again.
-            ReceiveDesign::Rtm => self.wired.as_ref().is_some_and(|wired| !wired.resumes),
+            ReceiveDesign::Rtm => {
+                self.wired.as_mut().is_some_and(|wired| std::mem::take(&mut wired.unread) || !wired.resumes)
+            }
             _ => false,
         };
         if !reads || !self.shard.plan().capabilities.history {
@@ -46,6 +48,7 @@ impl Subscriber {
         let now_us = self.shard.now_us();
         if !reached {
             self.shard.count(|counters| counters.failed_catch_ups += 1);
+            self.wired.iter_mut().for_each(|wired| wired.unread |= task.kind == CatchUpKind::Policy);
         } else if task.kind == CatchUpKind::Policy {
             self.shard.record(LatencyKind::Heal, now_us.saturating_sub(held.healing_since_us));
         }
@@ -53,6 +56,12 @@ impl Subscriber {
             self.finish_drain();
         }
         self.heal_gap_again(held);
+    }
+
+    /// A connection is left: a catch-up that it cuts off is owed by the next one.
+    pub(super) fn note_unread(&mut self, held: &Held) {
+        let cut_off = held.catch_up.as_ref().is_some_and(|task| task.kind == CatchUpKind::Policy);
+        self.wired.iter_mut().for_each(|wired| wired.unread |= std::mem::take(&mut wired.gap_again) || cut_off);
     }
 
     /// In the drain, once no catch-up is under way: a subscriber that still

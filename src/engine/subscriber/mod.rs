@@ -171,6 +171,7 @@ impl Subscriber {
             ConnectionEnd::Lost => self.note_half_open(&held, noticed_us),
             ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Dead => {}
         }
+        self.note_unread(&held);
         if held.armed {
             self.log.borrow_mut().disconnected(noticed_us, end);
             self.shard.count(|counters| counters.connected -= 1);
