@@ -211,8 +211,8 @@ fn table_end(text: &str, span: &Range<usize>) -> usize {
         let rest = text[at + 1..].trim_start_matches(' ');
         rest.starts_with('[') && !rest.trim_start_matches('[').starts_with(&inside)
     };
-    let newlines = text[span.end..].match_indices('\n').map(|(at, _)| span.end + at);
-    newlines.filter(is_next).next().unwrap_or(text.len())
+    let mut newlines = text[span.end..].match_indices('\n').map(|(at, _)| span.end + at);
+    newlines.find(is_next).unwrap_or(text.len())
 }
 
 /// Where a name stands that is not a part of a longer one.
