@@ -52,9 +52,9 @@ struct Delivery {
 
 /// What a frame comes to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Deed {
+pub enum Deed<'f> {
     /// A message; `Frame::Push`, or what else its text is.
-    Deliver(Frame<'static>),
+    Deliver(Frame<'f>),
     /// The channels can be subscribed to.
     Connected,
     /// A channel is confirmed; the target's id of it, where it says so.
@@ -124,8 +124,15 @@ impl Rules {
 
     /// What a frame comes to, in order. Captures go into the connection of the
     /// scope at once.
-    pub fn read(&self, frame: &str, scope: &Scope<'_>, connection: &mut Connection, texts: &TextCodec) -> Vec<Deed> {
-        let mut deeds = Vec::new();
+    pub fn read<'f>(
+        &self,
+        frame: &'f str,
+        scope: &Scope<'_>,
+        connection: &mut Connection,
+        texts: &TextCodec,
+    ) -> Vec<Deed<'f>> {
+        // Most frames come to one deed.
+        let mut deeds = Vec::with_capacity(1);
         let mut place = Place { scope, connection, texts, deeds: &mut deeds };
         let (headers, body) = self.split(frame);
         match self.codec {
@@ -138,6 +145,12 @@ impl Rules {
         deeds
     }
 
+    /// Whether a frame that is no JSON is none at all: an answer, or an event with
+    /// headers, may have another body.
+    fn wants_json(&self) -> bool {
+        matches!(self.codec, Codec::Json | Codec::JsonLines) && !self.headed
+    }
+
     fn split<'a>(&self, frame: &'a str) -> (&'a str, &'a str) {
         if !self.headed {
             return ("", frame);
@@ -146,22 +159,20 @@ impl Rules {
         parts.unwrap_or(("", frame))
     }
 
-    fn read_one(&self, headers: &str, body: &str, place: &mut Place<'_>) {
+    fn read_one<'f>(&self, headers: &'f str, body: &'f str, place: &mut Place<'_, 'f>) {
         let (digits, json) = match self.codec {
             Codec::Prefixed => body.split_at(body.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(body.len())),
             _ => ("", body),
         };
-        let wants_json = matches!(self.codec, Codec::Json | Codec::JsonLines) && !json.trim().is_empty();
         let (mut read, is_json) = match self.trie.read(json) {
             Some(read) => (read, true),
-            None if wants_json && !self.headed => return place.deeds.push(Deed::Garbage),
+            None if self.wants_json() && !json.trim().is_empty() => return place.deeds.push(Deed::Garbage),
             None => (self.trie.nothing(), false),
         };
         let items = std::mem::take(&mut read.items);
-        let mut document = Document { read, status: None, headers: Cow::Borrowed(headers), body, digits, is_json };
+        let mut document = Document { read, status: None, headers, body, digits, is_json };
         document.status = document.header("status").and_then(|status| status.parse().ok());
-        let inside = json.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(json);
-        let frame = Looked { digits, empty: inside.trim().is_empty() };
+        let frame = Looked { digits, json };
         let mut taken = vec![false; items.len()];
         let mut rules = &self.rules[..];
         while let Some(first) = rules.first() {
@@ -182,27 +193,34 @@ impl Rules {
     }
 }
 
-/// What all rules are asked about one frame.
+/// What rules are asked about a frame, beside what it has at their paths.
 struct Looked<'a> {
     digits: &'a str,
-    empty: bool,
+    json: &'a str,
 }
 
 impl<'a> Looked<'a> {
+    /// Nothing, or an object with nothing in it.
+    fn is_empty(&self) -> bool {
+        let json = self.json.trim();
+        let inside = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        inside.unwrap_or(json).trim().is_empty()
+    }
+
     /// Follows the rules that match; whether one of them is the last.
     fn decide(
         &self,
         rules: &[Rule],
         document: &mut Document<'a>,
         item: Option<&Item<'a>>,
-        place: &mut Place<'_>,
+        place: &mut Place<'_, 'a>,
     ) -> bool {
         for rule in rules {
             let behind = match &rule.prefix {
                 Some(prefix) => self.digits.strip_prefix(&**prefix),
                 None => Some(self.digits),
             };
-            let Some(behind) = behind.filter(|_| self.empty || !rule.empty) else { continue };
+            let Some(behind) = behind.filter(|_| !rule.empty || self.is_empty()) else { continue };
             document.digits = behind;
             if rule.conditions.hold(document, item) {
                 rule.follow(document, item, place);
@@ -216,11 +234,11 @@ impl<'a> Looked<'a> {
 }
 
 /// To whom a frame has come, and what it comes to.
-struct Place<'p> {
+struct Place<'p, 'f> {
     scope: &'p Scope<'p>,
     connection: &'p mut Connection,
     texts: &'p TextCodec,
-    deeds: &'p mut Vec<Deed>,
+    deeds: &'p mut Vec<Deed<'f>>,
 }
 
 impl Rule {
@@ -278,7 +296,7 @@ impl Rule {
         })
     }
 
-    fn follow(&self, document: &Document<'_>, item: Option<&Item<'_>>, place: &mut Place<'_>) {
+    fn follow<'f>(&self, document: &Document<'f>, item: Option<&Item<'f>>, place: &mut Place<'_, 'f>) {
         for (variable, sources) in &self.captures {
             if let (Variable::Conn(slot), Some(value)) = (variable, sources.text(document, item)) {
                 set(&mut place.connection.values, *slot, &value);
@@ -291,7 +309,7 @@ impl Rule {
                 Err(error) => Deed::Broken(error.to_string()),
             });
         }
-        let channel = self.channel.as_ref().and_then(|channel| channel.text(document, item));
+        let channel = self.channel.as_ref().and_then(|channel| channel.find(document, item)?.document_text());
         let deed = match self.deed {
             Do::Ignore => return,
             Do::Deliver => match &self.delivery {
@@ -341,13 +359,13 @@ fn check(written: &RuleWritten, codec: Codec) -> Result<(), String> {
 }
 
 impl Delivery {
-    fn read(
+    fn read<'f>(
         &self,
-        document: &Document<'_>,
-        item: Option<&Item<'_>>,
-        channel: Option<Cow<'_, str>>,
+        document: &Document<'f>,
+        item: Option<&Item<'f>>,
+        channel: Option<Cow<'f, str>>,
         texts: &TextCodec,
-    ) -> Frame<'static> {
+    ) -> Frame<'f> {
         let Some(text) = self.text.text(document, item) else { return Frame::Other };
         let echoed = self.key.as_ref().and_then(|key| key.text(document, item));
         let named = Named::read(texts, &text, echoed.as_deref());
@@ -355,7 +373,7 @@ impl Delivery {
             return if named.foreign { Frame::Foreign(text.into_owned().into()) } else { Frame::Other };
         };
         Frame::Push(Push {
-            channel: channel.map(|channel| channel.into_owned().into()),
+            channel,
             message,
             intended_wrapped_us: named.intended_wrapped_us,
             position: self.position.as_ref().and_then(|at| at.read(document, item)),

@@ -1,10 +1,10 @@
 //! How a described target is sent messages, and what its answers mean.
 
 use super::request::Request;
-use super::source::{Conditions, Document, Sources, SourcesWritten};
+use super::source::{Conditions, Document, Found, Sources, SourcesWritten};
 use super::step::{HttpAnswer, Reader, Statuses};
 use super::template::{Escape, Template};
-use super::value::PositionFormat;
+use super::value::{PositionFormat, Value};
 use super::variables::Names;
 use super::written::{AnswerWritten, EffectWritten, PositionWritten, RetryWritten, SendWritten, Unit, VerifyWritten};
 use crate::model::{KeyFormat, MessageKey, Position};
@@ -74,7 +74,10 @@ impl At {
 
     /// Reads it.
     pub fn read(&self, document: &Document<'_>, item: Option<&super::trie::Item<'_>>) -> Option<Position> {
-        self.format.read(&*self.sources.find(document, item)?)
+        match self.sources.find(document, item)? {
+            Found::Value(value) => self.format.read(value),
+            other => self.format.read(&Value::Text(other.text()?)),
+        }
     }
 }
 

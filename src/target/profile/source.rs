@@ -19,7 +19,10 @@ pub enum SourcesWritten {
 
 /// The sources of one value.
 #[derive(Clone, Debug)]
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    first: Source,
+    others: Vec<Source>,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -42,7 +45,7 @@ pub struct Document<'a> {
     /// HTTP status.
     pub status: Option<u16>,
     /// `name: value`, a line each.
-    pub headers: Cow<'a, str>,
+    pub headers: &'a str,
     /// All of it, as text.
     pub body: &'a str,
     /// The digits behind the prefix that a rule has matched.
@@ -53,7 +56,7 @@ pub struct Document<'a> {
 
 impl<'a> Document<'a> {
     /// A header's value by its name in any case.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&'a str> {
         let mut lines = self.headers.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
@@ -72,16 +75,19 @@ impl Compiler<'_> {
     /// An error is in words.
     pub fn sources(&mut self, written: &SourcesWritten) -> Result<Sources, String> {
         match written {
-            SourcesWritten::One(one) => Ok(Sources(vec![self.source(one)?])),
+            SourcesWritten::One(one) => self.one(one),
             SourcesWritten::Several(several) => {
-                several.iter().map(|one| self.source(one)).collect::<Result<_, _>>().map(Sources)
+                let (first, others) = several.split_first().ok_or("a list of sources must have one")?;
+                let first = self.source(first)?;
+                let others = others.iter().map(|one| self.source(one)).collect::<Result<_, _>>()?;
+                Ok(Sources { first, others })
             }
         }
     }
 
     /// One source.
     pub fn one(&mut self, text: &str) -> Result<Sources, String> {
-        self.source(text).map(|source| Sources(vec![source]))
+        Ok(Sources { first: self.source(text)?, others: Vec::new() })
     }
 
     fn source(&mut self, text: &str) -> Result<Source, String> {
@@ -151,39 +157,70 @@ pub fn parse_pointer(text: &str) -> Option<Vec<Step>> {
 }
 
 impl Sources {
-    /// What stands at the first source that is there and not null.
-    pub fn find<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Cow<'d, Value<'a>>> {
-        self.0.iter().find_map(|source| source.value(document, item).filter(|value| **value != Value::Null))
+    /// What stands at the first source that is there.
+    pub fn find<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Found<'d, 'a>> {
+        match self.first.found(document, item) {
+            None => self.others.iter().find_map(|source| source.found(document, item)),
+            found => found,
+        }
     }
 
     /// The same as text; `None` for what is nested.
     pub fn text<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Cow<'d, str>> {
-        match self.find(document, item)? {
-            Cow::Borrowed(value) => value.text(),
-            Cow::Owned(value) => value.into_text().map(|text| Cow::Owned(text.into_owned())),
+        self.find(document, item)?.text()
+    }
+}
+
+/// What stands at a source.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'d, 'a> {
+    /// A place in JSON.
+    Value(&'d Value<'a>),
+    /// Text beside it.
+    Text(&'d str),
+    /// An HTTP status.
+    Status(u16),
+}
+
+impl<'d, 'a> Found<'d, 'a> {
+    /// As text; `None` for what is nested.
+    pub fn text(self) -> Option<Cow<'d, str>> {
+        match self {
+            Found::Value(value) => value.text(),
+            Found::Text(text) => Some(text.into()),
+            Found::Status(status) => Some(status.to_string().into()),
         }
     }
 
-    /// Whether a value stands there that is not null.
-    pub fn is_there(&self, document: &Document<'_>, item: Option<&Item<'_>>) -> bool {
-        self.find(document, item).is_some()
+    /// The same, that outlives what was read of the document.
+    pub fn document_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Found::Value(Value::Text(Cow::Borrowed(text))) => Some(Cow::Borrowed(text)),
+            other => other.text().map(|text| Cow::Owned(text.into_owned())),
+        }
+    }
+
+    fn is(self, wanted: &str) -> bool {
+        match self {
+            Found::Value(Value::Text(text)) => **text == *wanted,
+            other => other.text().is_some_and(|text| *text == *wanted),
+        }
     }
 }
 
 impl Source {
-    fn value<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Cow<'d, Value<'a>>> {
-        let own = |text: &str| Cow::Owned(Value::Text(text.to_owned().into()));
+    fn found<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Found<'d, 'a>> {
         match self {
-            Source::Root(slot) => document.read.root.get(*slot as usize)?.as_ref().map(Cow::Borrowed),
-            Source::Item(slot) => item?.slots.get(*slot as usize)?.as_ref().map(Cow::Borrowed),
-            Source::Star(number) => item?.stars.get(*number).map(|star| own(star)),
-            Source::Header(name) => document.header(name).filter(|value| !value.is_empty()).map(own),
-            Source::Status => document.status.map(|status| Cow::Owned(Value::Whole(status.into()))),
-            Source::Body => Some(Cow::Owned(Value::Text(document.body.into()))),
-            Source::Digits => (!document.digits.is_empty()).then(|| own(document.digits)),
+            Source::Root(slot) => document.read.root.get(*slot as usize)?.as_ref().map(Found::Value),
+            Source::Item(slot) => item?.slots.get(*slot as usize)?.as_ref().map(Found::Value),
+            Source::Star(number) => item?.stars.get(*number).map(|star| Found::Text(star)),
+            Source::Header(name) => document.header(name).filter(|value| !value.is_empty()).map(Found::Text),
+            Source::Status => document.status.map(Found::Status),
+            Source::Body => Some(Found::Text(document.body)),
+            Source::Digits => Some(document.digits).filter(|digits| !digits.is_empty()).map(Found::Text),
             Source::Pattern(regex) => {
                 let found = regex.captures(document.body)?;
-                found.get(1).or_else(|| found.get(0)).map(|group| own(group.as_str()))
+                found.get(1).or_else(|| found.get(0)).map(|group| Found::Text(group.as_str()))
             }
         }
     }
@@ -251,9 +288,9 @@ impl Conditions {
     /// Whether all of them hold.
     pub fn hold(&self, document: &Document<'_>, item: Option<&Item<'_>>) -> bool {
         self.equal.iter().all(|(sources, wanted)| {
-            let found = sources.text(document, item);
-            found.is_some_and(|found| wanted.iter().any(|wanted| **wanted == *found))
-        }) && self.exist.iter().all(|sources| sources.is_there(document, item))
-            && !self.absent.iter().any(|sources| sources.is_there(document, item))
+            let found = sources.find(document, item);
+            found.is_some_and(|found| wanted.iter().any(|wanted| found.is(wanted)))
+        }) && self.exist.iter().all(|sources| sources.find(document, item).is_some())
+            && !self.absent.iter().any(|sources| sources.find(document, item).is_some())
     }
 }

@@ -6,7 +6,6 @@ use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten};
 use super::trie::{ROOT, Trie};
 use super::variables::{Names, Variable};
 use super::written::{Captures, Only, Per, StatusWritten, StepWritten};
-use std::borrow::Cow;
 
 /// No more of an answer stands in an error.
 const SHOWN_CHARACTERS: usize = 200;
@@ -83,7 +82,7 @@ impl Reader {
     /// headers and text.
     pub fn read<'a>(&self, answer: HttpAnswer<'a>) -> Document<'a> {
         let body = std::str::from_utf8(answer.body).unwrap_or_default();
-        Document { status: Some(answer.status), headers: Cow::Borrowed(answer.headers), ..self.read_text(body) }
+        Document { status: Some(answer.status), headers: answer.headers, ..self.read_text(body) }
     }
 
     /// Reads text alone.
@@ -92,7 +91,7 @@ impl Reader {
             Some(read) => (read, true),
             None => (self.trie.nothing(), false),
         };
-        Document { read, status: None, headers: "".into(), body: text, digits: "", is_json }
+        Document { read, status: None, headers: "", body: text, digits: "", is_json }
     }
 }
 

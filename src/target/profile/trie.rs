@@ -135,57 +135,71 @@ impl Trie {
 
     /// Reads a document; `None` where it is no JSON.
     pub fn read<'a>(&self, document: &'a str) -> Option<Read<'a>> {
-        let mut walk = Walk { trie: self, open: vec![self.empty(ROOT)], stars: Vec::new(), items: Vec::new() };
-        let mut json = serde_json::Deserializer::from_str(document);
-        Seed { walk: &mut walk, node: 0 }.deserialize(&mut json).ok()?;
-        json.end().ok()?;
-        let (_, root) = walk.open.pop()?;
-        Some(Read { root, items: walk.items })
+        let mut walk = Walk::new(self);
+        walk.read(0, document)?;
+        Some(Read { root: walk.root, items: walk.items })
     }
 
     /// What a document that has nothing reads as.
     pub fn nothing(&self) -> Read<'static> {
-        Read { root: self.empty(ROOT).1, items: Vec::new() }
+        Read { root: self.empty(ROOT), items: Vec::new() }
     }
 
-    fn empty<'a>(&self, level: u16) -> (u16, Slots<'a>) {
-        let mut slots = Vec::new();
-        slots.resize_with(self.slots[level as usize], || None);
-        (level, slots)
+    fn empty<'a>(&self, level: u16) -> Slots<'a> {
+        (0..self.slots[level as usize]).map(|_| None).collect()
     }
 }
 
 /// One walk through a document.
 struct Walk<'t, 'a> {
     trie: &'t Trie,
-    /// The levels that are open here, the innermost last.
+    root: Slots<'a>,
+    /// The other levels that are open here, the innermost last.
     open: Vec<(u16, Slots<'a>)>,
     stars: Vec<Cow<'a, str>>,
     items: Vec<Item<'a>>,
 }
 
-impl<'a> Walk<'_, 'a> {
-    fn note(&mut self, node: u32, value: &Value<'a>) {
-        let trie = self.trie;
-        for (level, slot) in &trie.nodes[node as usize].leaves {
-            if let Some((_, slots)) = self.open.iter_mut().rev().find(|(open, _)| open == level) {
-                // The first of two members with one name counts.
-                slots[*slot as usize].get_or_insert_with(|| value.clone());
+impl<'t, 'a> Walk<'t, 'a> {
+    fn new(trie: &'t Trie) -> Self {
+        Self { trie, root: trie.empty(ROOT), open: Vec::new(), stars: Vec::new(), items: Vec::new() }
+    }
+
+    /// Reads a whole document from a node on.
+    fn read(&mut self, node: u32, document: &'a str) -> Option<()> {
+        let mut json = serde_json::Deserializer::from_str(document);
+        Seed { walk: self, node }.deserialize(&mut json).ok()?;
+        json.end().ok()
+    }
+
+    /// Keeps a value where a path leads to it: the first of two members with one
+    /// name counts.
+    fn note(&mut self, node: &Node, value: Value<'a>) {
+        match &node.leaves[..] {
+            [] => {}
+            [(ROOT, slot)] => _ = self.root[*slot as usize].get_or_insert(value),
+            leaves => {
+                for (level, slot) in leaves {
+                    let of_level = self.open.iter_mut().rev().find(|(open, _)| open == level);
+                    let slots = of_level.map_or(&mut self.root, |(_, slots)| slots);
+                    slots[*slot as usize].get_or_insert_with(|| value.clone());
+                }
             }
         }
     }
 
     /// Into the JSON that a string holds.
-    fn hop(&mut self, node: u32, text: &str) {
-        let Some(inside) = self.trie.nodes[node as usize].json else { return };
-        let open = self.open.iter().map(|(level, _)| self.trie.empty(*level)).collect();
-        let stars = self.stars.iter().map(|star| Cow::Owned(star.to_string())).collect();
-        let mut walk = Walk { trie: self.trie, open, stars, items: Vec::new() };
-        let mut json = serde_json::Deserializer::from_str(text);
-        if (Seed { walk: &mut walk, node: inside }).deserialize(&mut json).is_err() {
+    fn hop(&mut self, inside: u32, text: &str) {
+        let trie = self.trie;
+        let mut walk = Walk::new(trie);
+        walk.open = self.open.iter().map(|(level, _)| (*level, trie.empty(*level))).collect();
+        walk.stars = self.stars.iter().map(|star| Cow::Owned(star.to_string())).collect();
+        if walk.read(inside, text).is_none() {
             return;
         }
-        for ((_, mine), (_, theirs)) in self.open.iter_mut().zip(walk.open) {
+        let mine = std::iter::once(&mut self.root).chain(self.open.iter_mut().map(|(_, slots)| slots));
+        let theirs = std::iter::once(walk.root).chain(walk.open.into_iter().map(|(_, slots)| slots));
+        for (mine, theirs) in mine.zip(theirs) {
             for (slot, value) in mine.iter_mut().zip(theirs) {
                 if let Some(value) = value {
                     slot.get_or_insert_with(|| value.into_owned());
@@ -207,6 +221,19 @@ struct Seed<'w, 't, 'a> {
     node: u32,
 }
 
+impl<'t, 'a> Seed<'_, 't, 'a> {
+    fn node(&self) -> &'t Node {
+        let trie = self.walk.trie;
+        &trie.nodes[self.node as usize]
+    }
+
+    fn note(&mut self, value: Value<'a>) -> &'t Node {
+        let node = self.node();
+        self.walk.note(node, value);
+        node
+    }
+}
+
 impl<'a> DeserializeSeed<'a> for Seed<'_, '_, 'a> {
     type Value = ();
 
@@ -214,7 +241,7 @@ impl<'a> DeserializeSeed<'a> for Seed<'_, '_, 'a> {
         let Seed { walk, node } = self;
         let level = walk.trie.nodes[node as usize].level;
         if let Some(level) = level {
-            walk.open.push(walk.trie.empty(level));
+            walk.open.push((level, walk.trie.empty(level)));
         }
         deserializer.deserialize_any(Seed { walk: &mut *walk, node })?;
         if level.is_some()
@@ -233,49 +260,51 @@ impl<'a> Visitor<'a> for Seed<'_, '_, 'a> {
         out.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.walk.note(self.node, &Value::Bool(value));
+    fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
+        self.note(Value::Bool(value));
         Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.walk.note(self.node, &Value::Whole(value));
+    fn visit_u64<E>(mut self, value: u64) -> Result<(), E> {
+        self.note(Value::Whole(value));
         Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        let value = u64::try_from(value).map_or(Value::Negative(value), Value::Whole);
-        self.walk.note(self.node, &value);
+    fn visit_i64<E>(mut self, value: i64) -> Result<(), E> {
+        self.note(u64::try_from(value).map_or(Value::Negative(value), Value::Whole));
         Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.walk.note(self.node, &Value::Real(value));
+    fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
+        self.note(Value::Real(value));
         Ok(())
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.walk.note(self.node, &Value::Null);
         Ok(())
     }
 
-    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<(), E> {
-        self.walk.note(self.node, &Value::Text(Cow::Borrowed(text)));
-        self.walk.hop(self.node, text);
+    fn visit_borrowed_str<E>(mut self, text: &'a str) -> Result<(), E> {
+        let node = self.note(Value::Text(Cow::Borrowed(text)));
+        if let Some(inside) = node.json {
+            self.walk.hop(inside, text);
+        }
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if !self.walk.trie.nodes[self.node as usize].leaves.is_empty() {
-            self.walk.note(self.node, &Value::Text(Cow::Owned(text.to_owned())));
+        let node = self.node();
+        if !node.leaves.is_empty() {
+            self.walk.note(node, Value::Text(Cow::Owned(text.to_owned())));
         }
-        self.walk.hop(self.node, text);
+        if let Some(inside) = node.json {
+            self.walk.hop(inside, text);
+        }
         Ok(())
     }
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        let trie = self.walk.trie;
-        let node = &trie.nodes[self.node as usize];
+        let node = self.node();
         let mut empty = true;
         while let Some((key, child)) = map.next_key_seed(Key(node))? {
             empty = false;
@@ -289,13 +318,12 @@ impl<'a> Visitor<'a> for Seed<'_, '_, 'a> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        self.walk.note(self.node, &Value::Nested { empty });
+        self.walk.note(node, Value::Nested { empty });
         Ok(())
     }
 
     fn visit_seq<S: SeqAccess<'a>>(self, mut elements: S) -> Result<(), S::Error> {
-        let trie = self.walk.trie;
-        let node = &trie.nodes[self.node as usize];
+        let node = self.node();
         let mut index = 0;
         loop {
             let named = node.names.iter().find(|(name, _)| is_index(name, index)).map(|(_, child)| *child);
@@ -314,7 +342,7 @@ impl<'a> Visitor<'a> for Seed<'_, '_, 'a> {
             }
             index += 1;
         }
-        self.walk.note(self.node, &Value::Nested { empty: index == 0 });
+        self.walk.note(node, Value::Nested { empty: index == 0 });
         Ok(())
     }
 }

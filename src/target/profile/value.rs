@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// A JSON value without what is inside of it.
+/// A JSON value without what is inside of it; null is none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
     Text(Cow<'a, str>),
@@ -13,15 +13,14 @@ pub enum Value<'a> {
     Negative(i64),
     Real(f64),
     Bool(bool),
-    Null,
     /// An object or an array; whether there is nothing in it.
     Nested {
         empty: bool,
     },
 }
 
-impl<'a> Value<'a> {
-    /// As text; `None` for null and for what is nested.
+impl Value<'_> {
+    /// As text; `None` for what is nested.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         Some(match self {
             Value::Text(text) => Cow::Borrowed(text),
@@ -29,16 +28,8 @@ impl<'a> Value<'a> {
             Value::Negative(number) => number.to_string().into(),
             Value::Real(number) => number.to_string().into(),
             Value::Bool(value) => if *value { "true" } else { "false" }.into(),
-            Value::Null | Value::Nested { .. } => return None,
+            Value::Nested { .. } => return None,
         })
-    }
-
-    /// The same, of its own lifetime.
-    pub fn into_text(self) -> Option<Cow<'a, str>> {
-        match self {
-            Value::Text(text) => Some(text),
-            other => other.text().map(|text| Cow::Owned(text.into_owned())),
-        }
     }
 
     pub fn into_owned(self) -> Value<'static> {
@@ -48,7 +39,6 @@ impl<'a> Value<'a> {
             Value::Negative(number) => Value::Negative(number),
             Value::Real(number) => Value::Real(number),
             Value::Bool(value) => Value::Bool(value),
-            Value::Null => Value::Null,
             Value::Nested { empty } => Value::Nested { empty },
         }
     }
@@ -158,7 +148,6 @@ mod tests {
             (Int, text("")),
             (Int, text("1a")),
             (Int, Value::Negative(-1)),
-            (Int, Value::Null),
             (Decimal, text("1.0000001")),
             (Decimal, text("1.")),
             (Iso, text("yesterday")),

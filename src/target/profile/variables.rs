@@ -131,6 +131,9 @@ pub struct Names {
     pub conn: Vec<String>,
 }
 
+/// The variable of a slot.
+type OfSlot = fn(u16) -> Variable;
+
 impl Names {
     /// The variable of a name; an error is in words.
     pub fn variable(&self, name: &str) -> Result<Variable, String> {
@@ -159,7 +162,7 @@ impl Names {
         }
         let well_formed = !short.is_empty()
             && short.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        let (names, of): (_, fn(u16) -> Variable) = match scope {
+        let (names, of): (_, OfSlot) = match scope {
             "run" => (&mut self.run, Variable::Run),
             "user" => (&mut self.user, Variable::User),
             "channel" => (&mut self.channel, Variable::Channel),

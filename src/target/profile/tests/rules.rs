@@ -7,7 +7,8 @@ fn take(receive: &str, rules: &str, frames: &[&str]) -> Vec<String> {
     let mut stage = Stage::of(&format!("[receive]\n{receive}\n{rules}"), &[]);
     let (text, key) = (stage.text.clone(), stage.told.clone());
     let take = |frame: &&str| {
-        let deeds = stage.take(&frame.replace("@TEXT@", &text).replace("@KEY@", &key));
+        let frame = frame.replace("@TEXT@", &text).replace("@KEY@", &key);
+        let deeds = stage.take(&frame);
         let mut words: Vec<String> = deeds.into_iter().map(word).collect();
         words.extend(stage.captured().into_iter().map(|(name, value)| format!("{name}={value}")));
         words.join(" ")

@@ -131,7 +131,7 @@ impl Stage {
     }
 
     /// What a frame comes to; captures stay in the connection.
-    pub fn take(&mut self, frame: &str) -> Vec<super::super::Deed> {
+    pub fn take<'f>(&mut self, frame: &'f str) -> Vec<super::super::Deed<'f>> {
         let mut connection = std::mem::take(&mut self.connection);
         let deeds = self.described.receive.rules.read(frame, &self.scope(), &mut connection, &self.texts);
         self.connection = connection;
