@@ -113,9 +113,6 @@ const FIXED: [(&str, Variable); 30] = [
     ("request.body", Variable::Body),
 ];
 
-/// The variable of a slot in a scope.
-type OfSlot = fn(u16) -> Variable;
-
 /// The names in each scope, in the order of their slots.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
