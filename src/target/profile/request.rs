@@ -42,6 +42,7 @@ pub struct SignatureWritten {
 pub struct Request {
     method: Method,
     path: Template,
+    /// In the order of their names.
     query: Vec<Pair>,
     headers: Vec<(HeaderName, Pair)>,
     body: Body,
@@ -115,7 +116,6 @@ impl Request {
         self.path.render_into(&mut path, scope)?;
         let mut request = RequestScope { method: self.method.as_str(), path: &path, query: "", body: &body.1 };
         let mut query = render_pairs(&self.query, &Scope { request: Some(request), ..*scope })?;
-        query.sort();
         let sorted = joined(&query);
         request.query = &sorted;
         let scope = Scope { request: Some(request), ..*scope };
