@@ -10,9 +10,10 @@ use super::cast::{Cast, Person, make};
 use super::kept::{Kept, Line};
 use crate::model::{ChannelId, UserId};
 use crate::plan::{Roster, RunPlan, is_private};
-use crate::target::{CHANNEL_ID, Described, Only, Per, Scope, Step, UserScope, Values, Variable, set};
+use crate::target::{CHANNEL_ID, Described, Only, Per, RunValues, Scope, Step, UserScope, Values, Variable, set};
 use futures_util::StreamExt;
 use futures_util::stream;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,7 +146,12 @@ impl Casting<'_> {
                     Subject::User(_) => got.person.clone(),
                     _ => user.and_then(|user| cast.users.get(user.0 as usize)).cloned().unwrap_or_default(),
                 };
-                let scope = got.scope(cast, user, &person, owner, channel);
+                // A step of the run sees what the one before it has captured.
+                let run = match subject {
+                    Subject::Run => Cow::Owned(RunValues { captured: got.run.clone(), ..cast.run.clone() }),
+                    _ => Cow::Borrowed(&cast.run),
+                };
+                let scope = Scope { run: Some(&run), ..got.scope(cast, user, &person, owner, channel) };
                 let asked = make(step, &scope, &cast.prefix, |call| {
                     self.api.call(user.unwrap_or(UserId(0)), call, CALL_TIMEOUT)
                 });

@@ -200,21 +200,23 @@ fn users_and_channels_are_kept_and_used_again() {
         return;
     }
     let parley = Parley::start(&[]);
+    // A step of the run uses what the one before it has captured.
+    let chain = "\n[[setup]]\nper = \"run\"\nrequest = \"POST /v1/login\"\njson = { name = \"admin\" }\ncapture = { \"run.token\" = \"/token\" }\n\n[[setup]]\nper = \"run\"\nrequest = \"PUT /v1/rooms/lobby\"\nheaders = { Authorization = \"Bearer {{run.token}}\" }\n\n[[setup]]   ";
     let clean = "\n[[cleanup]]\nper = \"channel\"\nrequest = \"DELETE /v1/rooms/{{channel.id}}\"\nheaders = { Authorization = \"Bearer {{user.token}}\" }\n\n[send] ";
-    let profile = parley.profile(&[("\n[send] ", clean)]);
+    let profile = parley.profile(&[("\n[send] ", clean), ("\n[[setup]]   ", chain)]);
     let kept = parley.folder.path().join("setup.ndjson");
     let setup = ["--setup", kept.to_str().unwrap()];
     is_whole(&parley.run(&profile, &setup));
     let (logins, rooms) = (parley.counted("logins"), parley.counted("rooms"));
-    assert_eq!((logins, rooms), (60, 6));
+    assert_eq!((logins, rooms), (61, 7));
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&kept).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600, "tokens are in it");
     // A set-up that was cut off goes on where it was.
     let text = fs::read_to_string(&kept).unwrap();
-    let cut: Vec<&str> = text.lines().take(1 + 60 + 3).collect();
+    let cut: Vec<&str> = text.lines().take(1 + 1 + 60 + 3).collect();
     fs::write(&kept, format!("{}\n{{\"what\":\"chan", cut.join("\n"))).unwrap();
     is_whole(&parley.run(&profile, &[&setup[..], &["--clean"]].concat()));
-    assert_eq!((parley.counted("logins"), parley.counted("rooms")), (60, 9), "three rooms were left to make");
+    assert_eq!((parley.counted("logins"), parley.counted("rooms")), (61, 10), "three rooms were left to make");
     assert_eq!(parley.counted("deleted"), 6, "cleaned up");
     let other = parley.run(&profile, &[&setup[..], &["--set", "population.users=70"]].concat());
     assert!(other.code == 2 && other.stderr.contains("it was made for"), "{}", other.stderr);
