@@ -54,7 +54,7 @@ pub enum Command {
     /// What a profile means, and whether a target is what its profile says
     ///
     /// Reads a workload or a target profile, and shows the plan or the promises.
-    /// With --url, a target is asked with a few hundred messages: the same key
+    /// With --url, a target is asked with about 170 messages: the same key
     /// again in six ways, small pages, odd texts, a wrong token. The table shows
     /// declared against observed; the exit code is 97 where a promise does not
     /// hold.

@@ -104,10 +104,7 @@ impl People {
         }
         person.renew_at = None;
         for step in &self.cast.described.login {
-            let call = step.request.render(&self.cast.scope(user, &person, None), &self.cast.prefix);
-            let answer = ask(call.map_err(|error| format!("{}: {error}", step.name))?).await?;
-            let known = |variable| self.cast.scope(user, &person, None).value(variable).is_some();
-            let captured = step.read(answer.as_http(), known)?;
+            let captured = make(step, &self.cast.scope(user, &person, None), &self.cast.prefix, &ask).await?;
             person.take(&captured);
         }
         self.renewed.lock().expect("nobody panics while holding it").insert(user, person);

@@ -7,7 +7,7 @@ use crate::target::{Values, set};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -78,9 +78,13 @@ impl Kept {
             writeln!(file, "{line}").map_err(in_words)?;
             return Ok(Self { names_id: head.names, lines: Vec::new(), file: Mutex::new(file) });
         }
-        let mut lines = BufReader::new(File::open(path).map_err(in_words)?).lines();
-        let first = lines.next().transpose().map_err(in_words)?.unwrap_or_default();
-        let found: Head = serde_json::from_str(&first).map_err(|_| {
+        let text = std::fs::read_to_string(path).map_err(in_words)?;
+        // A last line that was cut off is made again, and must not spoil the next.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(in_words)?;
+        let mut lines = text[..whole].lines();
+        let first = lines.next().unwrap_or_default();
+        let found: Head = serde_json::from_str(first).map_err(|_| {
             format!("--setup {}: this is no file of an earlier set-up; name another one", path.display())
         })?;
         if (&found.target, found.users, found.channels, found.seed)
@@ -95,14 +99,10 @@ impl Kept {
                 found.seed
             ));
         }
-        let mut kept = Vec::new();
-        for line in lines {
-            // A last line that was cut off is made again.
-            match serde_json::from_str(&line.map_err(in_words)?) {
-                Ok(line) => kept.push(line),
-                Err(_) => break,
-            }
-        }
+        let read = |(rank, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|error| format!("--setup {}:{}: {error}", path.display(), rank + 2))
+        };
+        let kept = lines.enumerate().map(read).collect::<Result<Vec<Line>, _>>()?;
         Ok(Self { names_id: found.names, lines: kept, file: Mutex::new(file) })
     }
 

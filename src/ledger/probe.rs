@@ -53,7 +53,7 @@ pub struct PostFact {
     pub answered_us: u64,
     /// Other members to whom it was pushed, of how many.
     pub pushed: ShownFact,
-    /// Longest time from the answer to a push, in µs.
+    /// From the answer to the last push, in µs; to 2 ms.
     pub push_us: u64,
     /// Whether it was pushed to its sender too.
     pub own_push: bool,

@@ -164,6 +164,10 @@ fn what_is_wrong_with_a_described_target_is_counted() {
     let run = drops.run(&told, &["--set", "churn.share_per_minute=0"]);
     is_whole(&run);
     assert!(run.finding("live_missed") < run.ledger("healed"), "a message behind a gap is not owed live");
+    // A design that trusts its pushes hears of it and reads nothing.
+    let trusting = ["--set", "churn.share_per_minute=0", "--set", "receive.design=ws-trusting"];
+    let run = drops.run(&told, &trusting);
+    assert_eq!(run.summary["findings"]["healed"]["split"]["by_policy"], 0, "{}", run.summary["findings"]["healed"]);
     // Who does not hear of gaps, misses them, and heals in the end.
     let run = drops.run(&drops.profile(&[]), &["--set", "churn.share_per_minute=0"]);
     assert!(run.finding("live_missed") > 0 && run.ledger("unhealed") == 0, "{:#}", run.summary["ledger"]);
@@ -215,8 +219,13 @@ fn users_and_channels_are_kept_and_used_again() {
     let text = fs::read_to_string(&kept).unwrap();
     let cut: Vec<&str> = text.lines().take(1 + 1 + 60 + 3).collect();
     fs::write(&kept, format!("{}\n{{\"what\":\"chan", cut.join("\n"))).unwrap();
-    is_whole(&parley.run(&profile, &[&setup[..], &["--clean"]].concat()));
+    is_whole(&parley.run(&profile, &setup));
     assert_eq!((parley.counted("logins"), parley.counted("rooms")), (61, 10), "three rooms were left to make");
+    is_whole(&parley.run(&profile, &setup));
+    assert_eq!((parley.counted("logins"), parley.counted("rooms")), (61, 10), "and nothing after that");
+    let both = parley.run(&profile, &[&setup[..], &["--clean"]].concat());
+    assert!(both.code == 2 && both.stderr.contains("give one of them"), "{}", both.stderr);
+    is_whole(&parley.run(&profile, &["--clean"]));
     assert_eq!(parley.counted("deleted"), 6, "cleaned up");
     let other = parley.run(&profile, &[&setup[..], &["--set", "population.users=70"]].concat());
     assert!(other.code == 2 && other.stderr.contains("it was made for"), "{}", other.stderr);

@@ -19,6 +19,12 @@ pub fn options(aim: &AimArgs, target: &TargetProfile) -> anyhow::Result<CastingO
         }
         return Ok(CastingOptions::default());
     };
+    if aim.clean && aim.setup.is_some() {
+        bail!("--clean removes the channels that --setup keeps for the next run; give one of them");
+    }
+    if aim.clean && described.cleanup.is_empty() {
+        bail!("--clean: the profile {} has no [[cleanup]]", target.name);
+    }
     Ok(CastingOptions {
         given: variables(&aim.var, described, &target.name)?,
         users: aim.users_from.as_deref().map_or(Ok(Vec::new()), |path| users(path, described))?,

@@ -233,19 +233,20 @@ impl Prober {
         let sender = self.sender();
         let said = self.say(sender, MAIN).await;
         let is_shown = |rows: Vec<Row>| rows.iter().any(|row| row.message == Some(said.message));
-        let read_after_answer = self.read_main().await.map(is_shown);
         let members: Vec<_> = self.logs.iter().filter(|(user, _)| self.is_member(*user, MAIN)).collect();
         let others: Vec<_> = members.iter().filter(|(user, _)| *user != sender).collect();
-        let mut push_us = 0;
-        let until_us = self.shard.now_us() + self.patience_us();
-        let shown = loop {
-            let shown = others.iter().filter(|(_, log)| is_live(log, said.message)).count();
-            if shown == others.len() || self.shard.now_us() >= until_us {
-                break shown;
+        let pushed = async {
+            let until_us = self.shard.now_us() + self.patience_us();
+            loop {
+                let shown = others.iter().filter(|(_, log)| is_live(log, said.message)).count();
+                if shown == others.len() || self.shard.now_us() >= until_us {
+                    return (shown, self.shard.now_us().saturating_sub(said.answered_at_us));
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            push_us = self.shard.now_us().saturating_sub(said.answered_at_us);
-            tokio::time::sleep(Duration::from_millis(2)).await;
         };
+        let (read, (shown, push_us)) = tokio::join!(self.read_main(), pushed);
+        let read_after_answer = read.map(is_shown);
         // The sender's own may come a little later.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let own_push = members.iter().any(|(user, log)| *user == sender && is_live(log, said.message));

@@ -7,6 +7,7 @@ use crate::engine::catch_up::CatchUpTask;
 use crate::engine::socket::{self, Socket};
 use crate::ledger::{CatchUpKind, ConnectionEnd};
 use crate::model::ChannelId;
+use crate::plan::ReceiveDesign;
 use crate::target::{Connection, ConnectionPer, Deed, Described, Do, Frame, Template};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -295,6 +296,11 @@ impl Subscriber {
                 Some(channel) => fetches.want(channel),
                 None => fetches.want_all(),
             }
+            return;
+        }
+        // A design that trusts its pushes does not read; where nothing is kept, nobody can.
+        let reads = matches!(self.shard.plan().receive.design, ReceiveDesign::Ws | ReceiveDesign::Rtm);
+        if !reads || !self.shard.plan().capabilities.history {
             return;
         }
         if held.catch_up.is_some() {

@@ -4,7 +4,6 @@
 
 mod connecting;
 mod described;
-mod described_heartbeat;
 mod errands;
 mod events;
 mod frames;
