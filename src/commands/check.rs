@@ -37,7 +37,12 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     match check(args, what) {
         Ok(code) => Ok(code),
         Err(error) => {
-            complain(&format!("{error:#}"));
+            match error.downcast_ref::<EngineError>() {
+                Some(EngineError::Left) => {
+                    complain("stopped; the users and channels that were made stay at the target")
+                }
+                _ => complain(&format!("{error:#}")),
+            }
             Ok(error.downcast_ref::<EngineError>().map_or(exit_code::USAGE, super::run::code_of))
         }
     }

@@ -3,6 +3,7 @@
 use super::casting;
 use crate::cli::{AimArgs, Cli, RunArgs};
 use crate::engine::CastingOptions;
+use crate::plan::near::nearest;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
 use crate::plan::{Fault, Observe, RunPlan, Touches};
 use crate::server::DefectSpec;
@@ -129,6 +130,9 @@ pub fn target(name: &str) -> anyhow::Result<TargetProfile> {
     }
     if !looks_like_path(name) {
         let names: Vec<&str> = built_in_targets().iter().map(|(name, _)| *name).collect();
+        if let [near] = nearest(name, names.iter().copied(), 1)[..] {
+            bail!("--target {name}: no such profile; did you mean {near}?");
+        }
         bail!("--target {name}: no such profile; built in: {}; a file is given by its path", names.join(", "));
     }
     let text = std::fs::read_to_string(name).with_context(|| format!("--target {name}"))?;

@@ -130,6 +130,11 @@ impl Prober {
         let (read, ()) = tokio::join!(self.read(PAGED, PAGE_SIZE, Bound::default()), writing);
         let Some(read) = read else { return };
         facts.from_start = Some(paging(&read, &sent, None));
+        // Where nothing names a row, history cannot be asked from one.
+        let described = self.shard.shared.target.described.as_ref().and_then(|described| described.history.as_ref());
+        if described.is_some_and(|history| !history.names_rows()) {
+            return;
+        }
         let middle = read.rows.iter().position(|row| sent.get(sent.len() / 2) == row.message.as_ref());
         let Some(row) = middle.map(|at| &read.rows[at]) else { return };
         let after = (read.without_position == 0).then_some(row.position);

@@ -213,6 +213,8 @@ impl Prober {
     async fn ask_for_resume(&self) -> Option<ShownFact> {
         let begun_us = self.shard.load_start_us.get();
         let user = self.shard.shared.roster.members(MAIN).get(1).copied()?;
+        // Who has seen nothing yet has nothing to go on from.
+        self.say(self.sender(), MAIN).await;
         self.until(begun_us + 2_000_000).await;
         let mut missed = Vec::new();
         for _ in 0..3 {
