@@ -49,7 +49,8 @@ pub struct Capabilities {
     /// How many messages of a channel history keeps, where it forgets.
     #[serde(default)]
     pub depth: Option<u64>,
-    /// Something confirms a subscription: `live_missed` is checked.
+    /// Something confirms a subscription; without that, it counts as standing a
+    /// while later.
     #[serde(default = "yes")]
     pub confirmed_subscription: bool,
     /// Longest time in µs from an acknowledgement until the message is pushed

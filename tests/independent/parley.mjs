@@ -5,7 +5,7 @@
 // --loses N (every n-th message is acknowledged and not stored), --silent (subscriptions
 // are not confirmed), --drops N (every n-th push, followed by {"gap": ROOM}).
 import { createServer } from 'node:http';
-import { createHash } from 'node:crypto';
+import { accept, onText, sendText } from './websocket.mjs';
 
 const args = process.argv.slice(2);
 const option = (name, usual) => (args.includes(name) ? args[args.indexOf(name) + 1] : usual);
@@ -18,7 +18,7 @@ const rooms = new Map();
 const tokens = new Map();
 const nonces = new Map();
 const listeners = new Set();
-const counts = { logins: 0, rooms: 0, posts: 0, deleted: 0, unauthorized: 0 };
+const counts = { logins: 0, rooms: 0, posts: 0, deleted: 0, unauthorized: 0, beats: 0 };
 let pushes = 0;
 
 function room(name) {
@@ -132,12 +132,10 @@ const server = createServer((request, response) => {
   });
 });
 
-// WebSockets by hand: RFC 6455, text frames.
 server.on('upgrade', (request, socket) => {
   const url = new URL(request.url, 'http://localhost');
   if (!who(request, url)) return socket.end('HTTP/1.1 401 Unauthorized\r\n\r\n');
-  const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+  accept(request, socket);
   const listener = { rooms: new Set(), send: (event) => sendText(socket, JSON.stringify(event)) };
   listeners.add(listener);
   let unanswered = 0;
@@ -151,38 +149,15 @@ server.on('upgrade', (request, socket) => {
     listeners.delete(listener);
   };
   socket.on('close', gone).on('error', gone);
-  let pending = Buffer.alloc(0);
-  socket.on('data', (data) => {
-    pending = Buffer.concat([pending, data]);
-    for (let frame = take(); frame; frame = take()) {
-      if (frame.opcode === 8) return socket.end(Buffer.from([0x88, 0]));
-      if (frame.opcode === 9) socket.write(Buffer.from([0x8a, 0]));
-      if (frame.opcode !== 1) continue;
-      const said = JSON.parse(frame.text);
-      if (said.pong) unanswered = 0;
-      if (said.join) {
-        listener.rooms.add(said.join);
-        if (!has('--silent')) listener.send({ joined: said.join });
-      }
+  onText(socket, (text) => {
+    const said = JSON.parse(text);
+    if (said.beat) counts.beats += 1;
+    if (said.pong) unanswered = 0;
+    if (said.join) {
+      listener.rooms.add(said.join);
+      if (!has('--silent')) listener.send({ joined: said.join });
     }
   });
-  function take() {
-    if (pending.length < 6) return undefined;
-    let [length, at] = [pending[1] & 127, 2];
-    if (length === 126) [length, at] = [pending.readUInt16BE(2), 4];
-    if (pending.length < at + 4 + length) return undefined;
-    const mask = pending.subarray(at, at + 4);
-    const text = Buffer.from(pending.subarray(at + 4, at + 4 + length).map((byte, rank) => byte ^ mask[rank % 4])).toString();
-    const opcode = pending[0] & 15;
-    pending = pending.subarray(at + 4 + length);
-    return { opcode, text };
-  }
 });
-
-function sendText(socket, text) {
-  const body = Buffer.from(text);
-  const head = body.length < 126 ? Buffer.from([0x81, body.length]) : Buffer.from([0x81, 126, body.length >> 8, body.length & 255]);
-  socket.write(Buffer.concat([head, body]));
-}
 
 server.listen(0, '127.0.0.1', () => console.log(`listening on http://127.0.0.1:${server.address().port}`));

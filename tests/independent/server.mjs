@@ -9,10 +9,13 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { accept, onText, sendText } from './websocket.mjs';
 
 const args = process.argv.slice(2);
 const logFile = args.includes('--log') ? args[args.indexOf('--log') + 1] : undefined;
 const has = (manner) => args.includes(manner);
+// Where frames come in fragments, with a ping between them.
+const cut = has('fragments') ? 10 : 0;
 const counts = new Map();
 // Whether a bug shows at this opportunity.
 function due(bug) {
@@ -43,7 +46,7 @@ const shown = (row) => ({
 });
 
 function push(user, frame) {
-  for (const socket of sockets.get(user) ?? []) sendText(socket, JSON.stringify(frame));
+  for (const socket of sockets.get(user) ?? []) sendText(socket, JSON.stringify(frame), cut);
 }
 
 function fanOut(channelId, row) {
@@ -184,49 +187,19 @@ const server = createServer((request, response) => {
   });
 });
 
-// WebSockets by hand: RFC 6455, text frames.
 server.on('upgrade', (request, socket) => {
   const user = tickets.get(request.url.split('/').pop());
-  const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+  accept(request, socket);
   const mine = sockets.get(user) ?? new Set();
   sockets.set(user, mine.add(socket));
-  sendText(socket, '{"type":"hello"}');
-  let pending = Buffer.alloc(0);
-  socket.on('data', (data) => {
-    pending = Buffer.concat([pending, data]);
-    for (let frame = takeFrame(); frame; frame = takeFrame()) {
-      if (frame.opcode === 8) return socket.end(Buffer.from([0x88, 0]));
-      if (frame.opcode !== 1) continue;
-      const message = JSON.parse(frame.text);
-      if (message.type === 'ping') sendText(socket, JSON.stringify({ ...message, type: 'pong', reply_to: message.id }));
-    }
+  sendText(socket, '{"type":"hello"}', cut);
+  onText(socket, (text) => {
+    const message = JSON.parse(text);
+    if (message.type === 'ping') sendText(socket, JSON.stringify({ ...message, type: 'pong', reply_to: message.id }), cut);
   });
-  function takeFrame() {
-    if (pending.length < 6) return undefined;
-    let [length, at] = [pending[1] & 127, 2];
-    if (length === 126) [length, at] = [pending.readUInt16BE(2), 4];
-    if (pending.length < at + 4 + length) return undefined;
-    const mask = pending.subarray(at, at + 4);
-    const text = Buffer.from(pending.subarray(at + 4, at + 4 + length).map((byte, rank) => byte ^ mask[rank % 4])).toString();
-    const opcode = pending[0] & 15;
-    pending = pending.subarray(at + 4 + length);
-    return { opcode, text };
-  }
   socket.on('close', () => mine.delete(socket));
   socket.on('error', () => mine.delete(socket));
   if (has('hangs-up')) setTimeout(() => socket.end(Buffer.from([0x88, 2, 0x03, 0xe9])), 300 + Math.random() * 2500);
 });
-
-function sendText(socket, text) {
-  const body = Buffer.from(text);
-  const parts = has('fragments') && body.length > 20 ? [body.subarray(0, 10), body.subarray(10)] : [body];
-  parts.forEach((part, rank) => {
-    const first = (rank === parts.length - 1 ? 0x80 : 0) | (rank === 0 ? 1 : 0);
-    const head = part.length < 126 ? Buffer.from([first, part.length]) : Buffer.from([first, 126, part.length >> 8, part.length & 255]);
-    if (rank === 1) socket.write(Buffer.from([0x89, 0])); // A ping between fragments.
-    socket.write(Buffer.concat([head, part]));
-  });
-}
 
 server.listen(0, '127.0.0.1', () => console.log(`listening on http://127.0.0.1:${server.address().port}`));

@@ -3,6 +3,7 @@
 //! promise is a figure, and what is wrong is found.
 
 use crate::run::Run;
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -292,4 +293,25 @@ fn what_speaks_as_ntfy_does_heals_and_resumes() {
     passes(&run);
     resumes(&run);
     server.stop();
+}
+
+/// What a whole buffer can do is found to hold, and what a short one cannot is found.
+#[test]
+fn check_tells_a_whole_buffer_from_a_short_one() {
+    for (kept, code) in [("1000", 0), ("10", 97)] {
+        let Some(server) = Server::start("nchan", &["--buffer", kept]) else { return };
+        let output = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+            .args(["check", "nchan", "--url", &server.url, "--patience", "0s", "--json"])
+            .output()
+            .unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "a buffer of {kept}: {found:#}");
+        let rows = found["rows"].as_array().unwrap();
+        let row = |question: &str| rows.iter().find(|row| row["question"] == question).unwrap().clone();
+        assert_eq!(row("missed while away, came after a resume")["observed"], "3 of 3");
+        assert_eq!(row("the same key twice")["declared"], "no dedup");
+        let deep = row("how deep history is");
+        assert_eq!(deep["agreement"], if code == 0 { "agrees" } else { "broken" }, "{deep}");
+        server.stop();
+    }
 }

@@ -198,6 +198,21 @@ fn tokens_are_renewed_and_no_message_is_rejected_for_it() {
     }
 }
 
+/// The server pings twice a second: who beats only where nothing comes, never does.
+#[test]
+fn heartbeats_are_sent_as_the_target_wants_them() {
+    if node_is_missing() {
+        return;
+    }
+    for (idle, beats) in [("", true), ("only_idle = true\n", false)] {
+        let parley = Parley::start(&[]);
+        let beat = format!("[receive.heartbeat]\nframe = '{{\"beat\": 1}}'\nevery = \"1s\"\n{idle}\n[history]  ");
+        let profile = parley.profile(&[("[history]  ", &beat)]);
+        is_whole(&parley.run(&profile, &[]));
+        assert_eq!(parley.counted("beats") > 0, beats, "{idle}");
+    }
+}
+
 #[test]
 fn users_and_channels_are_kept_and_used_again() {
     if node_is_missing() {

@@ -42,6 +42,9 @@ impl Subscriber {
                 return Some(self.parted(ConnectionEnd::Dead, 0));
             }
             Some(_) => {}
+            None if now_us >= held.next_ping_us && self.heard_of_late(held, now_us) => {
+                held.next_ping_us = held.last_frame_us + self.heartbeat_interval_us().unwrap_or(heartbeat.interval_us);
+            }
             None if now_us >= held.next_ping_us => {
                 held.pings += 1;
                 held.next_ping_us = now_us + self.heartbeat_interval_us().unwrap_or(heartbeat.interval_us);
@@ -74,6 +77,14 @@ impl Subscriber {
         if wired.described.receive.heartbeat.is_some() && held.pings == 0 {
             held.next_ping_us = first_us;
         }
+    }
+
+    /// Whether a frame came within the interval, at a target that wants heartbeats
+    /// only where nothing else comes.
+    fn heard_of_late(&self, held: &Held, now_us: u64) -> bool {
+        let heartbeat = self.wired.as_ref().and_then(|wired| wired.described.receive.heartbeat.as_ref());
+        let interval_us = self.heartbeat_interval_us().unwrap_or(u64::MAX);
+        heartbeat.is_some_and(|heartbeat| heartbeat.only_idle) && held.last_frame_us + interval_us > now_us
     }
 
     /// How often a heartbeat is sent, in µs; `None` where none is.
