@@ -95,12 +95,13 @@ fn compare(tally: &mut Tally, id: ChannelId, channel: &Channel, earlier: &FinalR
         differs(row, earlier.number, later.number);
     }
     for row in second.iter().filter(|row| !ranks.contains_key(&row.identity())) {
-        // What nobody acknowledged may still land between two reads, and a
-        // further copy of a message is a stored duplicate, not a page's fault.
-        let may_land = matches!(
-            channel.messages[row.index as usize].state(),
-            Some(SendState::Unknown | SendState::Written | SendState::Rejected)
-        );
+        // What nobody had acknowledged when the earlier read began may land
+        // between the two, and a further copy of a message is a stored
+        // duplicate, not a page's fault.
+        let message = &channel.messages[row.index as usize];
+        let unacknowledged = [SendState::Unknown, SendState::Written, SendState::Rejected];
+        let may_land =
+            unacknowledged.iter().any(|state| message.is(*state)) || message.may_land_after(earlier.written_us);
         if !may_land && !known.contains(&row.index) {
             differs(row, later.number, earlier.number);
         }

@@ -5,6 +5,10 @@
 //! point reads: a row that one of them showed was stored, whatever the others
 //! say.
 
+mod message;
+
+pub(super) use message::{Message, StoredCopy};
+
 use super::coverage::Coverage;
 use super::{Input, changes};
 use crate::ledger::{FinalRead, HistoryRow, SendRow};
@@ -50,34 +54,6 @@ pub(super) struct Channel<'a> {
     acknowledged_ids: HashMap<&'a str, u32>,
 }
 
-/// One message.
-#[derive(Default)]
-pub(super) struct Message<'a> {
-    /// The sender's row.
-    pub(super) send: Option<&'a SendRow>,
-    /// The rows under which it stands in history, one for each server id.
-    pub(super) copies: Vec<StoredCopy<'a>>,
-    /// Its rank among the stored messages of its channel.
-    pub(super) rank: u32,
-    /// How many subscribers have it live.
-    pub(super) pushes: u32,
-    /// Whether a subscriber read it from history.
-    pub(super) in_pages: bool,
-    /// End of the first final read that showed it.
-    pub(super) shown_us: Option<u64>,
-    /// Whether a deletion of it was made, or may have been.
-    pub(super) erased: bool,
-}
-
-/// A row of the history that is a copy of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StoredCopy<'a> {
-    /// The target's id of the row.
-    pub(super) server_id: &'a str,
-    /// Where it stands.
-    pub(super) position: Position,
-}
-
 /// Whose a row of the history is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -89,49 +65,6 @@ pub(super) enum Owner {
     Stray(MessageRef, Stray),
     /// Not a message of the run.
     Nobody,
-}
-
-impl<'a> Message<'a> {
-    /// How it ended for its sender; `None` for an index that nobody intended.
-    /// An attempt that was under way when the ledger was taken is unknown: its
-    /// first byte was written, and no answer is known.
-    pub(super) fn state(&self) -> Option<SendState> {
-        let send = self.send?;
-        let under_way = send.state == SendState::Unattempted && send.first_byte_us.is_some();
-        Some(if under_way { SendState::Unknown } else { send.state })
-    }
-
-    /// Whether it ended so for its sender.
-    pub(super) fn is(&self, state: SendState) -> bool {
-        self.state() == Some(state)
-    }
-
-    /// Whether any attempt was made.
-    pub(super) fn was_tried(&self) -> bool {
-        self.send.is_some_and(|send| send.state != SendState::Unattempted || send.first_byte_us.is_some())
-    }
-
-    /// Whether it is in P.
-    pub(super) fn is_stored(&self) -> bool {
-        !self.copies.is_empty()
-    }
-
-    /// Where its first copy stands.
-    pub(super) fn position(&self) -> Option<Position> {
-        self.copies.iter().map(|copy| copy.position).min()
-    }
-
-    /// Whether a row with this id is a copy of it.
-    pub(super) fn has_copy(&self, server_id: &str) -> bool {
-        self.copies.iter().any(|copy| copy.server_id == server_id)
-    }
-
-    /// The instant that orders it among examples: its acknowledgement, else
-    /// the end of its last attempt, else its intended time.
-    pub(super) fn at_us(&self) -> u64 {
-        let of_row = |send: &SendRow| send.acknowledged_us.or(send.last_attempt_us).unwrap_or(send.intended_us);
-        self.send.map_or(0, of_row)
-    }
 }
 
 impl<'a> Channel<'a> {
@@ -159,9 +92,17 @@ impl<'a> Channel<'a> {
         message.is_stored() && !message.erased && !message.is(SendState::Rejected) && !self.is_truncated(message)
     }
 
-    /// Not in P, and neither deleted nor declared truncated.
+    /// Not in P, and neither deleted nor declared truncated, nor too late.
     pub(super) fn is_gone(&self, message: &Message) -> bool {
-        !message.is_stored() && !message.erased && !self.is_truncated(message)
+        !message.is_stored() && !message.erased && !self.is_truncated(message) && !self.is_too_late(message)
+    }
+
+    /// Absent, and acknowledged when the last complete read had begun: it may
+    /// have been stored behind that read's back, and nobody can say that it is
+    /// lost.
+    pub(super) fn is_too_late(&self, message: &Message) -> bool {
+        let lands_after = |read: &&FinalRead| message.may_land_after(read.written_us);
+        !message.is_stored() && !message.not_found && self.complete.last().is_some_and(lands_after)
     }
 
     /// A message that was seen in a history read and is gone.
@@ -265,6 +206,12 @@ impl<'a> Truth<'a> {
         (with_messages().filter(|channel| !channel.is_known()).count() as u64, with_messages().count() as u64)
     }
 
+    /// Acknowledged messages that may have been stored behind the final reads.
+    pub(super) fn too_late(&self) -> u64 {
+        let late = |(_, channel): (_, &Channel)| channel.messages.iter().filter(|it| channel.is_too_late(it)).count();
+        self.known().map(late).sum::<usize>() as u64
+    }
+
     fn channel_mut(&mut self, id: ChannelId) -> &mut Channel<'a> {
         let rank = id.0 as usize;
         if rank >= self.channels.len() {
@@ -313,6 +260,12 @@ impl<'a> Truth<'a> {
             let id = read.message.channel;
             let owner = self.channel_mut(id).owner(id, row);
             self.add_row(id, row, owner, None);
+        }
+        for read in input.ledger.point_reads.iter().filter(|read| read.row.is_none()) {
+            let channel = self.channel_mut(read.message.channel);
+            if let Some(message) = channel.messages.get_mut(read.message.index as usize) {
+                message.not_found |= !message.may_land_after(read.written_us);
+            }
         }
     }
 

@@ -151,6 +151,14 @@ fn gaps(input: &Input, truth: &Truth, evidence: &Evidence) -> Vec<String> {
             reasons.push(format!("{count} of {of} {} {} ({})", finding.of_what, predicate(kind), kind.name()));
         }
     }
+    let too_late = truth.too_late();
+    if too_late > 0 {
+        reasons.push(format!(
+            "{} messages were acknowledged when the last final read had begun, and it lacks them: whether they are stored \
+             is not known",
+            grouped(too_late)
+        ));
+    }
     reasons.extend(faults::never_hit(input));
     if evidence.unsettled > 0 {
         reasons.push(format!(

@@ -2,6 +2,7 @@
 
 use super::history::{History, row};
 use super::{check, part};
+use crate::judge::RunSummary;
 use crate::ledger::RowText;
 use crate::model::{ChannelId, MessageRef};
 
@@ -68,6 +69,39 @@ fn acked_lost() {
         h.listening(50, &[0]);
         let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
         h.pushed(50, message);
+    });
+}
+
+#[test]
+fn what_is_acknowledged_behind_the_final_reads_is_not_known_to_be_lost() {
+    let not_known = "1 messages were acknowledged when the last final read had begun";
+    let is_open = |summary: &RunSummary| summary.correctness.reasons.iter().any(|reason| reason.contains(not_known));
+    let late = |h: &mut History, acked_ms| h.send(1, 0, 80_000).acked(acked_ms, 80_000);
+    for (acked_ms, lost, reason) in [
+        (94_999, &[("acked_lost", 1)][..], "just before the last one began: that one had to show it"),
+        (95_000, &[], "when it began"),
+        (95_050, &[], "after it"),
+    ] {
+        let summary = check(reason, lost, |h| {
+            late(h, acked_ms);
+        });
+        assert_eq!(is_open(&summary), lost.is_empty(), "{reason}: {:?}", summary.correctness.reasons);
+    }
+    let summary = check("asked for by its id, and not found", &[("acked_lost", 1)], |h| {
+        let message = late(h, 95_500);
+        h.point_read(message, None);
+    });
+    assert!(!is_open(&summary));
+    let summary = check("asked for before it was acknowledged", &[], |h| {
+        let message = late(h, 97_000);
+        h.point_read(message, None);
+    });
+    assert!(is_open(&summary));
+    check("seen by a subscriber in between, and not gone", &[], |h| {
+        h.listening(50, &[0]);
+        let message = late(h, 95_500);
+        h.pushed(50, message);
+        h.seen_in_page(50, message, 80_000);
     });
 }
 
