@@ -4,13 +4,12 @@ use super::complain;
 use super::report::stdout_style;
 use crate::cli::JudgeArgs;
 use crate::exit_code;
-use crate::judge::{Example, FindingSummary, Input, RunSummary, Verdict, judge};
+use crate::judge::{Example, FindingSummary, Input, RunSummary, TimedLatencies, Verdict, judge};
 use crate::ledger::Latencies;
 use crate::report::correctness;
 use crate::results::{History, Names, read_history};
 use anyhow::Context;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
@@ -27,7 +26,7 @@ pub fn run(args: &JudgeArgs) -> anyhow::Result<u8> {
     };
     let latencies = Latencies::default();
     let History { plan, record, ledger, names } = &history;
-    let mut summary = judge(&Input { plan, record, ledger, latencies: &latencies, during: &BTreeMap::new() });
+    let mut summary = judge(&Input { plan, record, ledger, latencies: &latencies, timed: &TimedLatencies::default() });
     let examples = summary.findings.values_mut().flat_map(|finding| &mut finding.examples);
     examples.for_each(|example| use_key(example, names));
     let text = if args.json {

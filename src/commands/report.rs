@@ -3,8 +3,9 @@
 use super::complain;
 use crate::cli::{ReportArgs, ReportFormat};
 use crate::exit_code;
-use crate::judge::{Input, RunSummary, confined, is_of, judge, times_of};
-use crate::ledger::{Latencies, RunRecord};
+use crate::judge::{FaultPart, Input, RunSummary, TimedLatencies, confined, is_of, judge, part_of, times_of};
+use crate::ledger::{FaultRecord, Latencies, RunRecord};
+use crate::model::LatencyKind;
 use crate::plan::profile::load_effective;
 use crate::plan::{During, RunPlan};
 use crate::report::{Figures, Style, bench, github_annotations, html, junit, markdown, terminal};
@@ -13,6 +14,7 @@ use crate::results::{
     write_history,
 };
 use anyhow::Context;
+use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -71,24 +73,33 @@ pub fn judge_again(folder: &RunFolder) -> anyhow::Result<RunSummary> {
     let plan = plan_of(folder)?;
     let (ledger, record) = read_ledger(folder)?;
     let latencies = latencies_of(folder, &record)?;
-    let during = latencies_during(folder, &plan, &record)?;
-    Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies, during: &during }))
+    let timed = timed_latencies(folder, &plan, &record)?;
+    Ok(judge(&Input { plan: &plan, record: &record, ledger: &ledger, latencies: &latencies, timed: &timed }))
 }
 
 /// The latencies while faults were in force, for the thresholds that are
-/// confined to them.
-pub fn latencies_during(
-    folder: &RunFolder,
-    plan: &RunPlan,
-    record: &RunRecord,
-) -> Result<BTreeMap<During, Latencies>, ResultsError> {
+/// confined to them, and by the parts of each fault.
+pub fn timed_latencies(folder: &RunFolder, plan: &RunPlan, record: &RunRecord) -> Result<TimedLatencies, ResultsError> {
     let log = folder.file("latency.hlog");
     let of = |during: During| {
         let times = times_of(plan, record, during);
         let read = read_latencies_of(&log, |kind, start_us, end_us| is_of(&times, kind, start_us, end_us));
         Ok((during, or_nothing(read)?))
     };
-    confined(&plan.thresholds).into_iter().map(of).collect()
+    let during: Result<_, ResultsError> = confined(&plan.thresholds).into_iter().map(of).collect();
+    let deliveries: Result<_, ResultsError> = record.faults.iter().map(|fault| by_parts(&log, fault)).collect();
+    Ok(TimedLatencies { during: during?, deliveries: deliveries? })
+}
+
+/// `delivery` before, during and after a fault.
+fn by_parts(log: &Path, fault: &FaultRecord) -> Result<BTreeMap<FaultPart, Histogram<u64>>, ResultsError> {
+    let of = |part| {
+        let read = read_latencies_of(log, |kind, start_us, end_us| {
+            kind == LatencyKind::Delivery && part_of(fault, start_us, end_us) == Some(part)
+        });
+        Ok((part, or_nothing(read)?.histogram(LatencyKind::Delivery).clone()))
+    };
+    [FaultPart::Before, FaultPart::During, FaultPart::After].into_iter().map(of).collect()
 }
 
 /// A run that was killed before its first second may have no latencies.

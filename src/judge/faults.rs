@@ -2,21 +2,27 @@
 //! anything proves nothing, so the run is inconclusive.
 
 use super::Input;
-use super::latency::ack_between;
-use super::summary::{FaultLatency, FaultSummary};
+use super::deliveries::Deliveries;
+use super::latency::{ack_between, delivery_between};
+use super::summary::{FaultLatency, FaultSummary, LatencySummary};
 use super::truth::Truth;
-use crate::ledger::RunRecord;
+use crate::ledger::{FaultRecord, RunRecord};
 use crate::model::LatencyKind;
 use crate::plan::{During, FaultKind, RunPlan, Touches};
 use std::ops::Range;
 
 /// Each fault, in the order of the plan.
-pub(super) fn summaries(input: &Input, truth: &Truth, withheld: bool) -> Vec<FaultSummary> {
+pub(super) fn summaries(input: &Input, truth: &Truth, deliveries: &Deliveries, withheld: bool) -> Vec<FaultSummary> {
     let seen = |rank| input.record.faults.get(rank).copied().unwrap_or_default();
     let faults = (0..).zip(&input.plan.faults);
     faults
         .map(|(rank, fault)| {
             let record = seen(rank);
+            let ack = |_, intended| Some(ack_between(input, truth, intended, withheld));
+            let delivery = |part, intended| {
+                let measured = input.timed.deliveries.get(rank)?.get(&part)?;
+                Some(delivery_between(deliveries, intended, measured, withheld))
+            };
             FaultSummary {
                 kind: fault.kind.name().to_owned(),
                 at_us: input.record.load_start_us + fault.at_us,
@@ -24,7 +30,8 @@ pub(super) fn summaries(input: &Input, truth: &Truth, withheld: bool) -> Vec<Fau
                 healed_us: record.healed_us,
                 touched: record.touched,
                 what: touched_things(fault.kind).to_owned(),
-                ack_us: record.fired_us.map(|fired_us| split(input, truth, fired_us, record.healed_us, withheld)),
+                ack_us: split(&record, ack),
+                delivery_us: split(&record, delivery),
             }
         })
         .collect()
@@ -61,6 +68,28 @@ pub fn is_of(times: &[Range<u64>], kind: LatencyKind, start_us: u64, end_us: u64
     times.iter().any(|time| start_us < time.end.saturating_add(after_us) && end_us > time.start)
 }
 
+/// The parts of a run that a fault makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultPart {
+    /// Before it first touched something.
+    Before,
+    /// Until it had ended for everything that it touched.
+    During,
+    /// From then on.
+    After,
+}
+
+/// The part into which a latency falls that was taken between two instants;
+/// `None` where the fault never touched anything.
+pub fn part_of(record: &FaultRecord, start_us: u64, end_us: u64) -> Option<FaultPart> {
+    let (fired_us, over_us) = (record.fired_us?, record.healed_us.unwrap_or(u64::MAX));
+    Some(match () {
+        () if end_us <= fired_us => FaultPart::Before,
+        () if start_us < over_us => FaultPart::During,
+        () => FaultPart::After,
+    })
+}
+
 /// What a fault touches, in the plural.
 fn touched_things(kind: FaultKind) -> &'static str {
     match kind.touches() {
@@ -72,11 +101,18 @@ fn touched_things(kind: FaultKind) -> &'static str {
     }
 }
 
-/// `ack` before, during and after a fault.
-fn split(input: &Input, truth: &Truth, fired_us: u64, healed_us: Option<u64>, withheld: bool) -> FaultLatency {
-    let over_us = healed_us.unwrap_or(u64::MAX);
-    let ack = |intended| ack_between(input, truth, intended, withheld);
-    FaultLatency { before: ack(0..fired_us), during: ack(fired_us..over_us), after: ack(over_us..u64::MAX) }
+/// A latency before, during and after a fault; `None` where it never touched
+/// anything, or where a part is not known.
+fn split(
+    record: &FaultRecord,
+    latency: impl Fn(FaultPart, Range<u64>) -> Option<LatencySummary>,
+) -> Option<FaultLatency> {
+    let (fired_us, over_us) = (record.fired_us?, record.healed_us.unwrap_or(u64::MAX));
+    Some(FaultLatency {
+        before: latency(FaultPart::Before, 0..fired_us)?,
+        during: latency(FaultPart::During, fired_us..over_us)?,
+        after: latency(FaultPart::After, over_us..u64::MAX)?,
+    })
 }
 
 /// The faults that touched nothing, in words.

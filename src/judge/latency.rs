@@ -79,12 +79,7 @@ impl Samples {
                     let sends = times.iter().flat_map(|time| sends_between(input, truth, time.clone()));
                     Sample::of_sends(sends)
                 }
-                LatencyKind::Delivery => {
-                    let is_within = |intended_us: u64| times.iter().any(|time| time.contains(&intended_us));
-                    let waited = deliveries.waited_us.iter().filter(|(intended_us, _)| is_within(*intended_us));
-                    let bounds: Vec<u64> = waited.map(|(_, waited_us)| *waited_us).collect();
-                    Sample::new(latencies.histogram(kind), &bounds)
-                }
+                LatencyKind::Delivery => Sample::of_deliveries(deliveries, times, latencies.histogram(kind)),
                 _ => Sample::new(latencies.histogram(kind), &[]),
             };
             (kind, sample)
@@ -135,6 +130,15 @@ impl Sample {
             }
         }
         Self::new(&measured, &bounds_us)
+    }
+
+    /// Deliveries, and as bounds those that never came of messages that were
+    /// intended within some times.
+    fn of_deliveries(deliveries: &Deliveries, times: &[Range<u64>], measured: &Histogram<u64>) -> Self {
+        let is_within = |intended_us: u64| times.iter().any(|time| time.contains(&intended_us));
+        let waited = deliveries.waited_us.iter().filter(|(intended_us, _)| is_within(*intended_us));
+        let bounds_us: Vec<u64> = waited.map(|(_, waited_us)| *waited_us).collect();
+        Self::new(measured, &bounds_us)
     }
 
     fn quantile(&self, quantile: f64) -> Option<Quantile> {
@@ -198,6 +202,17 @@ fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Ite
         };
         Some((state, until_us.saturating_sub(send.intended_us)))
     })
+}
+
+/// `delivery` of a time: what was measured in it, and as bounds the pushes that
+/// never came of messages that were intended within it.
+pub(super) fn delivery_between(
+    deliveries: &Deliveries,
+    intended: Range<u64>,
+    measured: &Histogram<u64>,
+    withheld: bool,
+) -> LatencySummary {
+    Sample::of_deliveries(deliveries, &[intended], measured).summary(withheld)
 }
 
 /// `ack` of the messages that were intended within a time, as the ledger has

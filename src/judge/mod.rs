@@ -57,7 +57,7 @@ mod truth;
 mod verdict;
 
 pub use changes::ChangeCounts;
-pub use faults::{is_of, times_of};
+pub use faults::{FaultPart, is_of, part_of, times_of};
 pub use hints::HintCounts;
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
@@ -71,6 +71,7 @@ pub use verdict::{grouped, predicate};
 use crate::ledger::{Latencies, Ledger, RunRecord, TargetFigures, WorkerFigures};
 use crate::model::FindingKind;
 use crate::plan::{During, RunPlan};
+use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
 /// Everything that a run left behind.
@@ -84,9 +85,20 @@ pub struct Input<'a> {
     pub ledger: &'a Ledger,
     /// The latencies of all workers, merged; the warm-up is not in them.
     pub latencies: &'a Latencies,
-    /// The latencies of the seconds that [`times_of`] some faults touch, for the
-    /// thresholds that are confined to them.
-    pub during: &'a BTreeMap<During, Latencies>,
+    /// The latencies of some of its seconds.
+    pub timed: &'a TimedLatencies,
+}
+
+/// The latencies of some seconds of a run: those of the ledger know their
+/// messages, these only when they were taken.
+#[derive(Debug, Default)]
+pub struct TimedLatencies {
+    /// Of the seconds that [`times_of`] some faults touch, for the thresholds that
+    /// are confined to them.
+    pub during: BTreeMap<During, Latencies>,
+    /// `delivery` by the parts of each fault of the plan, in its order; nothing
+    /// where that is not known.
+    pub deliveries: Vec<BTreeMap<FaultPart, Histogram<u64>>>,
 }
 
 impl Input<'_> {
@@ -105,7 +117,7 @@ fn while_faults(
 ) -> BTreeMap<During, latency::Samples> {
     let of = |during: During| {
         let times = times_of(input.plan, input.record, during);
-        let latencies = input.during.get(&during).unwrap_or(&NO_LATENCIES);
+        let latencies = input.timed.during.get(&during).unwrap_or(&NO_LATENCIES);
         (during, latency::Samples::within(input, truth, deliveries, &times, latencies))
     };
     confined(&input.plan.thresholds).into_iter().map(of).collect()
@@ -148,6 +160,7 @@ pub fn judge(input: &Input) -> RunSummary {
     let measurement = measurement::judge(input, &truth, measured_deliveries);
     let samples = latency::Samples::new(input, &truth, &deliveries);
     let during = while_faults(input, &truth, &deliveries);
+    let faults = faults::summaries(input, &truth, &deliveries, !measurement.valid);
     let phantoms = phantom::find(input, &truth);
     let unsettled = phantoms.unsettled;
     let findings = findings(input, &truth, phantoms.tally, deliveries, first_deliveries);
@@ -163,7 +176,6 @@ pub fn judge(input: &Input) -> RunSummary {
         withheld: !measurement.valid,
     };
     let thresholds = thresholds::judge(&input.plan.thresholds, &figures);
-    let faults = faults::summaries(input, &truth, !measurement.valid);
     let evidence = verdict::Evidence { findings: &findings, counts: &counts, contradictions, unsettled };
     let correctness = verdict::correctness(input, &truth, &evidence);
     let (verdict, exit_code) = verdict::overall(correctness.verdict, input.record.interrupted, &thresholds);

@@ -177,10 +177,14 @@ pub struct FaultSummary {
     /// null where it never touched anything.
     #[serde(default)]
     pub ack_us: Option<FaultLatency>,
+    /// `delivery` of the seconds before, during and after it; a second that it
+    /// touches is one during it. Pushes that never came are counted by the intended
+    /// time of their message. Null where that is not known.
+    #[serde(default)]
+    pub delivery_us: Option<FaultLatency>,
 }
 
-/// A latency split by a fault: by the intended time of each message. The
-/// warm-up is in none of the parts.
+/// A latency split by a fault. The warm-up is in none of the parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultLatency {
     /// Before it first touched something.

@@ -3,7 +3,8 @@
 
 use super::figures::{count, counted, duration, instant, long_duration, percent, rate, short_count};
 use crate::judge::{
-    Example, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary, SendSummary, Verdict, predicate,
+    Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary, SendSummary,
+    Verdict, predicate,
 };
 use crate::model::FindingKind;
 use crate::plan::{ArrivalProcess, ChangeKind, PhaseKind, Range, RunPlan};
@@ -184,7 +185,7 @@ pub(super) fn fault_sentence(fault: &FaultSummary) -> String {
     match (fault.fired_us, fault.healed_us) {
         (Some(fired_us), Some(healed_us)) => {
             let lasted = duration(healed_us.saturating_sub(fired_us));
-            let slowest = slowest_acks(fault).unwrap_or_default();
+            let slowest = slowest(fault);
             format!("{} {}: {touched}, over after {lasted}{slowest}", instant(fired_us), fault.kind)
         }
         (Some(fired_us), None) => format!("{} {}: {touched}", instant(fired_us), fault.kind),
@@ -192,15 +193,19 @@ pub(super) fn fault_sentence(fault: &FaultSummary) -> String {
     }
 }
 
-/// " · slowest ack 5.10 ms before, 1.04 s during, 6.20 ms after".
-fn slowest_acks(fault: &FaultSummary) -> Option<String> {
-    let ack = fault.ack_us.as_ref().filter(|ack| ack.during.max.is_some())?;
-    let slowest = |latency: &LatencySummary| {
-        let at_least = if latency.lower_bounds.iter().any(|name| name == "max") { "≥" } else { "" };
-        latency.max.map_or_else(|| "n/a".to_owned(), |max| format!("{at_least}{}", duration(max)))
+/// " · slowest ack 5.10 ms before, 1.04 s during, 6.20 ms after · slowest delivery …".
+fn slowest(fault: &FaultSummary) -> String {
+    let named = [("ack", &fault.ack_us), ("delivery", &fault.delivery_us)];
+    let of = |(name, latency): (&str, &Option<FaultLatency>)| {
+        let latency = latency.as_ref().filter(|latency| latency.during.max.is_some())?;
+        let slowest = |latency: &LatencySummary| {
+            let at_least = if latency.lower_bounds.iter().any(|name| name == "max") { "≥" } else { "" };
+            latency.max.map_or_else(|| "n/a".to_owned(), |max| format!("{at_least}{}", duration(max)))
+        };
+        let [before, during, after] = [&latency.before, &latency.during, &latency.after].map(slowest);
+        Some(format!(" · slowest {name} {before} before, {during} during, {after} after"))
     };
-    let [before, during, after] = [&ack.before, &ack.during, &ack.after].map(slowest);
-    Some(format!(" · slowest ack {before} before, {during} during, {after} after"))
+    named.into_iter().filter_map(of).collect()
 }
 
 /// How many examples a report shows; all stand in `findings.csv`.

@@ -58,6 +58,12 @@ fn a_correct_server_is_correct_under_faults_of_its_process() {
     assert_eq!(hit(&run), one_each);
     assert!(run.ledger("connections") > 100, "everybody reconnected: {}", run.summary["ledger"]);
     assert!(run.ledger("healed") > 0);
+    for fault in run.summary["faults"].as_array().unwrap() {
+        let count = |part: &str| fault["delivery_us"][part]["count"].as_u64().unwrap();
+        let parts = ["before", "during", "after"].map(count);
+        let all = run.summary["latency_us"]["delivery"]["count"].as_u64().unwrap();
+        assert!(parts.iter().sum::<u64>() == all && parts[1] > 0, "{parts:?} are the parts of {all}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub mod observed;
 mod recorder;
 
 use crate::cli::{Annotations, RunArgs};
-use crate::commands::report::{latencies_during, stdout_style, write_summary_files};
+use crate::commands::report::{stdout_style, timed_latencies, write_summary_files};
 use crate::commands::signals::{Asked, on_signals};
 use crate::engine::{self, EngineError, Job, Outcome, Stop};
 use crate::judge::{Input, RunSummary, judge};
@@ -184,9 +184,9 @@ fn conclude(
     ledger.pages.check().map_err(anyhow::Error::msg).context("cannot read the history pages that were on disk")?;
     folder.write_ledger(&ledger, &record)?;
     let plan = &resolved.plan;
-    let during = latencies_during(folder, plan, &record)?;
+    let timed = timed_latencies(folder, plan, &record)?;
     let summary: RunSummary =
-        judge(&Input { plan, record: &record, ledger: &ledger, latencies: &latencies, during: &during });
+        judge(&Input { plan, record: &record, ledger: &ledger, latencies: &latencies, timed: &timed });
     write_summary_files(folder, &summary, shown)?;
     folder.append_to_history(&summary)?;
     if args.json {

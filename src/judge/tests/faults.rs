@@ -1,8 +1,8 @@
 //! What became of the faults of the plan.
 
 use super::history::History;
-use crate::judge::Verdict;
-use crate::ledger::FaultRecord;
+use crate::judge::{FaultPart, Verdict, part_of};
+use crate::ledger::{FaultRecord, new_histogram};
 use crate::plan::{Fault, FaultKind, FaultSettings};
 
 #[test]
@@ -64,4 +64,47 @@ fn the_acknowledgements_are_split_by_the_fault() {
     assert!(!ack.during.withheld);
     history.record.generator.throttled = 1;
     assert!(history.judge().faults[0].ack_us.as_ref().is_some_and(|ack| ack.during.withheld), "not to be believed");
+}
+
+#[test]
+fn a_second_that_a_fault_touches_is_one_during_it() {
+    let fault = |healed_us| FaultRecord { fired_us: Some(2_500), healed_us, touched: 1 };
+    for (healed_us, second, part, reason) in [
+        (Some(3_100), 0..1_000, FaultPart::Before, "long before"),
+        (Some(3_100), 1_500..2_500, FaultPart::Before, "it ends where the fault begins"),
+        (Some(3_100), 2_000..3_000, FaultPart::During, "it begins in it"),
+        (Some(3_100), 3_000..4_000, FaultPart::During, "it ends in it"),
+        (Some(3_100), 3_100..4_100, FaultPart::After, "it was over"),
+        (None, 9_000..9_999, FaultPart::During, "it never ended"),
+    ] {
+        assert_eq!(part_of(&fault(healed_us), second.start, second.end), Some(part), "{reason}");
+    }
+    assert_eq!(part_of(&FaultRecord::default(), 0, 1), None, "it never touched anything");
+}
+
+#[test]
+fn the_deliveries_are_split_by_the_fault() {
+    let mut history = History::new();
+    let fault = |kind| Fault { kind, at_us: 0, for_us: 0, share: 1.0, settings: FaultSettings::default() };
+    history.plan.faults = vec![fault(FaultKind::Pause), fault(FaultKind::Crash)];
+    let fired = FaultRecord { fired_us: Some(2_000_000), healed_us: Some(3_000_000), touched: 1 };
+    history.record.faults = vec![fired, FaultRecord::default()];
+    history.member(2, &[0]);
+    history.connected(2, 0);
+    history.said(1, 0, 2_500);
+    assert_eq!(history.judge().faults[0].delivery_us, None, "nobody measured");
+    let measured = |us: u64, times: u64| {
+        let mut histogram = new_histogram();
+        histogram.record_n(us, times).unwrap();
+        histogram
+    };
+    let parts = [(FaultPart::Before, 1_000), (FaultPart::During, 90_000), (FaultPart::After, 2_000)];
+    history.timed.deliveries =
+        vec![parts.into_iter().zip(1..).map(|((part, us), n)| (part, measured(us, n))).collect()];
+    let summary = history.judge();
+    let delivery = summary.faults[0].delivery_us.clone().unwrap();
+    let parts = [&delivery.before, &delivery.during, &delivery.after].map(|part| (part.count, part.at_least_count));
+    assert_eq!(summary.findings["live_missed"].count, 1);
+    assert_eq!(parts, [(1, 0), (2 + 1, 1), (3, 0)], "the push that never came was due during it");
+    assert_eq!(summary.faults[1].delivery_us, None, "it never touched anything");
 }

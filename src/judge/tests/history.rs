@@ -9,13 +9,13 @@ mod reading;
 mod sending;
 
 use super::plan::plan;
-use crate::judge::{Input, RunSummary, judge};
+use crate::judge::{Input, RunSummary, TimedLatencies, judge};
 use crate::ledger::{
     CatchUpKind, ConnectionEnd, FinalRead, FirstSeen, HistoryRow, Latencies, Leak, Ledger, PageRecord, PointRead,
     Reaction, Reordered, RowText, RunRecord, RunSet, SendRow, SubscriberLog,
 };
 use crate::model::{ChannelId, LatencyKind, MessageRef, Position, SendState, UserId};
-use crate::plan::{During, RunPlan};
+use crate::plan::RunPlan;
 use std::collections::BTreeMap;
 
 /// A history under way.
@@ -24,7 +24,7 @@ pub(super) struct History {
     pub(super) record: RunRecord,
     pub(super) ledger: Ledger,
     pub(super) latencies: Latencies,
-    pub(super) during: BTreeMap<During, Latencies>,
+    pub(super) timed: TimedLatencies,
     next_index: BTreeMap<u32, u32>,
     rows: BTreeMap<(u32, u32), Vec<HistoryRow>>,
     positions: BTreeMap<MessageRef, u64>,
@@ -63,7 +63,7 @@ impl History {
             record,
             ledger: Ledger::default(),
             latencies: Latencies::default(),
-            during: BTreeMap::new(),
+            timed: TimedLatencies::default(),
             next_index: BTreeMap::new(),
             rows: BTreeMap::new(),
             positions: BTreeMap::new(),
@@ -327,7 +327,7 @@ impl History {
             record: &self.record,
             ledger: &ledger,
             latencies: &self.latencies,
-            during: &self.during,
+            timed: &self.timed,
         })
     }
 

@@ -129,7 +129,7 @@ fn a_threshold_may_be_confined_to_faults() {
     base.record.faults = vec![seen(1, 3), seen(2, 5), seen(19, 21)];
     let mut of_any = Latencies::default();
     of_any.histogram_mut(LatencyKind::Heal).record_n(80_000, 400).unwrap();
-    base.during.insert(During::Any, of_any);
+    base.timed.during.insert(During::Any, of_any);
     // Nobody was pushed what was said in the second pause.
     base.said(1, 0, 20_000);
     for (expr, passed, shown, reason) in [

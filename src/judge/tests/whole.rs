@@ -98,7 +98,7 @@ fn shards_merge_to_the_same_judgement_in_any_order() {
                 record: &history.record,
                 ledger,
                 latencies: &history.latencies,
-                during: &history.during,
+                timed: &history.timed,
             })
         };
         let expected = judged(&whole);

@@ -276,7 +276,8 @@ fn what_a_summary_does_not_have_is_left_out() {
         ..LatencySummary::default()
     };
     let ack = FaultLatency { before: slowest(5_100, ""), during: slowest(1_040_000, "max"), ..FaultLatency::default() };
-    summary.faults = vec![fault, hit, over.clone(), FaultSummary { ack_us: Some(ack), ..over }];
+    summary.faults =
+        vec![fault, hit, over.clone(), FaultSummary { ack_us: Some(ack.clone()), delivery_us: Some(ack), ..over }];
     let text = terminal(&summary, None, Style { colour: false, width: 100 });
     assert!(!text.contains("open loop") && !text.contains("THRESHOLDS") && !text.contains("next:"), "{text}");
     assert!(
@@ -286,7 +287,9 @@ fn what_a_summary_does_not_have_is_left_out() {
     assert!(text.contains("3.100 s disconnect[31m: 2 subscribers\n"), "{text}");
     assert!(text.contains("3.100 s disconnect[31m: 2 subscribers, over after 900 ms\n"), "{text}");
     let unwrapped = text.replace("\n         ", " ");
-    assert!(unwrapped.contains("over after 900 ms · slowest ack 5.10 ms before, ≥1.04 s during, n/a after"), "{text}");
+    let slowest = "5.10 ms before, ≥1.04 s during, n/a after";
+    let both = format!("over after 900 ms · slowest ack {slowest} · slowest delivery {slowest}");
+    assert!(unwrapped.contains(&both), "{text}");
     let first = text.lines().next().unwrap();
     assert!(
         first.ends_with("8065                     20261124-031502-k7q2"),

@@ -13,7 +13,7 @@ fn judged(text: &str) -> RunSummary {
         record: &record,
         ledger: &ledger,
         latencies: &Latencies::default(),
-        during: &Default::default(),
+        timed: &Default::default(),
     })
 }
 

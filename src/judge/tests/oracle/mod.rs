@@ -59,7 +59,7 @@ fn judged(world: &World) -> Counts {
         record: &record,
         ledger: &ledger,
         latencies: &Latencies::default(),
-        during: &Default::default(),
+        timed: &Default::default(),
     });
     let mut counts = Counts::new();
     for name in naive::FINDINGS {
