@@ -3,10 +3,12 @@
 mod capacity;
 mod check;
 mod compare;
+mod reach;
 
 pub use capacity::{CapacityArgs, FindArg};
 pub use check::CheckArgs;
 pub use compare::CompareArgs;
+pub use reach::ReachArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::{NonZeroU32, NonZeroU64};
@@ -154,9 +156,9 @@ pub struct AimArgs {
     /// built-in server is started
     #[arg(long)]
     pub url: Option<String>,
-    /// Sends load to this host although it is neither loopback nor private
-    #[arg(long, value_name = "HOST")]
-    pub allow_host: Vec<String>,
+    /// How it is reached
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Replaces a value of the workload, such as send.attempts=1
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -306,6 +308,17 @@ pub struct ServeArgs {
     /// names it.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+    /// Serves over TLS with this certificate: a PEM file, with those that lead to
+    /// its authority behind it.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, a PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Serves over TLS with a certificate of its own for this machine, in a file
+    /// that is named at the start.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub tls: bool,
     /// SQLite database, made where there is none. Without it the data lives in
     /// a temporary file and is gone at the end.
     #[arg(long, value_name = "PATH")]

@@ -1,6 +1,6 @@
 //! Arguments of `posthaste check`.
 
-use super::AimArgs;
+use super::{AimArgs, ReachArgs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -18,9 +18,9 @@ pub struct CheckArgs {
     /// Users from a CSV file, whose columns are variables of the target profile
     #[arg(long, value_name = "FILE")]
     pub users_from: Option<PathBuf>,
-    /// Asks this host although it is neither loopback nor private
-    #[arg(long, value_name = "HOST")]
-    pub allow_host: Vec<String>,
+    /// How it is reached
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// How long is waited at most until a key is used again
     #[arg(long, value_name = "TIME", default_value = "36s")]
     pub patience: String,
@@ -47,7 +47,7 @@ impl CheckArgs {
         AimArgs {
             target: "reference".to_owned(),
             url: self.url.clone(),
-            allow_host: self.allow_host.clone(),
+            reach: self.reach.clone(),
             set: self.set.clone(),
             seed: None,
             serve: Vec::new(),

@@ -1,5 +1,6 @@
 //! `posthaste compare`.
 
+use super::ReachArgs;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -32,9 +33,9 @@ pub struct CompareArgs {
     /// Target profile; once, or for A and for B
     #[arg(long)]
     pub target: Vec<String>,
-    /// Sends load to this host although it is neither loopback nor private
-    #[arg(long, value_name = "HOST")]
-    pub allow_host: Vec<String>,
+    /// How the targets are reached
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Gives a variable of the target profiles a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub var: Vec<String>,

@@ -4,6 +4,7 @@
 use super::complain;
 use super::report::stdout_style;
 use super::run::inputs;
+use super::run::trust::trust;
 use super::run::{casting, dry_run, print};
 use super::signals::{Asked, on_signals};
 use crate::cli::CheckArgs;
@@ -117,7 +118,8 @@ fn ask(args: &CheckArgs, target: TargetProfile, url: &str) -> anyhow::Result<(Pr
         plan,
         target,
         address,
-        allowed_hosts: args.allow_host.clone(),
+        allowed_hosts: args.reach.allow_host.clone(),
+        trust: trust(&args.reach, None)?,
         run: number,
         run_id: "check".to_owned(),
         started_at: jiff::Timestamp::now().to_string(),

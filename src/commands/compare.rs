@@ -189,7 +189,7 @@ fn side(
     let aim = AimArgs {
         target: target.to_owned(),
         url: url.cloned(),
-        allow_host: args.allow_host.clone(),
+        reach: args.reach.clone(),
         set: set.clone(),
         seed: args.seed,
         serve: args.serve.iter().chain(own_serve).cloned().collect(),

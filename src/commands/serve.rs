@@ -4,10 +4,13 @@ use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
 use crate::commands::complain;
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
-use crate::server::{AppOptions, Commit, Defect, DefectSpec, Limits, Options, ReplayWindow, Server, Synchronous};
+use crate::server::{
+    AppOptions, Certificate, Commit, Defect, DefectSpec, Limits, Options, ReplayWindow, Server, Synchronous,
+    self_signed,
+};
 use anyhow::Context;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -53,9 +56,12 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     // Somebody else's subscriber serves as well.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     raise_descriptor_limit();
-    let (db, _temporary) = database(args.db)?;
+    let (db, _temporary) = database(args.db.clone())?;
+    let certificate = certificate(&args, &db)?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
     let options = Options {
         db,
+        certificate,
         synchronous: match args.synchronous {
             SynchronousArg::Full => Synchronous::Full,
             SynchronousArg::Off => Synchronous::Off,
@@ -91,7 +97,7 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let stdin_ended = stdin_end(args.exit_with_stdin)?;
-        announce(&listener)?;
+        announce(scheme, &listener)?;
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -117,6 +123,22 @@ fn database(path: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<TempDir>)>
     Ok((path, Some(folder)))
 }
 
+/// What the server shows of itself over TLS, if it is to speak that.
+fn certificate(args: &ServeArgs, db: &Path) -> anyhow::Result<Option<Certificate>> {
+    if let Some((chain, key)) = args.tls_cert.clone().zip(args.tls_key.clone()) {
+        return Ok(Some(Certificate { chain, key }));
+    }
+    if !args.tls {
+        return Ok(None);
+    }
+    let certificate = self_signed(db, &args.host)?;
+    complain(&format!(
+        "the certificate is in {}: give it to clients, such as posthaste run --ca",
+        certificate.chain.display()
+    ));
+    Ok(Some(certificate))
+}
+
 /// Ready when standard input ends; never, where that does not matter.
 fn stdin_end(matters: bool) -> anyhow::Result<oneshot::Receiver<()>> {
     let (ended, end) = oneshot::channel();
@@ -132,8 +154,8 @@ fn stdin_end(matters: bool) -> anyhow::Result<oneshot::Receiver<()>> {
 }
 
 #[allow(clippy::print_stdout, reason = "whoever started the server reads the port from here")]
-fn announce(listener: &TcpListener) -> anyhow::Result<()> {
-    println!("listening on http://{}", listener.local_addr()?);
+fn announce(scheme: &str, listener: &TcpListener) -> anyhow::Result<()> {
+    println!("listening on {scheme}://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
     Ok(())
 }

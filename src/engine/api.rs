@@ -2,6 +2,7 @@
 //! serves them: nobody counts their attempts.
 
 use super::cast::{Cast, People};
+use super::tls::{Trust, hint};
 use crate::model::{RunId, UserId};
 use crate::target::{Address, Call, HttpAnswer, Slack};
 use reqwest::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
@@ -47,16 +48,17 @@ impl ApiAnswer {
 impl Api {
     /// A client of its own connections to the given resolved addresses. It
     /// follows no redirect, repeats nothing and uses no proxy.
-    pub fn new(address: &Address, resolved: &[SocketAddr], run: RunId) -> reqwest::Result<Self> {
+    pub fn new(address: &Address, resolved: &[SocketAddr], run: RunId, trust: &Trust) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
+            .tls_backend_preconfigured(trust.client_config())
             .resolve_to_addrs(&address.host, resolved)
             .tcp_nodelay(true)
             .pool_max_idle_per_host(64)
             .build()?;
-        let base = format!("http://{}", address.authority());
+        let base = address.origin();
         Ok(Self { client, base, run, slack: Slack::new(address), people: None })
     }
 
@@ -166,5 +168,7 @@ fn in_words(error: reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    let spoken = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+    let hint = hint(cause).or(spoken.then_some("; if that is a port for TLS, write https")).unwrap_or_default();
+    format!("{cause}{hint}")
 }

@@ -68,9 +68,7 @@ impl Orchestrator<'_> {
     }
 
     fn fresh_api(&self) -> Result<Api, EngineError> {
-        Api::new(&self.shared.address, self.shared.path.resolved(), self.shared.run)
-            .map(|api| api.of(self.shared.cast.as_ref()))
-            .map_err(|error| EngineError::Internal(error.to_string()))
+        self.shared.api().map_err(|error| EngineError::Internal(error.to_string()))
     }
 
     fn reader(&self, deadline_us: u64) -> Result<FinalReader, EngineError> {

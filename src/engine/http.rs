@@ -6,13 +6,17 @@
 
 use super::api::header_lines;
 use super::clock::RunClock;
+use super::dial::dial;
+use super::path::{Destination, Purpose};
+use super::shard::Shard;
+use super::tls::ByteStream;
+use crate::model::UserId;
 use crate::target::Call;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::cell::Cell;
 use std::io;
@@ -20,6 +24,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -27,8 +32,42 @@ use tokio::task::JoinHandle;
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// When the first byte of the current attempt was written, in µs since the
-/// start of the run.
-pub type FirstByte = Rc<Cell<Option<u64>>>;
+/// start of the run. What a handshake of TLS writes is none.
+#[derive(Clone, Default)]
+pub struct FirstByte(Rc<Moment>);
+
+#[derive(Default)]
+struct Moment {
+    /// Whether a byte of the attempt was given to the stream.
+    begun: Cell<bool>,
+    at_us: Cell<Option<u64>>,
+}
+
+impl FirstByte {
+    /// A new attempt begins: nothing of it was written.
+    pub fn clear(&self) {
+        self.0.begun.set(false);
+        self.0.at_us.set(None);
+    }
+
+    /// When it was written, if it was.
+    pub fn get(&self) -> Option<u64> {
+        self.0.at_us.get()
+    }
+
+    /// It is being written.
+    pub fn stamp(&self, at_us: u64) {
+        self.0.at_us.set(Some(at_us));
+    }
+
+    fn begin(&self) {
+        self.0.begun.set(true);
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.0.begun.get() && self.0.at_us.get().is_none()
+    }
+}
 
 /// A complete answer.
 pub struct HttpAnswer {
@@ -52,13 +91,25 @@ pub struct HttpConnection {
 
 impl HttpConnection {
     /// Connects. The first byte of each request written will be stamped into
-    /// `first_byte` while that is empty.
-    pub async fn open(address: SocketAddr, clock: RunClock, first_byte: FirstByte) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+    /// `first_byte` while that is empty. `settled`: nothing comes back any more
+    /// before there is a request.
+    pub async fn open(
+        shard: &Shard,
+        user: UserId,
+        purpose: Purpose,
+        to: &Destination,
+        first_byte: FirstByte,
+        settled: bool,
+    ) -> io::Result<Self> {
+        let stream = dial(shard, user, purpose, to).await?;
         let local = stream.local_addr()?;
-        let stamped = Stamped { stream: TokioIo::new(stream), clock, first_byte };
-        let (requests, connection) = handshake(stamped).await.map_err(io::Error::other)?;
+        let carrier = Stamped { stream, clock: shard.shared.clock, first_byte: first_byte.clone() };
+        let mut stream = shard.tls.wrap(carrier, to.name.clone()).await?;
+        if settled {
+            stream.settle().await;
+        }
+        let (requests, connection) =
+            handshake(TokioIo::new(Begun { stream, first_byte })).await.map_err(io::Error::other)?;
         // An error of the connection reaches the request that is in flight.
         let driver = tokio::task::spawn_local(async move {
             let _ = connection.await;
@@ -118,9 +169,50 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| own_limits.iter().any(|limit| *limit as i32 == code))
 }
 
-/// A stream that notes when the first byte of an attempt was written.
+/// Between hyper and the encryption: notes that a request has begun, so that
+/// what is written of it can be told from what TLS writes of its own.
+struct Begun {
+    stream: ByteStream<Stamped>,
+    first_byte: FirstByte,
+}
+
+impl AsyncRead for Begun {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(task, buffer)
+    }
+}
+
+impl AsyncWrite for Begun {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.first_byte.begin();
+        Pin::new(&mut self.stream).poll_write(task, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(task)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.first_byte.begin();
+        Pin::new(&mut self.stream).poll_write_vectored(task, parts)
+    }
+}
+
+/// The socket: notes when the first byte of an attempt was written to it.
 struct Stamped {
-    stream: TokioIo<TcpStream>,
+    stream: TcpStream,
     clock: RunClock,
     first_byte: FirstByte,
 }
@@ -130,24 +222,24 @@ impl Stamped {
     /// the write and a look at the clock would call a message younger than it
     /// is, and find pushes missing that came before a subscription.
     fn stamp(&self, written: &Poll<io::Result<usize>>, before_us: Option<u64>) {
-        if matches!(written, Poll::Ready(Ok(bytes)) if *bytes > 0) && self.first_byte.get().is_none() {
-            self.first_byte.set(before_us);
+        if let (Poll::Ready(Ok(1..)), Some(before_us)) = (written, before_us) {
+            self.first_byte.stamp(before_us);
         }
     }
 
     /// Only the first byte needs a look at the clock.
     fn now_us(&self) -> Option<u64> {
-        self.first_byte.get().is_none().then(|| self.clock.now_us())
+        self.first_byte.is_awaited().then(|| self.clock.now_us())
     }
 }
 
-impl Read for Stamped {
-    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+impl AsyncRead for Stamped {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(task, buffer)
     }
 }
 
-impl Write for Stamped {
+impl AsyncWrite for Stamped {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let before_us = self.now_us();
         let written = Pin::new(&mut self.stream).poll_write(task, bytes);

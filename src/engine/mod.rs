@@ -16,6 +16,7 @@ mod casting;
 mod catch_up;
 mod chat;
 mod clock;
+mod dial;
 mod directory;
 mod drain;
 mod endpoint;
@@ -38,6 +39,7 @@ mod stream;
 mod subscriber;
 mod telemetry;
 mod timed_faults;
+mod tls;
 mod traversal;
 mod worker;
 
@@ -46,6 +48,7 @@ pub use probe::{ProbeOptions, probe};
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
 pub use timed_faults::{Means, SharedProcess};
+pub use tls::{INSECURE, Trust};
 
 use crate::ledger::{Latencies, Ledger, RunRecord, Spill};
 use crate::model::RunId;
@@ -66,6 +69,8 @@ pub struct Job {
     pub address: Address,
     /// Hosts that the user allowed by name, beside loopback and private ones.
     pub allowed_hosts: Vec<String>,
+    /// Whose certificates are believed.
+    pub trust: Trust,
     /// The 64 bits that stand in every text.
     pub run: RunId,
     /// Name of the run and of its folder.

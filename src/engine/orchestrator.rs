@@ -1,6 +1,5 @@
 //! Leads a run through its phases and hears the workers' reports meanwhile.
 
-use super::api::Api;
 use super::casting::Casting;
 use super::machine::Machine;
 use super::shard::{Counters, Shared};
@@ -333,8 +332,7 @@ impl<'a> Orchestrator<'a> {
         if !shared.clean {
             return Ok(());
         }
-        let api = Api::new(&shared.address, shared.path.resolved(), shared.run);
-        let api = api.map_err(|error| EngineError::Internal(error.to_string()))?.of(Some(&cast));
+        let api = shared.api().map_err(|error| EngineError::Internal(error.to_string()))?;
         let progress = |_: &str, _: usize, _: usize| {};
         let casting =
             Casting { api: &api, plan: &shared.plan, roster: &shared.roster, kept: None, progress: &progress };

@@ -10,6 +10,7 @@ use crate::plan::{Connections, Direction, Ending, FaultKind, RunPlan, touches_us
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// How long a socket that loses its answer goes on after the frame was
 /// written: the target gets it, and nobody hears of it.
@@ -24,18 +25,29 @@ pub enum Purpose {
     Posts,
 }
 
+/// Where a connection leads.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// An address.
+    pub address: SocketAddr,
+    /// The name of its certificate, where it is spoken to over TLS.
+    pub name: Option<ServerName<'static>>,
+}
+
 /// The way to the target.
 #[derive(Clone)]
 pub struct Path {
     /// The target's own addresses.
     resolved: Vec<SocketAddr>,
+    /// The name of its certificate, where it is spoken to over TLS.
+    name: Option<ServerName<'static>>,
     proxy: Option<Arc<FaultProxy>>,
 }
 
 impl Path {
-    /// A way to these addresses.
-    pub fn new(resolved: Vec<SocketAddr>, proxy: Option<Arc<FaultProxy>>) -> Self {
-        Self { resolved, proxy }
+    /// A way to these addresses, over TLS where there is a name.
+    pub fn new(resolved: Vec<SocketAddr>, name: Option<ServerName<'static>>, proxy: Option<Arc<FaultProxy>>) -> Self {
+        Self { resolved, name, proxy }
     }
 
     /// The target's own addresses.
@@ -43,9 +55,9 @@ impl Path {
         &self.resolved
     }
 
-    /// The target's address for a user, where there are several.
-    pub fn target_of(&self, user: UserId) -> SocketAddr {
-        self.resolved[user.0 as usize % self.resolved.len()]
+    /// The target for a user: its addresses are used in turn.
+    pub fn target_of(&self, user: UserId) -> Destination {
+        Destination { address: self.resolved[user.0 as usize % self.resolved.len()], name: self.name.clone() }
     }
 
     /// Where to connect to reach an address: another address than the target's

@@ -9,6 +9,7 @@ use super::endpoint::Endpoint;
 use super::hints::Hints;
 use super::outbox::Outbox;
 use super::path::Path;
+use super::tls::{Tls, Trust};
 use crate::ledger::{
     AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog,
 };
@@ -35,6 +36,8 @@ pub struct Shared {
     pub path: Path,
     /// Hosts that the user allowed by name.
     pub allowed_hosts: Vec<String>,
+    /// Whose certificates are believed.
+    pub trust: Trust,
     /// The run's 64 bits.
     pub run: RunId,
     /// The clock.
@@ -168,6 +171,8 @@ pub struct Shard {
     pub shared: Arc<Shared>,
     /// The worker's client for reads.
     pub api: Api,
+    /// The worker's TLS clients.
+    pub tls: Tls,
     /// Rows of the messages that its users intend, in the order of the
     /// schedule.
     pub sends: RefCell<SendLog>,
@@ -205,12 +210,21 @@ pub struct Shard {
     pub bookmarks: RefCell<HashMap<(UserId, ChannelId), Box<str>>>,
 }
 
+impl Shared {
+    /// A client of connections of its own, for reads and set-up.
+    pub fn api(&self) -> reqwest::Result<Api> {
+        let api = Api::new(&self.address, self.path.resolved(), self.run, &self.trust)?;
+        Ok(api.of(self.cast.as_ref()))
+    }
+}
+
 impl Shard {
     /// An empty shard.
     pub fn new(shared: Arc<Shared>, api: Api) -> Self {
         let faults = shared.plan.faults.len();
         let pages = PageLog::spilling(shared.spill.clone(), PAGES_HELD_BYTES / shared.workers.max(1));
         Self {
+            tls: Tls::new(&shared.trust),
             shared,
             api,
             sends: RefCell::default(),

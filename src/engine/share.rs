@@ -7,6 +7,7 @@ use super::setup;
 use super::shard::Shared;
 use super::telemetry::Observer;
 use super::timed_faults::Means;
+use super::tls::{INSECURE, server_name};
 use super::{EngineError, Job, Stop};
 use crate::faults::FaultProxy;
 use crate::ledger::{FaultRecord, RunRecord};
@@ -28,7 +29,10 @@ pub async fn share(
     let roster = Arc::new(Roster::new(&job.plan));
     let plan = Arc::new(job.plan);
     let resolved = setup::resolve(&job.address, &job.allowed_hosts).await?;
-    let api = Api::new(&job.address, &resolved, job.run).map_err(|error| EngineError::Internal(error.to_string()))?;
+    let api = Api::new(&job.address, &resolved, job.run, &job.trust)
+        .map_err(|error| EngineError::Internal(error.to_string()))?;
+    let name = job.address.tls.then(|| server_name(&job.address.host)).transpose();
+    let name = name.map_err(|error| EngineError::Unreachable(error.to_string()))?;
     let addresses: Vec<String> = resolved.iter().map(ToString::to_string).collect();
     observer.event(clock.now_us(), "setup", json!({ "addresses": addresses, "channels": plan.population.channels }));
     let asked = setup::Asked { api: &api, address: &job.address, roster: &roster, plan: &plan, run: job.run };
@@ -44,6 +48,7 @@ pub async fn share(
         scheduled: ArrivalSchedule::new(plan.clone(), roster.clone()).count() as u64,
         killed: true,
         faults: vec![FaultRecord::default(); plan.faults.len()],
+        notes: job.trust.is_insecure().then(|| INSECURE.to_owned()).into_iter().collect(),
         ..RunRecord::default()
     };
     let mut means = job.means;
@@ -58,8 +63,9 @@ pub async fn share(
         roster,
         target: job.target,
         address: job.address,
-        path: Path::new(resolved, means.proxy.clone()),
+        path: Path::new(resolved, name, means.proxy.clone()),
         allowed_hosts: job.allowed_hosts,
+        trust: job.trust,
         run: job.run,
         clock,
         texts,

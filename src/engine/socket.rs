@@ -1,18 +1,19 @@
 //! A subscriber's socket: asked for by `rtm.connect`, or by an app's
 //! `apps.connections.open`, opened, bounded.
 
-use super::path::Purpose;
+use super::dial;
+use super::path::{Destination, Purpose};
 use super::shard::Shard;
 use super::stream::HttpStream;
+use super::tls::{ByteStream, server_name};
 use crate::model::{Position, UserId};
-use crate::plan::{Fault, FaultKind, ReceiveDesign, touches_subscriber};
+use crate::plan::ReceiveDesign;
 use crate::target::parse_socket_url;
 use futures_util::{SinkExt, Stream};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -21,7 +22,7 @@ use url::{Host, Url};
 /// What a subscriber holds.
 pub enum Socket {
     /// A WebSocket.
-    Ws(Box<WebSocketStream<TcpStream>>),
+    Ws(Box<WebSocketStream<ByteStream>>),
     /// Events over HTTP.
     Stream(HttpStream),
     /// Several, each for one channel: they live and die together.
@@ -72,7 +73,7 @@ impl Socket {
     /// Its own address; the first one's of several.
     pub fn local(&self) -> Option<SocketAddr> {
         match self {
-            Socket::Ws(socket) => socket.get_ref().local_addr().ok(),
+            Socket::Ws(socket) => socket.get_ref().carrier().local_addr().ok(),
             Socket::Stream(stream) => Some(stream.local),
             Socket::Lanes(lanes) => lanes.lanes.first()?.local(),
         }
@@ -97,7 +98,7 @@ impl Socket {
     /// Ends it by a reset where that can be.
     pub fn reset(&self) {
         match self {
-            Socket::Ws(socket) => _ = socket.get_ref().set_zero_linger(),
+            Socket::Ws(socket) => _ = socket.get_ref().carrier().set_zero_linger(),
             Socket::Stream(_) => {}
             Socket::Lanes(lanes) => lanes.lanes.iter().for_each(Socket::reset),
         }
@@ -116,8 +117,6 @@ impl Socket {
 /// tokio-tungstenite's default is 128 KiB a connection; 4 KiB cost no more CPU
 /// and 6 KiB of memory.
 const READ_BUFFER_BYTES: usize = 4096;
-/// The least that Linux gives.
-const SLOW_BUFFER_BYTES: u32 = 2304;
 /// How long a frame may wait for room in the socket.
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 /// No chat event is larger; a larger frame ends the connection.
@@ -136,12 +135,9 @@ pub async fn open(shard: &Shard, user: UserId, last_event: Option<Position>) -> 
             _ => ("rtm.connect", shard.api.call(user, slack.rtm_connect(last_event), timeout).await?),
         };
         let url = parse_socket_url(answer.status, &answer.body).map_err(|said| format!("{method}: {said}"))?;
-        let address = address_of(shard, user, &url)?;
-        let stream = connect(shard, user, shard.shared.path.towards(address)).await;
+        let to = destination_of(shard, user, &url)?;
+        let stream = dial::open(shard, user, Purpose::Socket, &to).await;
         let stream = stream.map_err(|error| note_exhaustion(shard, error))?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let local = stream.local_addr().map_err(|error| error.to_string())?;
-        shard.shared.path.label(local, user, Purpose::Socket);
         let (socket, _) = client_async_with_config(&url, stream, Some(config()))
             .await
             .map_err(|error| format!("handshake: {error}"))?;
@@ -167,35 +163,24 @@ pub async fn write(socket: &mut Socket, frame: Message) -> bool {
     matches!(tokio::time::timeout(WRITE_PATIENCE, socket.send(frame)).await, Ok(Ok(())))
 }
 
-/// Who will stop reading has a small receive buffer, so that the target soon
-/// feels it.
-pub async fn connect(shard: &Shard, user: UserId, address: SocketAddr) -> std::io::Result<TcpStream> {
-    let slow = |(rank, fault): (usize, &Fault)| {
-        fault.kind == FaultKind::SlowReader && touches_subscriber(shard.plan(), rank, user)
-    };
-    if !shard.plan().faults.iter().enumerate().any(slow) {
-        return TcpStream::connect(address).await;
-    }
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_recv_buffer_size(SLOW_BUFFER_BYTES)?;
-    socket.connect(address).await
-}
-
 /// Where a socket URL leads: the target's own host, or another address that
 /// load may go to.
-pub fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, String> {
+pub fn destination_of(shard: &Shard, user: UserId, url: &str) -> Result<Destination, String> {
     let path = &shard.shared.path;
     let parsed = Url::parse(url).map_err(|error| format!("the socket URL is no URL ({error})"))?;
-    if !matches!(parsed.scheme(), "ws" | "http") {
-        return Err(format!("the socket URL has the scheme {}, and only ws and http are supported", parsed.scheme()));
-    }
+    let tls = match parsed.scheme() {
+        "ws" | "http" => false,
+        "wss" | "https" => true,
+        scheme => return Err(format!("the socket URL has the scheme {scheme}; ws, wss, http and https are supported")),
+    };
     let port = parsed.port_or_known_default().ok_or("the socket URL has no port")?;
+    let own = path.target_of(user).address.ip();
     let ip: IpAddr = match parsed.host() {
         Some(Host::Ipv4(ip)) => ip.into(),
         Some(Host::Ipv6(ip)) => ip.into(),
-        Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&shard.shared.address.host) => path.target_of(user).ip(),
+        Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&shard.shared.address.host) => own,
         // The same machine by its other name.
-        Some(Host::Domain("localhost")) if path.target_of(user).ip().is_loopback() => path.target_of(user).ip(),
+        Some(Host::Domain("localhost")) if own.is_loopback() => own,
         host => {
             let host = host.map_or_else(String::new, |host| format!(" {host}"));
             return Err(format!("the socket URL leads to another host{host} than the target's"));
@@ -205,7 +190,9 @@ pub fn address_of(shard: &Shard, user: UserId, url: &str) -> Result<SocketAddr, 
         let host = shard.shared.address.permit(ip, &shard.shared.allowed_hosts);
         host.map_err(|error| error.to_string())?;
     }
-    Ok(SocketAddr::new(ip, port))
+    let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let name = tls.then(|| server_name(host)).transpose().map_err(|error| error.to_string())?;
+    Ok(Destination { address: SocketAddr::new(ip, port), name })
 }
 
 /// A connection that was refused for this machine's own limits is counted so.

@@ -4,7 +4,7 @@
 
 use super::api::header_lines;
 use super::http::{BoxError, FirstByte, HttpConnection};
-use super::path::Purpose;
+use super::path::{Destination, Purpose};
 use super::shard::Shard;
 use crate::model::UserId;
 use crate::target::{Call, Transport};
@@ -42,7 +42,7 @@ impl HttpStream {
     pub async fn open(
         shard: &Rc<Shard>,
         user: UserId,
-        to: SocketAddr,
+        to: Destination,
         call: Call,
         transport: Transport,
         poll_timeout: Duration,
@@ -95,14 +95,13 @@ struct Line {
     connection: HttpConnection,
     shard: Rc<Shard>,
     user: UserId,
-    to: SocketAddr,
+    to: Destination,
 }
 
 impl Line {
-    async fn open(shard: &Rc<Shard>, user: UserId, to: SocketAddr) -> Result<Self, String> {
-        let opened = HttpConnection::open(to, shard.shared.clock, FirstByte::default()).await;
+    async fn open(shard: &Rc<Shard>, user: UserId, to: Destination) -> Result<Self, String> {
+        let opened = HttpConnection::open(shard, user, Purpose::Socket, &to, FirstByte::default(), false).await;
         let connection = opened.map_err(|error| super::socket::note_exhaustion(shard, error))?;
-        shard.shared.path.label(connection.local, user, Purpose::Socket);
         Ok(Self { connection, shard: shard.clone(), user, to })
     }
 }
@@ -120,7 +119,7 @@ async fn poll(
         }
         // A server may close a connection between two polls.
         if line.connection.is_closed() {
-            match Line::open(&line.shard, line.user, line.to).await {
+            match Line::open(&line.shard, line.user, line.to.clone()).await {
                 Ok(opened) => line = opened,
                 Err(_) => return,
             }

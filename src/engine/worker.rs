@@ -3,7 +3,6 @@
 //! it is told the phase of the run and reports by messages.
 
 use super::agenda::Agenda;
-use super::api::Api;
 use super::clock::{PreciseTimer, thread_cpu_us};
 use super::endpoint::Endpoint;
 use super::sender::Senders;
@@ -97,8 +96,7 @@ pub fn spawn(start: Start) -> io::Result<std::thread::JoinHandle<io::Result<()>>
 
 async fn work(start: Start) -> io::Result<()> {
     let Start { worker, shared, mut phase, reports } = start;
-    let api = Api::new(&shared.address, shared.path.resolved(), shared.run).map_err(io::Error::other)?;
-    let api = api.of(shared.cast.as_ref());
+    let api = shared.api().map_err(io::Error::other)?;
     let shard = Rc::new(Shard::new(shared, api));
     shard.count(|counters| counters.intending = 1);
     if shard.plan().receive.design == ReceiveDesign::Webhook {

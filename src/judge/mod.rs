@@ -191,6 +191,7 @@ pub fn judge(input: &Input) -> RunSummary {
         verdict,
         exit_code,
         interrupted: input.record.interrupted,
+        warnings: input.record.notes.clone(),
         correctness,
         latency_us: samples.summaries(!measurement.valid),
         measurement,

@@ -30,6 +30,10 @@ pub struct RunSummary {
     pub exit_code: u8,
     /// Whether a signal asked the run to end early.
     pub interrupted: bool,
+    /// What a reader must know beside the verdict, a sentence each: certificates
+    /// that were not verified, parts of the ledger that went to disk.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The ledger's verdict.
     pub correctness: Correctness,
     /// Whether the latencies can be believed.

@@ -67,6 +67,7 @@ pub(crate) fn passed() -> RunSummary {
         verdict: Verdict::Pass,
         exit_code: 0,
         interrupted: false,
+        warnings: Vec::new(),
         correctness: Correctness { verdict: Verdict::Pass, reasons: Vec::new() },
         measurement: Measurement { valid: true, reasons: Vec::new() },
         sends: sends(),

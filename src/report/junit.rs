@@ -25,6 +25,7 @@ pub fn junit(summary: &RunSummary) -> String {
 fn suite(summary: &RunSummary, part: &str, cases: impl IntoIterator<Item = TestCase>) -> TestSuite {
     let mut suite = TestSuite::new(format!("{}.{part}", plain(&summary.workload, TEXT_MAX)));
     suite.add_test_cases(cases);
+    suite.add_properties(summary.warnings.iter().map(|warning| ("warning".to_owned(), plain(warning, TEXT_MAX))));
     suite
 }
 

@@ -88,10 +88,11 @@ fn split(finding: &FindingSummary) -> String {
     if parts.is_empty() { String::new() } else { format!("({})", parts.join(", ")) }
 }
 
-/// The reasons of the verdict on correctness that are not a finding's own
-/// sentence, and those against the measurement.
+/// The warnings, the reasons of the verdict on correctness that are not a
+/// finding's own sentence, and those against the measurement.
 pub(super) fn reasons(summary: &RunSummary) -> Vec<&str> {
-    let mut reasons = correctness_reasons(summary);
+    let mut reasons: Vec<&str> = summary.warnings.iter().map(String::as_str).collect();
+    reasons.extend(correctness_reasons(summary));
     reasons.extend(summary.measurement.reasons.iter().map(String::as_str));
     reasons
 }

@@ -12,7 +12,7 @@ use super::shared::{Bearer, Shared};
 use super::writer::{Answer, Failure, Post, Stored, Told, Write};
 use super::{app_api, apps};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -149,8 +149,11 @@ impl Call {
     }
 
     fn rtm_connect(self, headers: &HeaderMap) -> Answered {
-        let mut url =
-            format!("ws://{}/rtm?ticket={}", host(headers), self.server.issue_ticket(Bearer::User(self.user.clone())));
+        let mut url = self.server.url(
+            "ws",
+            headers,
+            &format!("rtm?ticket={}", self.server.issue_ticket(Bearer::User(self.user.clone()))),
+        );
         if let Some(last_event) = self.params.get("last_event") {
             ids::parse_ts(last_event).ok_or(ApiError("invalid_last_event"))?;
             url += &format!("&last_event={last_event}");
@@ -166,7 +169,7 @@ impl Call {
     fn auth_test(&self, headers: &HeaderMap) -> Response<Body> {
         answer::ok(&json!({
             "ok": true,
-            "url": format!("http://{}/", host(headers)),
+            "url": self.server.url("http", headers, ""),
             "team": "posthaste",
             "user": self.user.id,
             "team_id": TEAM_ID,
@@ -290,8 +293,4 @@ pub(super) fn check_text(text: &str) -> Result<(), ApiError> {
         return Err(ApiError("msg_too_long"));
     }
     Ok(())
-}
-
-pub(super) fn host(headers: &HeaderMap) -> &str {
-    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1")
 }

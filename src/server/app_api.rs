@@ -15,7 +15,7 @@
 //!   for all, as a message of the bot. A caller may choose the `trigger_id`.
 
 use super::answer::{self, ApiError};
-use super::api::{Answered, Call, check_post, host, unknown_method};
+use super::api::{Answered, Call, check_post, unknown_method};
 use super::apps::questions::{self, Asker, QuestionKind, Reply};
 use super::apps::relay::CONNECTIONS;
 use super::apps::{App, poster};
@@ -52,7 +52,7 @@ pub(super) async fn call(
         "apps.connections.open" if app.relay.connections() >= CONNECTIONS => Err(ApiError("too_many_websockets")),
         "apps.connections.open" => {
             let ticket = server.issue_ticket(Bearer::App(app, bot));
-            Ok(answer::ok(&json!({ "ok": true, "url": format!("ws://{}/link?ticket={ticket}", host(headers)) })))
+            Ok(answer::ok(&json!({ "ok": true, "url": server.url("ws", headers, &format!("link?ticket={ticket}")) })))
         }
         "posthaste.apps.subscribe" => {
             let url = match params.get("url") {
@@ -109,7 +109,8 @@ impl Call {
     }
 
     fn response_url(&self, asker: &Asker, app: &Arc<App>, headers: &HeaderMap) -> String {
-        format!("http://{}/response/{}", host(headers), self.server.responses.open(asker, app))
+        let path = format!("response/{}", self.server.responses.open(asker, app));
+        self.server.url("http", headers, &path)
     }
 
     async fn ask(self, kind: QuestionKind, question: Value, asker: Asker, app: &Arc<App>) -> Answered {

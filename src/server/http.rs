@@ -12,20 +12,23 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, header};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use http_body_util::{BodyExt, Limited};
-use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 /// Largest body of a request, in bytes.
@@ -106,6 +109,7 @@ async fn open_socket(
 /// until it has ended.
 pub(super) async fn accept(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     router: Router,
     mut stop: watch::Receiver<bool>,
     alive: mpsc::Sender<()>,
@@ -119,9 +123,9 @@ pub(super) async fn accept(
         };
         match accepted {
             Ok((stream, _)) => {
-                let (router, stopped, alive) = (router.clone(), stopped.clone(), alive.clone());
+                let (tls, router, stopped, alive) = (tls.clone(), router.clone(), stopped.clone(), alive.clone());
                 tokio::spawn(async move {
-                    serve(stream, router, stopped).await;
+                    greet(stream, tls, router, stopped).await;
                     drop(alive);
                 });
             }
@@ -134,12 +138,26 @@ pub(super) async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+/// Serves a connection, after its handshake where there is one.
+async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router, stop: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("no TCP_NODELAY: {error}");
     }
+    let Some(tls) = tls else { return serve(stream, router, stop).await };
+    match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, router, stop).await,
+        Ok(Err(error)) => tracing::debug!("no handshake of TLS: {error}"),
+        Err(_) => tracing::debug!("no handshake of TLS in time"),
+    }
+}
+
+async fn serve<S>(stream: S, router: Router, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<_>| {
+        name_host(&mut request);
         let answer = router.call(request);
         async move {
             let response = answer.await.unwrap_or_else(|never| match never {});
@@ -150,9 +168,10 @@ async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool
             }
         }
     });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+    http.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES as u32);
+    let mut connection = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = stop.changed() => {
@@ -162,5 +181,16 @@ async fn serve(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool
     };
     if let Err(error) = ended {
         tracing::debug!("a connection broke: {error}");
+    }
+}
+
+/// HTTP/2 has the host in another place.
+fn name_host<B>(request: &mut Request<B>) {
+    if request.headers().contains_key(header::HOST) {
+        return;
+    }
+    let host = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(host) = host {
+        request.headers_mut().insert(header::HOST, host);
     }
 }

@@ -47,11 +47,13 @@ mod shared;
 mod socket;
 mod store;
 mod sync;
+mod tls;
 mod writer;
 
 pub use defects::{Defect, DefectError, DefectSpec};
 pub use limits::Limits;
-pub use options::{AppOptions, Commit, Options, ReplayWindow, ServerError, Synchronous};
+pub use options::{AppOptions, Certificate, Commit, Options, ReplayWindow, ServerError, Synchronous};
+pub use tls::self_signed;
 
 use apps::{Apps, Event};
 use defects::Defects;
@@ -65,6 +67,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
 use writer::Writer;
 
 /// How long requests may take to end, and then sockets, when the server ends.
@@ -72,6 +75,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A server whose database is open, ready to serve.
 pub struct Server {
+    tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     writer: Writer,
     publisher: Publisher,
@@ -95,6 +99,7 @@ impl Server {
             Some(path) => Some(open_file(path, "--defect-log", OpenOptions::new().create(true).append(true))?),
             None => None,
         };
+        let tls = options.certificate.as_ref().map(tls::acceptor).transpose()?;
         let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
         let database = store::open_writer(options, !defects.repeat_keys()).map_err(wrong)?;
         let apps = Arc::new(Apps::new(&options.apps, defects.clone()));
@@ -106,7 +111,8 @@ impl Server {
         let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects);
         let publisher = Publisher::new(directory.clone(), apps.clone(), defects.clone(), options.replay);
         let shared = Shared::new(options, directory, apps, defects, writes, sockets_alive);
-        Ok(Self { shared: Arc::new(shared), writer, publisher, notices, sockets_ended, db: options.db.clone(), untold })
+        let shared = Arc::new(shared);
+        Ok(Self { tls, shared, writer, publisher, notices, sockets_ended, db: options.db.clone(), untold })
     }
 
     /// Serves until `shutdown` is ready; then accepts no more, ends requests
@@ -115,7 +121,7 @@ impl Server {
     /// # Errors
     /// [`ServerError::Thread`] where the writer cannot be started.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { shared, writer, publisher, notices, mut sockets_ended, db, untold } = self;
+        let Self { tls, shared, writer, publisher, notices, mut sockets_ended, db, untold } = self;
         let writing = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run());
         let writing = writing.map_err(ServerError::Thread)?;
         let publishing = tokio::spawn(publisher.run(notices));
@@ -125,7 +131,7 @@ impl Server {
         }
         let (stop, stopped) = watch::channel(false);
         let (alive, mut ended) = mpsc::channel(1);
-        let accepting = tokio::spawn(http::accept(listener, http::router(shared.clone()), stopped, alive));
+        let accepting = tokio::spawn(http::accept(listener, tls, http::router(shared.clone()), stopped, alive));
 
         shutdown.await;
         stop.send_replace(true);

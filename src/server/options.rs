@@ -67,6 +67,15 @@ impl Default for AppOptions {
     }
 }
 
+/// Two PEM files.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The certificate, and those that lead to its authority.
+    pub chain: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
 /// How a server is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -91,6 +100,8 @@ pub struct Options {
     pub replay: ReplayWindow,
     /// How apps are treated.
     pub apps: AppOptions,
+    /// What the server shows of itself over TLS; without it, it speaks plain HTTP.
+    pub certificate: Option<Certificate>,
     /// Known limits, to be found by measuring.
     pub limits: Limits,
     /// Where each committed instance of a defect is noted, a JSON object a
@@ -119,6 +130,16 @@ pub enum ServerError {
         flag: &'static str,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// There is no certificate that could be shown.
+    #[error("cannot use {path} ({flag}): {reason}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// The flag that named it.
+        flag: &'static str,
+        /// Why.
+        reason: String,
     },
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]

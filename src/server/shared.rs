@@ -11,6 +11,8 @@ use super::readers::Readers;
 use super::socket::Push;
 use super::sync::lock;
 use super::writer::{Failure, Write};
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,6 +40,8 @@ pub(super) struct Shared {
     pub(super) watchers: Watchers,
     pub(super) readers: Arc<Readers>,
     pub(super) defects: Arc<Defects>,
+    /// Whether it is spoken to over TLS.
+    pub(super) tls: bool,
     /// Whether what comes over a socket is pushed before it is stored.
     pub(super) fanout_first: bool,
     pub(super) replay: ReplayWindow,
@@ -65,6 +69,7 @@ impl Shared {
             responses: Responses::default(),
             watchers: Watchers::default(),
             readers: Arc::new(Readers::new(options.db.clone())),
+            tls: options.certificate.is_some(),
             fanout_first: options.fanout_first,
             replay: options.replay,
             burn_delivery: options.limits.burn_delivery,
@@ -74,6 +79,12 @@ impl Shared {
             sockets_alive: Mutex::new(Some(sockets_alive)),
             overflows: AtomicU64::new(0),
         }
+    }
+
+    /// A URL of this server, as whoever asked has called it.
+    pub(super) fn url(&self, scheme: &str, headers: &HeaderMap, path: &str) -> String {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1");
+        format!("{scheme}{}://{host}/{path}", if self.tls { "s" } else { "" })
     }
 
     /// Queues a write; its answer comes after the commit.

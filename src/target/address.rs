@@ -7,6 +7,8 @@ use url::{Host, Url};
 /// The base address of a target's API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
     /// Host name or address, without brackets.
     pub host: String,
     /// TCP port.
@@ -42,12 +44,13 @@ impl Address {
     /// Parses the value of `--url`.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let invalid = |reason: &str| AddressError::Invalid { url: text.to_owned(), reason: reason.to_owned() };
-        let url = Url::parse(text).map_err(|error| invalid(&format!("{error}; write http://HOST:PORT")))?;
-        match url.scheme() {
-            "http" => {}
-            "https" => return Err(invalid("https is not supported yet; put the target behind a local http address")),
-            _ => return Err(invalid("the scheme must be http")),
-        }
+        let url =
+            Url::parse(text).map_err(|error| invalid(&format!("{error}; write http://HOST:PORT or https://HOST")))?;
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(invalid("the scheme must be http or https")),
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("a user or password in the URL is not used; remove it"));
         }
@@ -61,21 +64,32 @@ impl Address {
             None => return Err(invalid("the host is missing")),
         };
         let port = url.port_or_known_default().ok_or_else(|| invalid("the port is missing"))?;
-        Ok(Self { host, port, prefix: url.path().trim_end_matches('/').to_owned() })
+        Ok(Self { tls, host, port, prefix: url.path().trim_end_matches('/').to_owned() })
     }
 
-    /// `host:port` as a `Host` header has it.
+    /// `host:port` as a `Host` header has it; without the port where it is the
+    /// scheme's own.
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        match (self.tls, self.port) {
+            (false, 80) | (true, 443) => host,
+            (_, port) => format!("{host}:{port}"),
         }
+    }
+
+    /// Scheme and authority: what a path of the API is put behind.
+    pub fn origin(&self) -> String {
+        format!("http{}://{}", if self.tls { "s" } else { "" }, self.authority())
+    }
+
+    /// The same for a WebSocket.
+    pub fn socket_origin(&self) -> String {
+        format!("ws{}://{}", if self.tls { "s" } else { "" }, self.authority())
     }
 
     /// The base URL.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.authority(), self.prefix)
+        format!("{}{}", self.origin(), self.prefix)
     }
 
     /// Whether load may go to a resolved address of this host.
@@ -105,12 +119,20 @@ mod tests {
     #[test]
     fn urls_are_parsed_or_refused_with_a_reason() {
         let parsed = Address::parse("http://127.0.0.1:8065/slack/").unwrap();
-        assert_eq!(parsed, Address { host: "127.0.0.1".into(), port: 8065, prefix: "/slack".into() });
-        assert_eq!(Address::parse("http://[::1]:9").unwrap().url(), "http://[::1]:9");
+        assert_eq!(parsed, Address { tls: false, host: "127.0.0.1".into(), port: 8065, prefix: "/slack".into() });
+        for (url, origin, socket_origin) in [
+            ("http://[::1]:9", "http://[::1]:9", "ws://[::1]:9"),
+            ("http://chat.example:80/", "http://chat.example", "ws://chat.example"),
+            ("http://chat.example:443", "http://chat.example:443", "ws://chat.example:443"),
+            ("https://chat.example/", "https://chat.example", "wss://chat.example"),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:8443", "wss://127.0.0.1:8443"),
+        ] {
+            let parsed = Address::parse(url).unwrap();
+            assert_eq!((parsed.url().as_str(), parsed.socket_origin().as_str()), (origin, socket_origin));
+        }
         for (url, reason) in [
             ("127.0.0.1:80", "write http://HOST:PORT"),
-            ("ftp://a", "scheme must be http"),
-            ("https://a", "https is not supported"),
+            ("ftp://a", "scheme must be http or https"),
             ("http://me:secret@a", "user or password"),
             ("http://a?x=1", "query or fragment"),
         ] {

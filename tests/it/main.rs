@@ -20,3 +20,4 @@ mod sdk;
 mod server;
 mod targets;
 mod tidy;
+mod tls;

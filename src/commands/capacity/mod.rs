@@ -8,6 +8,7 @@ use crate::commands::complain;
 use crate::commands::report::stdout_style;
 use crate::commands::run::observed::Source;
 use crate::commands::run::print;
+use crate::commands::run::trust::trust;
 use crate::commands::signals::stop_of_study;
 use crate::exit_code;
 use crate::judge::capacity::CapacitySummary;
@@ -33,7 +34,8 @@ pub fn run(args: &CapacityArgs) -> anyhow::Result<u8> {
     let (stop, children) =
         stop_of_study(format!("ending this probe; once more to leave at once; {resumed_by} goes on"))?;
     let progress = Progress::new(args, &asked.settings);
-    let source = asked.observe.clone().map(Source::Named);
+    let trust = trust(&args.aim.reach, None)?;
+    let source = asked.observe.clone().map(|named| Source::Named(named, trust.clone()));
     let cpu_us = || source.as_ref()?.read().ok().map(|usage| usage.cpu_us);
     let idle = match (&asked.about.url, &source) {
         (None, _) => Idle::AlwaysNew,

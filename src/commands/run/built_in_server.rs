@@ -9,7 +9,7 @@ use crate::faults::{ProcessCommand, ServerProcess};
 use crate::plan::RunPlan;
 use crate::results::RunFolder;
 use anyhow::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
@@ -23,6 +23,8 @@ pub struct BuiltInServer {
     process: SharedProcess,
     /// While this file exists, the store refuses writes.
     store_fails_while: PathBuf,
+    /// The certificate that it makes for itself where it is to speak TLS.
+    certificate: PathBuf,
     _database: TempDir,
 }
 
@@ -34,6 +36,7 @@ impl BuiltInServer {
         let database = tempfile::Builder::new().prefix("posthaste-").tempdir();
         let database = database.context("cannot make a folder for the built-in server's database")?;
         let store_fails_while = database.path().join("store-fails");
+        let certificate = database.path().join("server.db.cert.pem");
         let mut flags = vec!["serve".to_owned(), "--exit-with-stdin".to_owned()];
         let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
         add("--db", database.path().join("server.db").display().to_string());
@@ -57,7 +60,7 @@ impl BuiltInServer {
         let command = ProcessCommand { program, args: flags, log: folder.file("server.log") };
         let server = ServerProcess::start(command).context("the built-in server did not start")?;
         let url = server.url().to_owned();
-        Ok(Self { url, process: Arc::new(Mutex::new(server)), store_fails_while, _database: database })
+        Ok(Self { url, process: Arc::new(Mutex::new(server)), store_fails_while, certificate, _database: database })
     }
 
     /// What faults can be done to it with.
@@ -67,6 +70,11 @@ impl BuiltInServer {
             store_fails_while: Some(self.store_fails_while.clone()),
             proxy: None,
         }
+    }
+
+    /// The authority of its certificate, where that is its own.
+    pub fn authority(&self) -> Option<&Path> {
+        self.certificate.exists().then_some(&*self.certificate)
     }
 
     /// What its process uses.

@@ -1,6 +1,7 @@
 //! What a run is asked to do: profiles read, flags applied, addresses checked.
 
 use super::casting;
+use super::trust::trust;
 use crate::cli::{AimArgs, Cli, RunArgs};
 use crate::engine::CastingOptions;
 use crate::plan::near::nearest;
@@ -57,6 +58,7 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
         );
     }
     casting::check(&resolved.plan, &target, address.is_some(), &casting)?;
+    trust(&args.aim.reach, None)?;
     Ok(Inputs { resolved, target, address, casting })
 }
 
@@ -69,6 +71,7 @@ pub fn plan_of(workload_name: &str, aim: &AimArgs) -> anyhow::Result<RunPlan> {
 pub fn resolved(workload_name: &str, aim: &AimArgs) -> anyhow::Result<Resolved> {
     check_serve(aim)?;
     aim.url.as_deref().map(Address::parse).transpose()?;
+    trust(&aim.reach, None)?;
     let target = target(&aim.target)?;
     let (text, file) = workload(workload_name)?;
     Ok(load(&text, &file, &replaced(aim)?, target.capabilities.clone(), &target.name)?)
@@ -79,20 +82,22 @@ pub fn args_of(workload_name: &str, aim: &AimArgs) -> Vec<String> {
     let mut args = vec![workload_name.to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), value.to_owned()]);
     add("--target", &aim.target);
-    let repeated =
-        [("--allow-host", &aim.allow_host), ("--set", &aim.set), ("--serve", &aim.serve), ("--var", &aim.var)];
+    let hosts = &aim.reach.allow_host;
+    let repeated = [("--allow-host", hosts), ("--set", &aim.set), ("--serve", &aim.serve), ("--var", &aim.var)];
     for (flag, values) in repeated {
         values.iter().for_each(|value| add(flag, value));
     }
     for (flag, value) in [("--url", &aim.url), ("--observe", &aim.observe)] {
         value.iter().for_each(|value| add(flag, value));
     }
-    for (flag, path) in [("--users-from", &aim.users_from), ("--setup", &aim.setup)] {
-        path.iter().for_each(|path| add(flag, &path.display().to_string()));
+    let authorities = aim.reach.ca.iter().map(|file| ("--ca", file));
+    let files = aim.users_from.iter().map(|file| ("--users-from", file));
+    for (flag, path) in authorities.chain(files).chain(aim.setup.iter().map(|file| ("--setup", file))) {
+        add(flag, &path.display().to_string());
     }
     aim.seed.iter().for_each(|seed| add("--seed", &seed.to_string()));
-    if aim.clean {
-        args.push("--clean".to_owned());
+    for (flag, _) in [("--clean", aim.clean), ("--insecure", aim.reach.insecure)].iter().filter(|(_, given)| *given) {
+        args.push((*flag).to_owned());
     }
     args
 }

@@ -7,11 +7,12 @@ pub mod inputs;
 mod metrics;
 pub mod observed;
 mod recorder;
+pub mod trust;
 
 use crate::cli::{Annotations, RunArgs};
 use crate::commands::report::{stdout_style, timed_latencies, write_summary_files};
 use crate::commands::signals::{Asked, on_signals};
-use crate::engine::{self, EngineError, Job, Outcome, Stop};
+use crate::engine::{self, EngineError, Job, Outcome, Stop, Trust};
 use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::Ledger;
 use crate::model::RunId;
@@ -89,12 +90,18 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         (Some(address), _) => address,
         (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
     };
+    let trust = trust::trust(&args.aim.reach, server.as_ref().and_then(BuiltInServer::authority))?;
+    if trust.is_insecure() {
+        complain("--insecure: certificates are not verified");
+    }
+    let observed = observe(&resolved.plan, server.as_ref(), &trust)?;
     let spill = Arc::new(SpillFile::new(&folder));
     let job = Job {
         plan: resolved.plan.clone(),
         target,
         address,
-        allowed_hosts: args.aim.allow_host.clone(),
+        allowed_hosts: args.aim.reach.allow_host.clone(),
+        trust,
         run: number,
         run_id,
         started_at: now.to_string(),
@@ -105,7 +112,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         spill: spill.clone(),
         casting,
     };
-    let observed = observe(&resolved.plan, server.as_ref())?;
+
     let mode = ProgressMode::of_stderr(args.quiet || args.json);
     let mut recorder = Recorder::create(&folder, mode, stopper, observed)?;
     if let Some(metrics) = metrics {
@@ -166,8 +173,9 @@ fn metrics_at(address: SocketAddr, run_id: &str, resolved: &Resolved) -> anyhow:
 }
 
 /// Begins to observe what the workload names, or else the built-in server.
-fn observe(plan: &RunPlan, server: Option<&BuiltInServer>) -> anyhow::Result<Option<Observed>> {
-    let source = plan.observe.clone().map(Source::Named).or(server.map(BuiltInServer::usage));
+fn observe(plan: &RunPlan, server: Option<&BuiltInServer>, trust: &Trust) -> anyhow::Result<Option<Observed>> {
+    let source =
+        plan.observe.clone().map(|named| Source::Named(named, trust.clone())).or(server.map(BuiltInServer::usage));
     source.map(Observed::begin).transpose().context("cannot start a thread to observe the target")
 }
 

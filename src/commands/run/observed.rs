@@ -1,7 +1,7 @@
 //! What the target's process uses during a run: read ten times a second, and
 //! summed up between two moments of the run.
 
-use crate::engine::SharedProcess;
+use crate::engine::{SharedProcess, Trust};
 use crate::ledger::TargetFigures;
 use crate::plan::Observe;
 use nix::unistd::Pid;
@@ -19,8 +19,8 @@ const QUERY_PERIOD: Duration = Duration::from_secs(1);
 pub enum Source {
     /// The server that posthaste started.
     BuiltIn(SharedProcess),
-    /// What the workload names.
-    Named(Observe),
+    /// What the workload names; a query over TLS believes these authorities.
+    Named(Observe, Trust),
 }
 
 /// One reading.
@@ -78,7 +78,7 @@ impl Observed {
 }
 
 fn watch(source: &Source, told: &Receiver<(Moment, Instant)>) -> TargetFigures {
-    let period = if matches!(source, Source::Named(Observe::Prometheus(_))) { QUERY_PERIOD } else { PERIOD };
+    let period = if matches!(source, Source::Named(Observe::Prometheus(_), _)) { QUERY_PERIOD } else { PERIOD };
     let mut readings: Vec<(Instant, Usage)> = Vec::new();
     let mut moments: Vec<(Moment, Instant)> = Vec::new();
     let mut failure = None;
@@ -158,9 +158,9 @@ impl Source {
                 let pid = process.lock().unwrap_or_else(PoisonError::into_inner).id();
                 format!("the built-in server, process {pid}")
             }
-            Source::Named(Observe::Pid(pid)) => format!("process {pid} and its children"),
-            Source::Named(Observe::Cgroup(path)) => format!("cgroup {path}"),
-            Source::Named(Observe::Prometheus(query)) => format!("Prometheus {query}"),
+            Source::Named(Observe::Pid(pid), _) => format!("process {pid} and its children"),
+            Source::Named(Observe::Cgroup(path), _) => format!("cgroup {path}"),
+            Source::Named(Observe::Prometheus(query), _) => format!("Prometheus {query}"),
         }
     }
 
@@ -168,9 +168,9 @@ impl Source {
     pub fn read(&self) -> Result<Usage, String> {
         match self {
             Source::BuiltIn(process) => tree(process.lock().unwrap_or_else(PoisonError::into_inner).id()),
-            Source::Named(Observe::Pid(pid)) => tree(*pid),
-            Source::Named(Observe::Cgroup(path)) => cgroup(Path::new(path)),
-            Source::Named(Observe::Prometheus(query)) => prometheus(query),
+            Source::Named(Observe::Pid(pid), _) => tree(*pid),
+            Source::Named(Observe::Cgroup(path), _) => cgroup(Path::new(path)),
+            Source::Named(Observe::Prometheus(query), trust) => prometheus(query, trust),
         }
     }
 }
@@ -235,11 +235,16 @@ fn cgroup(folder: &Path) -> Result<Usage, String> {
 
 /// The value of an instant query: one sample, whose second half is a number as
 /// text.
-fn prometheus(query: &str) -> Result<Usage, String> {
+fn prometheus(query: &str, trust: &Trust) -> Result<Usage, String> {
     let cannot = |why: &dyn std::fmt::Display| format!("the query {query} (--observe prometheus=…): {why}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| cannot(&why))?;
     let answer = runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(trust.client_config())
+            .timeout(Duration::from_secs(5))
+            .build()?;
         client.get(query).send().await?.error_for_status()?.json::<serde_json::Value>().await
     });
     let answer = answer.map_err(|why| cannot(&why))?;
@@ -314,7 +319,7 @@ mod tests {
     fn a_query_gives_seconds_or_says_why_not() {
         let vector = |samples: &str| format!(r#"{{"data":{{"resultType":"vector","result":[{samples}]}}}}"#);
         let one = r#"{"metric":{},"value":[1790000000.1,"12.5"]}"#;
-        let read = |body: &str| prometheus(&answering(body));
+        let read = |body: &str| prometheus(&answering(body), &Trust::default());
         assert_eq!(read(&vector(one)), Ok(Usage { cpu_us: 12_500_000, rss_bytes: None }));
         assert_eq!(read(r#"{"data":{"resultType":"scalar","result":[1,"0.25"]}}"#).unwrap().cpu_us, 250_000);
         for (body, said) in [

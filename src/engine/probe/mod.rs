@@ -9,7 +9,6 @@ mod history;
 mod say;
 mod texts;
 
-use super::api::Api;
 use super::shard::{Shard, Shared};
 use super::share::share;
 use super::subscriber::Subscriber;
@@ -101,8 +100,7 @@ const DEEP: ChannelId = ChannelId(3);
 
 impl Prober {
     fn new(shared: Arc<Shared>, options: ProbeOptions, phases: watch::Receiver<Phase>) -> Result<Self, EngineError> {
-        let api = Api::new(&shared.address, shared.path.resolved(), shared.run);
-        let api = api.map_err(|error| EngineError::Internal(error.to_string()))?.of(shared.cast.as_ref());
+        let api = shared.api().map_err(|error| EngineError::Internal(error.to_string()))?;
         let resumes = match &shared.target.described {
             Some(described) => described.receive.resume.is_some(),
             None => true,

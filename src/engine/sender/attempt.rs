@@ -105,14 +105,14 @@ impl Line {
         Self { connection: None, first_byte: FirstByte::default(), token: token.to_owned() }
     }
 
-    /// Connects where no connection is open.
-    pub async fn open(&mut self, shard: &Shard, user: UserId) -> io::Result<()> {
+    /// Connects where no connection is open; `settled` where nothing may come
+    /// back any more before the request.
+    pub async fn open(&mut self, shard: &Shard, user: UserId, settled: bool) -> io::Result<()> {
         if self.connection.as_ref().is_none_or(HttpConnection::is_closed) {
             self.connection = None;
-            let path = &shard.shared.path;
-            let address = path.towards(path.target_of(user));
-            let opened = HttpConnection::open(address, shard.shared.clock, self.first_byte.clone()).await?;
-            path.label(opened.local, user, Purpose::Posts);
+            let to = shard.shared.path.target_of(user);
+            let opened =
+                HttpConnection::open(shard, user, Purpose::Posts, &to, self.first_byte.clone(), settled).await?;
             self.connection = Some(opened);
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Line {
             self.connection = None;
         }
         let reused = self.connection.is_some();
-        self.first_byte.set(None);
+        self.first_byte.clear();
         let started_us = shard.now_us();
         let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard)).await;
         let mut own_fault = false;
@@ -171,7 +171,7 @@ impl Line {
         user: UserId,
         unheard: Option<usize>,
     ) -> Result<HttpAnswer, BoxError> {
-        self.open(shard, user).await?;
+        self.open(shard, user, unheard.is_some()).await?;
         let connection = self.connection.as_mut().expect("it was opened above");
         if let Some(fault) = unheard {
             let give_up = Duration::from_micros(shard.plan().send.timeout_us);

@@ -262,7 +262,7 @@ impl Tries<'_> {
         let (shard, user) = (self.shard, self.user);
         let [line, twin] = lines;
         // What cannot be opened now fails again below, and is noted there.
-        let _ = tokio::join!(line.open(shard, user), twin.open(shard, user));
+        let _ = tokio::join!(line.open(shard, user, false), twin.open(shard, user, false));
         let twice = (line.attempt(shard, call, parcel.key, user), twin.attempt(shard, call, parcel.key, user));
         let (first, second) = tokio::join!(twice.0, twice.1);
         note_attempt(shard, self.row, &second);

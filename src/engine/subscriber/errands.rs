@@ -28,7 +28,7 @@ impl Subscriber {
             }
         };
         let Outgoing { frame, first_byte, written } = outgoing;
-        first_byte.set(Some(self.shard.now_us()));
+        first_byte.stamp(self.shard.now_us());
         if !socket::write(socket, Message::text(frame)).await {
             return Some(self.parted(ConnectionEnd::Lost, 0));
         }

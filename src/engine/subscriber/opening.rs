@@ -4,12 +4,13 @@
 use super::Subscriber;
 use super::described::Wired;
 use crate::engine::cast::make;
+use crate::engine::dial;
+use crate::engine::path::{Destination, Purpose};
 use crate::engine::socket::{self, Socket};
 use crate::engine::stream::HttpStream;
 use crate::model::ChannelId;
 use crate::plan::ReceiveDesign;
 use crate::target::{Call, Connection, ConnectionPer, Described, Scope, Transport, Variable, set};
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -54,17 +55,12 @@ impl Opening<'_> {
         let mut call = self.request(connection, resume)?;
         let user = self.subscriber.user;
         let (to, url) = self.address(&mut call)?;
-        let path = &shard.shared.path;
-        let to = path.towards(to);
         if receive.transport != Transport::Ws {
             let patience = Duration::from_micros(receive.poll_timeout_us);
             return HttpStream::open(shard, user, to, call, receive.transport, patience).await.map(Socket::Stream);
         }
-        let stream = socket::connect(shard, user, to).await;
+        let stream = dial::open(shard, user, Purpose::Socket, &to).await;
         let stream = stream.map_err(|error| socket::note_exhaustion(shard, error))?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let local = stream.local_addr().map_err(|error| error.to_string())?;
-        path.label(local, user, crate::engine::path::Purpose::Socket);
         let mut request = url.into_client_request().map_err(|error| format!("the socket URL: {error}"))?;
         if let Some(protocol) = &receive.protocol {
             let value = HeaderValue::from_str(protocol).map_err(|error| error.to_string())?;
@@ -80,14 +76,14 @@ impl Opening<'_> {
 
     /// Where a call leads, and its URL; a whole URL leads to an address that load
     /// may go to, and is made a path.
-    pub(super) fn address(&self, call: &mut Call) -> Result<(SocketAddr, String), String> {
+    pub(super) fn address(&self, call: &mut Call) -> Result<(Destination, String), String> {
         let (shard, user) = (&self.subscriber.shard, self.subscriber.user);
         if call.path.starts_with('/') {
-            let url = format!("ws://{}{}", shard.shared.address.authority(), call.path);
+            let url = format!("{}{}", shard.shared.address.socket_origin(), call.path);
             return Ok((shard.shared.path.target_of(user), url));
         }
         let url = call.path.clone();
-        let to = socket::address_of(shard, user, &url)?;
+        let to = socket::destination_of(shard, user, &url)?;
         let parsed = url::Url::parse(&url).map_err(|error| error.to_string())?;
         call.path = parsed[url::Position::BeforePath..].to_owned();
         Ok((to, url))

@@ -7,6 +7,7 @@
 use super::super::answer::ApiError;
 use super::super::defects::Defects;
 use super::super::options::AppOptions;
+use super::super::tls::no_tls;
 use super::VERIFICATION_TOKEN;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -124,6 +125,7 @@ impl Poster {
             let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let client = Client::builder()
                 .no_proxy()
+                .tls_backend_preconfigured(no_tls())
                 .redirect(redirect::Policy::none())
                 .retry(retry::never())
                 .timeout(self.answer_within)

@@ -25,7 +25,12 @@ pub struct Client {
 
 impl Client {
     pub fn new(base: String) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(posthaste::engine::Trust::default().client_config())
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
         Self { base, http }
     }
 

@@ -1,0 +1,257 @@
+//! TLS to the target: whose certificates are believed, and a stream of bytes
+//! that is encrypted or not.
+//!
+//! The roots are those of the machine: a target inside a company has a
+//! certificate of the company's own authority, which its machines know. `--ca`
+//! adds more. They are read at the first handshake, so that a run without TLS
+//! reads nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{self, CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme};
+
+/// What every reader of a run is told whose target may have been anybody.
+pub const INSECURE: &str = "certificates were not verified (--insecure): whoever stood between could read and change \
+                            everything, tokens included";
+
+/// Sessions that a worker keeps for resumption: of a few hosts, eight each.
+const KEPT_SESSIONS: usize = 32;
+/// How long is waited for tickets.
+const SETTLED_BY: Duration = Duration::from_millis(100);
+
+/// Whose certificates are believed. Clones share what was read.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    verifier: Arc<Verifier>,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self::new(Vec::new(), false)
+    }
+}
+
+impl Trust {
+    /// The machine's authorities and these. `insecure` believes everybody.
+    pub fn new(authorities: Vec<CertificateDer<'static>>, insecure: bool) -> Self {
+        let provider = Arc::new(crypto::ring::default_provider());
+        Self { verifier: Arc::new(Verifier { provider, authorities, insecure, checked_by: OnceLock::new() }) }
+    }
+
+    /// Whether certificates are not verified.
+    pub fn is_insecure(&self) -> bool {
+        self.verifier.insecure
+    }
+
+    /// What a client of HTTP/1.1 is configured with: its sessions are its own.
+    pub fn client_config(&self) -> ClientConfig {
+        let versions = ClientConfig::builder_with_provider(self.verifier.provider.clone())
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the versions of TLS");
+        let verified = versions.dangerous().with_custom_certificate_verifier(self.verifier.clone());
+        let mut config = verified.with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(KEPT_SESSIONS);
+        config
+    }
+}
+
+/// Loads the roots when it is first asked.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    authorities: Vec<CertificateDer<'static>>,
+    insecure: bool,
+    checked_by: OnceLock<Result<rustls_platform_verifier::Verifier, rustls::Error>>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.insecure {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let made = self.checked_by.get_or_init(|| {
+            let (authorities, provider) = (self.authorities.iter().cloned(), self.provider.clone());
+            rustls_platform_verifier::Verifier::new_with_extra_roots(authorities, provider)
+        });
+        let verifier = made.as_ref().map_err(Clone::clone)?;
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The TLS clients of one worker, which resume each other's sessions.
+#[derive(Clone)]
+pub struct Tls {
+    http1: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// Clients that have no session yet.
+    pub fn new(trust: &Trust) -> Self {
+        Self { http1: Arc::new(trust.client_config()) }
+    }
+
+    /// A stream over a connection: as it is, or, towards a name, encrypted.
+    pub async fn wrap<S>(&self, stream: S, name: Option<ServerName<'static>>) -> io::Result<ByteStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Some(name) = name else { return Ok(ByteStream::Plain(stream)) };
+        let connecting = TlsConnector::from(self.http1.clone()).connect(name, stream);
+        Ok(ByteStream::Tls(Box::new(connecting.await.map_err(with_hint)?)))
+    }
+}
+
+/// The name that a host's certificate must have.
+pub fn server_name(host: &str) -> io::Result<ServerName<'static>> {
+    let name = ServerName::try_from(host.to_owned());
+    name.map_err(|_| io::Error::other(format!("{host} is no name that a certificate can have")))
+}
+
+/// A certificate that is not believed: what to do about it.
+fn with_hint(error: io::Error) -> io::Error {
+    match hint(&error) {
+        Some(hint) => io::Error::new(error.kind(), format!("{error}{hint}")),
+        None => error,
+    }
+}
+
+/// What to do about an error, to be put behind its words, where it is one of TLS.
+pub fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let tls = inner.and_then(|inner| inner.downcast_ref()).or(error.downcast_ref::<rustls::Error>());
+    match tls? {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
+            Some("; believe its authority with --ca FILE, or anybody with --insecure")
+        }
+        rustls::Error::InvalidMessage(_) => Some("; is that a port for https?"),
+        _ => None,
+    }
+}
+
+/// A connection to the target: bytes as they are, or over TLS.
+pub enum ByteStream<S = TcpStream> {
+    /// As they are.
+    Plain(S),
+    /// Over TLS.
+    Tls(Box<TlsStream<S>>),
+}
+
+impl<S> ByteStream<S> {
+    /// Waits, for a while, until the tickets have come that a server of TLS 1.3
+    /// sends of itself behind the handshake: for whoever loses the next bytes
+    /// that come, and means those of an answer.
+    pub async fn settle(&mut self)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self::Tls(stream) = self else { return };
+        let settled = std::future::poll_fn(|task| {
+            let read = Pin::new(&mut **stream).poll_read(task, &mut ReadBuf::new(&mut []));
+            let session = stream.get_ref().1;
+            let has_tickets = session.protocol_version() != Some(ProtocolVersion::TLSv1_3);
+            let has_tickets = has_tickets || session.tls13_tickets_received() > 0;
+            if has_tickets || read.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        // A server may have none to send.
+        let _ = tokio::time::timeout(SETTLED_BY, settled).await;
+    }
+
+    /// What carries it.
+    pub fn carrier(&self) -> &S {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
+    fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(task, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(task, buffer),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(task, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(task, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(task),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(task),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(task),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(task),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(task, parts),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(task, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}
