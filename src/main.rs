@@ -21,10 +21,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => return commands::serve::run(args),
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
-        #[allow(clippy::print_stderr, reason = "the one place where errors reach the user")]
-        {
-            eprintln!("posthaste: {error:#}");
-        }
+        commands::complain(&format!("{error:#}"));
         exit_code::INTERNAL
     }))
 }

@@ -4,6 +4,7 @@
 use super::complain;
 use super::report::stdout_style;
 use super::run::inputs;
+use super::run::sources::sources;
 use super::run::trust::trust;
 use super::run::{casting, dry_run, print};
 use super::signals::{Asked, on_signals};
@@ -66,13 +67,16 @@ fn check(args: &CheckArgs, what: &str) -> anyhow::Result<u8> {
         struct Found<'a> {
             target: &'a str,
             url: &'a str,
+            warnings: Vec<String>,
             rows: &'a [ProbeRow],
             facts: &'a ProbeFacts,
         }
-        let found = Found { target: &target.name, url, rows: &rows, facts: &facts };
+        let warnings = args.reach.warnings();
+        let found = Found { target: &target.name, url, warnings, rows: &rows, facts: &facts };
         print(&format!("{}\n", serde_json::to_string_pretty(&found)?))?;
     } else {
         print(&probed(&rows, &format!("{} at {url}", target.name), stdout_style()))?;
+        args.reach.warnings().iter().try_for_each(|warning| print(&format!("{warning}\n")))?;
     }
     let broken = rows.iter().any(|row| row.agreement == Agreement::Broken);
     Ok(if broken { exit_code::INCORRECT } else { exit_code::PASS })
@@ -120,6 +124,8 @@ fn ask(args: &CheckArgs, target: TargetProfile, url: &str) -> anyhow::Result<(Pr
         address,
         allowed_hosts: args.reach.allow_host.clone(),
         trust: trust(&args.reach, None)?,
+        ceiling_per_s: args.reach.ceiling.map(|ceiling| f64::from(ceiling.get())),
+        sources: sources(&args.reach.source)?,
         run: number,
         run_id: "check".to_owned(),
         started_at: jiff::Timestamp::now().to_string(),

@@ -240,7 +240,8 @@ fn run_pairs(args: &CompareArgs, wanted: &Wanted) -> anyhow::Result<u8> {
         complain(&no_run.said);
         return Ok(no_run.code.unwrap_or(exit_code::INTERNAL));
     }
-    let (verdict, reasons, exit_code) = verdict(args, &compared);
+    let (verdict, mut reasons, exit_code) = verdict(args, &compared);
+    reasons.extend(args.reach.warnings());
     let summary = CompareSummary {
         schema_version: 1,
         posthaste_version: env!("CARGO_PKG_VERSION").to_owned(),

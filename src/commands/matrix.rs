@@ -57,6 +57,7 @@ pub fn run(args: &MatrixArgs) -> anyhow::Result<u8> {
         url: args.aim.url.clone(),
         seed: wanted.plan.seed,
         interrupted: stop.load(Ordering::Relaxed),
+        warnings: args.aim.reach.warnings(),
     };
     let summary = MatrixSummary::new(about, tables);
     if let Some(reason) = unreachable.filter(|_| !summary.speaks()) {

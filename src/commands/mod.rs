@@ -13,8 +13,11 @@ pub mod run;
 pub mod serve;
 mod signals;
 
-/// Words for the person at the terminal.
+use crate::report::printable;
+
+/// Words for the person at the terminal. A target's own words may be among them:
+/// nothing that moves the cursor passes, and no more than a screen of it.
 #[allow(clippy::print_stderr, reason = "stderr is where a command speaks; stdout has its result alone")]
-fn complain(words: &str) {
-    eprintln!("posthaste: {words}");
+pub fn complain(words: &str) {
+    eprintln!("posthaste: {}", printable(words));
 }

@@ -4,12 +4,13 @@
 use super::cast::{Cast, People};
 use super::tls::{Trust, hint};
 use crate::model::{RunId, UserId};
-use crate::target::{Address, Call, HttpAnswer, Slack};
+use crate::target::{Address, Call, HttpAnswer, Slack, permit_named};
 use reqwest::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use url::{Host, Url};
 
 /// No page of history is longer; more is not read.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -19,11 +20,30 @@ const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 pub struct Api {
     client: reqwest::Client,
     base: String,
+    /// What a call may lead to whose URL a target has told: the target's own host,
+    /// and addresses.
+    host: String,
+    allowed_hosts: Arc<[String]>,
     run: RunId,
     /// The calls of the native wire.
     pub slack: Slack,
     /// Who is who at a described target; `None` on the native wire.
     pub people: Option<People>,
+}
+
+/// How a client reaches the target.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// Where it is.
+    pub address: &'a Address,
+    /// The addresses of its host, in the order in which they are tried.
+    pub resolved: &'a [SocketAddr],
+    /// Whose certificates are believed.
+    pub trust: &'a Trust,
+    /// The address that connections leave from.
+    pub source: Option<IpAddr>,
+    /// Hosts that the user allowed by name.
+    pub allowed_hosts: &'a [String],
 }
 
 /// A complete answer.
@@ -48,7 +68,8 @@ impl ApiAnswer {
 impl Api {
     /// A client of its own connections to the given resolved addresses. It
     /// follows no redirect, repeats nothing and uses no proxy.
-    pub fn new(address: &Address, resolved: &[SocketAddr], run: RunId, trust: &Trust) -> reqwest::Result<Self> {
+    pub fn new(way: &Way<'_>, run: RunId) -> reqwest::Result<Self> {
+        let Way { address, resolved, trust, source, allowed_hosts } = *way;
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -56,10 +77,11 @@ impl Api {
             .tls_backend_preconfigured(trust.client_config())
             .resolve_to_addrs(&address.host, resolved)
             .tcp_nodelay(true)
+            .local_address(source)
             .pool_max_idle_per_host(64)
             .build()?;
-        let base = address.origin();
-        Ok(Self { client, base, run, slack: Slack::new(address), people: None })
+        let (base, host, allowed_hosts) = (address.origin(), address.host.clone(), allowed_hosts.into());
+        Ok(Self { client, base, host, allowed_hosts, run, slack: Slack::new(address), people: None })
     }
 
     /// The same, for the users and channels of a described target.
@@ -97,6 +119,7 @@ impl Api {
 
     async fn call_with(&self, token: &str, call: Call, timeout: Duration) -> Result<ApiAnswer, String> {
         let url = if call.path.starts_with('/') { format!("{}{}", self.base, call.path) } else { call.path };
+        self.permit(&url)?;
         let mut request = self.client.request(call.method, url).timeout(timeout).body(call.body);
         if call.bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
@@ -116,6 +139,24 @@ impl Api {
             body.extend_from_slice(&chunk);
         }
         Ok(ApiAnswer { status, retry_after_s, headers, body })
+    }
+
+    /// A whole URL may come from the target's own answers.
+    fn permit(&self, url: &str) -> Result<(), String> {
+        if url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(());
+        }
+        let parsed = Url::parse(url).map_err(|error| format!("a call leads to no URL ({error})"))?;
+        match parsed.host() {
+            Some(Host::Domain(name)) if name.eq_ignore_ascii_case(&self.host) => Ok(()),
+            Some(Host::Ipv4(ip)) if ip.to_string() == self.host => Ok(()),
+            Some(Host::Ipv4(ip)) => permit_named(ip.into(), &self.allowed_hosts).map_err(|error| error.to_string()),
+            Some(Host::Ipv6(ip)) => permit_named(ip.into(), &self.allowed_hosts).map_err(|error| error.to_string()),
+            host => {
+                let host = host.map_or_else(String::new, |host| format!(" {host}"));
+                Err(format!("a call leads to another host{host} than the target's"))
+            }
+        }
     }
 
     /// Whether the target takes a connection, whatever it answers. An error is in

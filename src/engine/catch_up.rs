@@ -16,6 +16,12 @@ use tokio::task::JoinHandle;
 /// Tries of one page before the client gives the catch-up up until its next
 /// reconnect. In the drain there is no next one: it tries until the deadline.
 const POLICY_TRIES: u32 = 5;
+/// No read of one channel takes more of the target's bytes: what goes on longer
+/// is no history of this run.
+const MAX_BYTES: usize = 256 << 20;
+/// No read of one channel by a client's own policy lasts longer; those of the
+/// drain end with its deadline.
+const MAX_TIME_US: u64 = 600_000_000;
 
 /// A catch-up under way; dropping it ends it.
 pub struct CatchUpTask {
@@ -108,10 +114,17 @@ impl ChannelReader {
         let mut reading = Reading::new(&self.shard.api, self.user, place, size, Bound { after, known });
         let mut traversal = Traversal::new(after);
         let mut newest = None;
+        let (mut bytes, began_us) = (0, self.shard.now_us());
         for _ in 0..self.shard.plan().catch_up.max_pages {
-            let Some((written_us, page)) = self.read_page(channel, &mut reading).await else {
+            let Some((written_us, length, page)) = self.read_page(channel, &mut reading).await else {
                 return false;
             };
+            bytes += length;
+            let endless = self.kind == CatchUpKind::Policy && written_us > began_us + MAX_TIME_US;
+            if bytes > MAX_BYTES || endless {
+                self.shard.trouble.replace(Some(format!("history: a read without an end after {bytes} bytes")));
+                return false;
+            }
             if let Some(row) = page.rows.last().filter(|_| newest.is_none() || !reading.walks_back()) {
                 newest = Some(row.server_id.clone());
             }
@@ -134,8 +147,9 @@ impl ChannelReader {
         }
     }
 
-    /// One page, tried again after a back-off; when its request was written.
-    async fn read_page(&self, channel: ChannelId, reading: &mut Reading<'_>) -> Option<(u64, ReadPage)> {
+    /// One page, tried again after a back-off; when its request was written, and
+    /// the bytes of its answer.
+    async fn read_page(&self, channel: ChannelId, reading: &mut Reading<'_>) -> Option<(u64, usize, ReadPage)> {
         let shard = &self.shard;
         let timeout = Duration::from_micros(shard.plan().catch_up.timeout_us);
         let place = (u64::from(self.user.0) << 32) | u64::from(channel.0);
@@ -146,10 +160,12 @@ impl ChannelReader {
             // earlier was acknowledged before the write too.
             let written_us = shard.now_us();
             let answer = shard.api.call_renewing(self.user, || reading.call(), timeout).await;
-            let page =
-                answer.and_then(|answer| reading.read(&answer, &shard.shared.texts).map_err(|error| error.to_string()));
+            let page = answer.and_then(|answer| {
+                let page = reading.read(&answer, &shard.shared.texts).map_err(|error| error.to_string())?;
+                Ok((answer.body.len(), page))
+            });
             match page {
-                Ok(page) => return Some((written_us, page)),
+                Ok((length, page)) => return Some((written_us, length, page)),
                 Err(reason) => {
                     tracing::debug!(user = self.user.0, channel = channel.0, reason, "cannot read history");
                     shard.trouble.replace(Some(format!("history: {reason}")));

@@ -2,9 +2,9 @@
 //! repeated: what does not arrive is a figure.
 
 use super::api::ApiAnswer;
-use super::http::FirstByte;
 use super::outbox::Outgoing;
 use super::shard::Shard;
+use super::stamp::FirstByte;
 use crate::ledger::HintFigures;
 use crate::model::{ChannelId, LatencyKind, UserId};
 use crate::plan::{Doing, Habit, latest_doing};

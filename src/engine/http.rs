@@ -5,10 +5,10 @@
 //! on which connection; the ledger needs both.
 
 use super::api::header_lines;
-use super::clock::RunClock;
 use super::dial::dial;
 use super::path::{Destination, Purpose};
 use super::shard::Shard;
+use super::stamp::{Awaiting, FirstByte, Stamped};
 use super::tls::ByteStream;
 use crate::model::UserId;
 use crate::target::Call;
@@ -18,56 +18,17 @@ use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
 use hyper_util::rt::TokioIo;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 /// An answer to a send is short; more is not read.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-/// When the first byte of the current attempt was written, in µs since the
-/// start of the run. What a handshake of TLS writes is none.
-#[derive(Clone, Default)]
-pub struct FirstByte(Rc<Moment>);
-
-#[derive(Default)]
-struct Moment {
-    /// Whether a byte of the attempt was given to the stream.
-    begun: Cell<bool>,
-    at_us: Cell<Option<u64>>,
-}
-
-impl FirstByte {
-    /// A new attempt begins: nothing of it was written.
-    pub fn clear(&self) {
-        self.0.begun.set(false);
-        self.0.at_us.set(None);
-    }
-
-    /// When it was written, if it was.
-    pub fn get(&self) -> Option<u64> {
-        self.0.at_us.get()
-    }
-
-    /// It is being written.
-    pub fn stamp(&self, at_us: u64) {
-        self.0.at_us.set(Some(at_us));
-    }
-
-    fn begin(&self) {
-        self.0.begun.set(true);
-    }
-
-    fn is_awaited(&self) -> bool {
-        self.0.begun.get() && self.0.at_us.get().is_none()
-    }
-}
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A complete answer.
 pub struct HttpAnswer {
@@ -86,35 +47,37 @@ pub struct HttpConnection {
     /// Its own address.
     pub local: SocketAddr,
     requests: SendRequest<Full<Bytes>>,
+    /// Of the attempt that is under way.
+    current: Rc<RefCell<FirstByte>>,
     driver: JoinHandle<()>,
 }
 
 impl HttpConnection {
-    /// Connects. The first byte of each request written will be stamped into
-    /// `first_byte` while that is empty. `settled`: nothing comes back any more
-    /// before there is a request.
+    /// Connects. `settled`: nothing comes back any more before there is a
+    /// request.
     pub async fn open(
         shard: &Shard,
         user: UserId,
         purpose: Purpose,
         to: &Destination,
-        first_byte: FirstByte,
         settled: bool,
     ) -> io::Result<Self> {
         let stream = dial(shard, user, purpose, to).await?;
         let local = stream.local_addr()?;
-        let carrier = Stamped { stream, clock: shard.shared.clock, first_byte: first_byte.clone() };
+        let awaiting = Awaiting::default();
+        let carrier = Stamped::new(stream, shard.shared.clock, awaiting.clone());
         let mut stream = shard.tls.wrap(carrier, to.name.clone()).await?;
         if settled {
             stream.settle().await;
         }
-        let (requests, connection) =
-            handshake(TokioIo::new(Begun { stream, first_byte })).await.map_err(io::Error::other)?;
+        let current = Rc::<RefCell<FirstByte>>::default();
+        let begun = Begun { stream, current: current.clone(), awaiting };
+        let (requests, connection) = handshake(TokioIo::new(begun)).await.map_err(io::Error::other)?;
         // An error of the connection reaches the request that is in flight.
         let driver = tokio::task::spawn_local(async move {
             let _ = connection.await;
         });
-        Ok(Self { local, requests, driver })
+        Ok(Self { local, requests, current, driver })
     }
 
     /// Whether the target has closed it.
@@ -122,9 +85,16 @@ impl HttpConnection {
         self.requests.is_closed()
     }
 
-    /// Sends one request and reads the whole answer. `token` is the bearer token
-    /// of calls that want one.
-    pub async fn exchange(&mut self, call: &Call, authority: &str, token: &str) -> Result<HttpAnswer, BoxError> {
+    /// Sends one request and reads the whole answer; its first byte is stamped
+    /// when it is written. `token` is the bearer token of calls that want one.
+    pub async fn exchange(
+        &mut self,
+        call: &Call,
+        authority: &str,
+        token: &str,
+        first_byte: &FirstByte,
+    ) -> Result<HttpAnswer, BoxError> {
+        self.current.replace(first_byte.clone());
         let response = self.request(call, authority, token).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -173,7 +143,8 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
 /// what is written of it can be told from what TLS writes of its own.
 struct Begun {
     stream: ByteStream<Stamped>,
-    first_byte: FirstByte,
+    current: Rc<RefCell<FirstByte>>,
+    awaiting: Awaiting,
 }
 
 impl AsyncRead for Begun {
@@ -184,7 +155,7 @@ impl AsyncRead for Begun {
 
 impl AsyncWrite for Begun {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.first_byte.begin();
+        self.awaiting.begin(&self.current.borrow());
         Pin::new(&mut self.stream).poll_write(task, bytes)
     }
 
@@ -205,68 +176,7 @@ impl AsyncWrite for Begun {
         task: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.first_byte.begin();
+        self.awaiting.begin(&self.current.borrow());
         Pin::new(&mut self.stream).poll_write_vectored(task, parts)
-    }
-}
-
-/// The socket: notes when the first byte of an attempt was written to it.
-struct Stamped {
-    stream: TcpStream,
-    clock: RunClock,
-    first_byte: FirstByte,
-}
-
-impl Stamped {
-    /// `before_us` is from before the write: a thread that is held up between
-    /// the write and a look at the clock would call a message younger than it
-    /// is, and find pushes missing that came before a subscription.
-    fn stamp(&self, written: &Poll<io::Result<usize>>, before_us: Option<u64>) {
-        if let (Poll::Ready(Ok(1..)), Some(before_us)) = (written, before_us) {
-            self.first_byte.stamp(before_us);
-        }
-    }
-
-    /// Only the first byte needs a look at the clock.
-    fn now_us(&self) -> Option<u64> {
-        self.first_byte.is_awaited().then(|| self.clock.now_us())
-    }
-}
-
-impl AsyncRead for Stamped {
-    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(task, buffer)
-    }
-}
-
-impl AsyncWrite for Stamped {
-    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let before_us = self.now_us();
-        let written = Pin::new(&mut self.stream).poll_write(task, bytes);
-        self.stamp(&written, before_us);
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(task)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let before_us = self.now_us();
-        let written = Pin::new(&mut self.stream).poll_write_vectored(task, parts);
-        self.stamp(&written, before_us);
-        written
     }
 }

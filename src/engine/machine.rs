@@ -20,6 +20,18 @@ pub fn available_descriptors() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| soft)
 }
 
+/// Ports that the system gives to connections, from each source address towards
+/// each (address, port) of a target.
+pub fn available_ports() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let ends: Vec<u64> = text.split_whitespace().filter_map(|end| end.parse().ok()).collect();
+    match ends[..] {
+        [first, last] if first <= last => last - first + 1,
+        // What the registry sets aside for it (RFC 6335).
+        _ => 16_384,
+    }
+}
+
 /// Watches the machine's figures over a run.
 pub struct Machine {
     suspended_before_us: u64,

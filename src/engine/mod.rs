@@ -14,6 +14,7 @@ mod app;
 mod cast;
 mod casting;
 mod catch_up;
+mod ceiling;
 mod chat;
 mod clock;
 mod dial;
@@ -24,6 +25,7 @@ mod fetches;
 mod final_read;
 mod hints;
 mod http;
+mod http2;
 mod kept;
 mod machine;
 mod orchestrator;
@@ -35,6 +37,7 @@ mod setup;
 mod shard;
 mod share;
 mod socket;
+mod stamp;
 mod stream;
 mod subscriber;
 mod telemetry;
@@ -43,7 +46,7 @@ mod tls;
 mod traversal;
 mod worker;
 
-pub use machine::{available_descriptors, raise_descriptor_limit};
+pub use machine::{available_descriptors, available_ports, raise_descriptor_limit};
 pub use probe::{ProbeOptions, probe};
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
@@ -55,6 +58,7 @@ use crate::model::RunId;
 use crate::plan::RunPlan;
 use crate::target::{Address, AddressError, TargetProfile};
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -71,6 +75,11 @@ pub struct Job {
     pub allowed_hosts: Vec<String>,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// The most attempts a second, retries included.
+    pub ceiling_per_s: Option<f64>,
+    /// Addresses of this machine that connections leave from in turn; where
+    /// there are none, the system chooses.
+    pub sources: Vec<IpAddr>,
     /// The 64 bits that stand in every text.
     pub run: RunId,
     /// Name of the run and of its folder.

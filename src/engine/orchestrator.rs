@@ -9,6 +9,7 @@ use super::timed_faults::{FaultOver, Means, TimedFaults};
 use super::worker::{self, Phase, Report, Start};
 use super::{EngineError, Job, Outcome, Stop, drain};
 use crate::ledger::{GeneratorFigures, Ledger, RunRecord, WorkerFigures};
+use crate::plan::StopRule;
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl<'a> Orchestrator<'a> {
         let (_, faults_over) = mpsc::unbounded_channel();
         let now_us = shared.clock.now_us();
         Ok(Self {
-            telemetry: Telemetry::new(shared.workers, now_us),
+            telemetry: Telemetry::new(shared.workers, now_us, shared.plan.stop),
             finished: (0..shared.workers).map(|_| None).collect(),
             shared,
             record,
@@ -219,8 +220,15 @@ impl<'a> Orchestrator<'a> {
             since_us: self.phase_since_us,
             length_us: self.phase_length_us,
             subscribers: u64::from(self.shared.plan.population.subscribers),
+            excused: self.is_excused(),
             machine,
         }
+    }
+
+    /// Whether a fault of the plan may have sends fail now, or had a second ago.
+    fn is_excused(&self) -> bool {
+        let since_us = self.now_us().saturating_sub(self.record.load_start_us);
+        self.record.load_start_us > 0 && self.shared.plan.excuses_failures(since_us.saturating_sub(1_000_000), since_us)
     }
 
     fn end_interval(&mut self, always: bool) {
@@ -280,7 +288,13 @@ impl<'a> Orchestrator<'a> {
         let now_us = self.now_us();
         self.record.load_end_us = scheduled_until_us.min(now_us);
         if self.telemetry.is_failing() {
-            let reason = "more than half of all sends failed for 10 s".to_owned();
+            let StopRule { failed_share, failed_for_us } = self.shared.plan.stop;
+            let reason = format!(
+                "more than {:.0} % of all sends failed for {:.0} s, outside the faults of the workload \
+                 (stop.failed_share, stop.failed_for)",
+                failed_share * 100.0,
+                failed_for_us as f64 / 1e6
+            );
             self.observer.event(now_us, "stopped", json!({ "reason": reason }));
             self.record.stopped = Some(reason);
         } else if waited == Waited::Stopped {

@@ -1,7 +1,7 @@
 //! Between a user as a sender and the same user as a subscriber: frames that
 //! wait for the socket, and answers that come back over it.
 
-use super::http::FirstByte;
+use super::stamp::FirstByte;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ use crate::model::UserId;
 use crate::plan::{Connections, Direction, Ending, FaultKind, RunPlan, touches_user};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -42,17 +43,26 @@ pub struct Path {
     /// The name of its certificate, where it is spoken to over TLS.
     name: Option<ServerName<'static>>,
     proxy: Option<Arc<FaultProxy>>,
+    /// Which of them is the first of the next client that takes them in order.
+    turn: Arc<AtomicUsize>,
 }
 
 impl Path {
     /// A way to these addresses, over TLS where there is a name.
     pub fn new(resolved: Vec<SocketAddr>, name: Option<ServerName<'static>>, proxy: Option<Arc<FaultProxy>>) -> Self {
-        Self { resolved, name, proxy }
+        Self { resolved, name, proxy, turn: Arc::default() }
     }
 
     /// The target's own addresses.
     pub fn resolved(&self) -> &[SocketAddr] {
         &self.resolved
+    }
+
+    /// The target's own addresses, another one in front each time.
+    pub fn in_turn(&self) -> Vec<SocketAddr> {
+        let mut addresses = self.resolved.clone();
+        addresses.rotate_left(self.turn.fetch_add(1, Ordering::Relaxed) % self.resolved.len());
+        addresses
     }
 
     /// The target for a user: its addresses are used in turn.

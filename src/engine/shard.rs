@@ -1,9 +1,11 @@
 //! What the virtual users of one worker share: the plan, the clock, and the
 //! worker's own ledger. Everything lives on one thread; nothing is locked.
 
-use super::api::Api;
+use super::api::{Api, Way};
 use super::cast::Cast;
+use super::ceiling::Ceiling;
 use super::clock::RunClock;
+use super::dial::Sources;
 use super::directory::Directory;
 use super::endpoint::Endpoint;
 use super::hints::Hints;
@@ -38,6 +40,10 @@ pub struct Shared {
     pub allowed_hosts: Vec<String>,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// The most attempts a second, where there is one.
+    pub ceiling: Option<Ceiling>,
+    /// Addresses that connections leave from in turn.
+    pub sources: Sources,
     /// The run's 64 bits.
     pub run: RunId,
     /// The clock.
@@ -213,7 +219,15 @@ pub struct Shard {
 impl Shared {
     /// A client of connections of its own, for reads and set-up.
     pub fn api(&self) -> reqwest::Result<Api> {
-        let api = Api::new(&self.address, self.path.resolved(), self.run, &self.trust)?;
+        let resolved = self.path.in_turn();
+        let way = Way {
+            address: &self.address,
+            resolved: &resolved,
+            trust: &self.trust,
+            source: self.sources.next(resolved[0]),
+            allowed_hosts: &self.allowed_hosts,
+        };
+        let api = Api::new(&way, self.run)?;
         Ok(api.of(self.cast.as_ref()))
     }
 }

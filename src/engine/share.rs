@@ -1,7 +1,9 @@
 //! What all workers of a run know, before the first subscription.
 
-use super::api::Api;
+use super::api::{Api, Way};
+use super::ceiling::Ceiling;
 use super::clock::RunClock;
+use super::dial::Sources;
 use super::path::Path;
 use super::setup;
 use super::shard::Shared;
@@ -29,8 +31,15 @@ pub async fn share(
     let roster = Arc::new(Roster::new(&job.plan));
     let plan = Arc::new(job.plan);
     let resolved = setup::resolve(&job.address, &job.allowed_hosts).await?;
-    let api = Api::new(&job.address, &resolved, job.run, &job.trust)
-        .map_err(|error| EngineError::Internal(error.to_string()))?;
+    let sources = Sources::new(job.sources);
+    let way = Way {
+        address: &job.address,
+        resolved: &resolved,
+        trust: &job.trust,
+        source: sources.next(resolved[0]),
+        allowed_hosts: &job.allowed_hosts,
+    };
+    let api = Api::new(&way, job.run).map_err(|error| EngineError::Internal(error.to_string()))?;
     let name = job.address.tls.then(|| server_name(&job.address.host)).transpose();
     let name = name.map_err(|error| EngineError::Unreachable(error.to_string()))?;
     let addresses: Vec<String> = resolved.iter().map(ToString::to_string).collect();
@@ -66,6 +75,8 @@ pub async fn share(
         path: Path::new(resolved, name, means.proxy.clone()),
         allowed_hosts: job.allowed_hosts,
         trust: job.trust,
+        ceiling: job.ceiling_per_s.map(Ceiling::new),
+        sources,
         run: job.run,
         clock,
         texts,

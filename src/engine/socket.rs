@@ -8,7 +8,7 @@ use super::stream::HttpStream;
 use super::tls::{ByteStream, server_name};
 use crate::model::{Position, UserId};
 use crate::plan::ReceiveDesign;
-use crate::target::parse_socket_url;
+use crate::target::{parse_socket_url, permit_named};
 use futures_util::{SinkExt, Stream};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -187,8 +187,7 @@ pub fn destination_of(shard: &Shard, user: UserId, url: &str) -> Result<Destinat
         }
     };
     if !path.resolved().iter().any(|resolved| resolved.ip() == ip) {
-        let host = shard.shared.address.permit(ip, &shard.shared.allowed_hosts);
-        host.map_err(|error| error.to_string())?;
+        permit_named(ip, &shard.shared.allowed_hosts).map_err(|error| error.to_string())?;
     }
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let name = tls.then(|| server_name(host)).transpose().map_err(|error| error.to_string())?;

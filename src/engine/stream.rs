@@ -3,7 +3,7 @@
 //! takes the frames of a WebSocket.
 
 use super::api::header_lines;
-use super::http::{BoxError, FirstByte, HttpConnection};
+use super::http::{BoxError, HttpConnection};
 use super::path::{Destination, Purpose};
 use super::shard::Shard;
 use crate::model::UserId;
@@ -100,7 +100,7 @@ struct Line {
 
 impl Line {
     async fn open(shard: &Rc<Shard>, user: UserId, to: Destination) -> Result<Self, String> {
-        let opened = HttpConnection::open(shard, user, Purpose::Socket, &to, FirstByte::default(), false).await;
+        let opened = HttpConnection::open(shard, user, Purpose::Socket, &to, false).await;
         let connection = opened.map_err(|error| super::socket::note_exhaustion(shard, error))?;
         Ok(Self { connection, shard: shard.clone(), user, to })
     }

@@ -4,6 +4,7 @@
 use super::shard::Counters;
 use super::worker::Report;
 use crate::ledger::{GeneratorFigures, Latencies, RunRecord};
+use crate::plan::StopRule;
 use std::collections::VecDeque;
 
 /// Is told what happens during a run, on the orchestrator's thread.
@@ -81,6 +82,8 @@ pub struct Moment<'p> {
     pub length_us: Option<u64>,
     /// Subscribers of the plan.
     pub subscribers: u64,
+    /// Whether a fault of the plan may have sends fail.
+    pub excused: bool,
     /// The machine's figures.
     pub machine: &'p GeneratorFigures,
 }
@@ -88,9 +91,6 @@ pub struct Moment<'p> {
 /// How many seconds count as recent.
 const RECENT_INTERVALS: usize = 5;
 const INTERVAL_US: u64 = 1_000_000;
-/// A run stops itself when more than half of its sends fail for so many
-/// seconds.
-const FAILING_SECONDS: u32 = 10;
 
 /// Sums up what the workers report.
 pub struct Telemetry {
@@ -99,7 +99,8 @@ pub struct Telemetry {
     at_interval_start: Counters,
     interval_latencies: Latencies,
     recent: VecDeque<(Counters, u64, Latencies)>,
-    failing_seconds: u32,
+    stop: StopRule,
+    failing_us: u64,
     /// Latencies of the whole run.
     pub latencies: Latencies,
     /// The latest trouble of a worker's subscribers, in words.
@@ -108,14 +109,15 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Nothing was reported yet.
-    pub fn new(workers: usize, now_us: u64) -> Self {
+    pub fn new(workers: usize, now_us: u64, stop: StopRule) -> Self {
         Self {
             by_worker: vec![Counters::default(); workers],
             interval_start_us: now_us,
             at_interval_start: Counters::default(),
             interval_latencies: Latencies::default(),
             recent: VecDeque::new(),
-            failing_seconds: 0,
+            stop,
+            failing_us: 0,
             latencies: Latencies::default(),
             trouble: None,
         }
@@ -128,9 +130,9 @@ impl Telemetry {
         total
     }
 
-    /// Whether more than half of the sends have failed for too long.
+    /// Whether too many of the sends have failed for too long.
     pub fn is_failing(&self) -> bool {
-        self.failing_seconds >= FAILING_SECONDS
+        self.stop.failed_for_us > 0 && self.failing_us >= self.stop.failed_for_us
     }
 
     /// Takes a worker's tick.
@@ -154,10 +156,12 @@ impl Telemetry {
         let counters = total.since(&self.at_interval_start);
         let failed = counters.rejected + counters.unknown;
         let finished = failed + counters.acknowledged + counters.written;
-        if failed * 2 > finished {
-            self.failing_seconds += 1;
+        if moment.excused {
+            self.failing_us = 0;
+        } else if failed as f64 > self.stop.failed_share * finished as f64 {
+            self.failing_us += length_us;
         } else if finished > 0 {
-            self.failing_seconds = 0;
+            self.failing_us = 0;
         }
         let interval = Interval {
             start_us: self.interval_start_us,
@@ -198,6 +202,67 @@ impl Telemetry {
             recent_latencies,
             cpu_us: moment.machine.cpu_us,
             now_us: moment.now_us,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn interval(&mut self, _: &Interval, _: &Latencies) {}
+        fn snapshot(&mut self, _: &Snapshot) {}
+        fn event(&mut self, _: u64, _: &str, _: serde_json::Value) {}
+        fn record(&mut self, _: &RunRecord) {}
+        fn checkpoint(&mut self, _: usize, _: &[u8], _: &RunRecord) {}
+    }
+
+    /// After how many seconds of these sends a run stops itself; each second is
+    /// (failed, acknowledged, whether a fault excuses it).
+    fn stops_after(stop: StopRule, seconds: &[(u64, u64, bool)]) -> Option<usize> {
+        let mut telemetry = Telemetry::new(1, 0, stop);
+        let mut counters = Counters::default();
+        for (second, (failed, acknowledged, excused)) in seconds.iter().enumerate() {
+            counters.unknown += failed;
+            counters.acknowledged += acknowledged;
+            let tick = Report::Tick { worker: 0, counters, latencies: Box::default(), trouble: None };
+            telemetry.take(&tick);
+            let (machine, now_us) = (GeneratorFigures::default(), (second as u64 + 1) * INTERVAL_US);
+            let moment = Moment {
+                now_us,
+                phase: "load",
+                since_us: 0,
+                length_us: None,
+                subscribers: 0,
+                excused: *excused,
+                machine: &machine,
+            };
+            telemetry.end_interval(&moment, false, &mut Nobody);
+            if telemetry.is_failing() {
+                return Some(second + 1);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_run_stops_itself_when_too_much_fails_for_too_long() {
+        let usual = StopRule::default();
+        let bad = (6, 5, false);
+        for (stop, seconds, after, why) in [
+            (usual, vec![bad; 12], Some(10), "more than half, for 10 s"),
+            (usual, vec![(5, 5, false); 30], None, "half is not more than half"),
+            (usual, [vec![bad; 9], vec![(0, 1, false)], vec![bad; 9]].concat(), None, "a good second between"),
+            (usual, [vec![bad; 5], vec![(0, 0, false); 3], vec![bad; 5]].concat(), Some(13), "nothing says nothing"),
+            (usual, vec![(9, 0, true); 30], None, "the workload's own fault"),
+            (usual, [vec![(9, 0, true); 9], vec![bad; 10]].concat(), Some(19), "and afterwards"),
+            (StopRule { failed_share: 0.1, failed_for_us: 2_000_000 }, vec![(2, 8, false); 5], Some(2), "as it is set"),
+            (StopRule { failed_for_us: 0, ..usual }, vec![bad; 60], None, "switched off"),
+        ] {
+            assert_eq!(stops_after(stop, &seconds), after, "{why}");
         }
     }
 }

@@ -27,6 +27,8 @@ pub const INSECURE: &str = "certificates were not verified (--insecure): whoever
 
 /// Sessions that a worker keeps for resumption: of a few hosts, eight each.
 const KEPT_SESSIONS: usize = 32;
+/// HTTP/2 as TLS calls it.
+const HTTP2: &[u8] = b"h2";
 /// How long is waited for tickets.
 const SETTLED_BY: Duration = Duration::from_millis(100);
 
@@ -123,12 +125,15 @@ impl ServerCertVerifier for Verifier {
 #[derive(Clone)]
 pub struct Tls {
     http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
 }
 
 impl Tls {
     /// Clients that have no session yet.
     pub fn new(trust: &Trust) -> Self {
-        Self { http1: Arc::new(trust.client_config()) }
+        let mut http2 = trust.client_config();
+        http2.alpn_protocols = vec![HTTP2.to_vec()];
+        Self { http1: Arc::new(trust.client_config()), http2: Arc::new(http2) }
     }
 
     /// A stream over a connection: as it is, or, towards a name, encrypted.
@@ -136,10 +141,31 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Some(name) = name else { return Ok(ByteStream::Plain(stream)) };
-        let connecting = TlsConnector::from(self.http1.clone()).connect(name, stream);
-        Ok(ByteStream::Tls(Box::new(connecting.await.map_err(with_hint)?)))
+        wrap(&self.http1, stream, name).await
     }
+
+    /// The same for HTTP/2, which a target over TLS must choose.
+    pub async fn wrap_http2<S>(&self, stream: S, name: Option<ServerName<'static>>) -> io::Result<ByteStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = wrap(&self.http2, stream, name).await?;
+        match &stream {
+            ByteStream::Tls(tls) if tls.get_ref().1.alpn_protocol() != Some(HTTP2) => {
+                Err(io::Error::other("the target does not offer HTTP/2; choose another send.http than h2"))
+            }
+            _ => Ok(stream),
+        }
+    }
+}
+
+async fn wrap<S>(config: &Arc<ClientConfig>, stream: S, name: Option<ServerName<'static>>) -> io::Result<ByteStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Some(name) = name else { return Ok(ByteStream::Plain(stream)) };
+    let connecting = TlsConnector::from(config.clone()).connect(name, stream);
+    Ok(ByteStream::Tls(Box::new(connecting.await.map_err(with_hint)?)))
 }
 
 /// The name that a host's certificate must have.

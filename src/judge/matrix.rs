@@ -234,6 +234,9 @@ pub struct MatrixAbout {
     pub seed: u64,
     /// Whether a signal asked to end early.
     pub interrupted: bool,
+    /// What a reader must know of all cells, a sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 fn count_of(summary: &RunSummary, finding: &str) -> u64 {

@@ -1,6 +1,10 @@
 //! The summary of a run: the only input of reports, gates and comparisons, and
 //! the contents of `summary.json`. Units stand in the names; times are µs.
 
+mod generator;
+
+pub use generator::{GeneratorSummary, WorkerSummary};
+
 use super::changes::ChangeCounts;
 use super::hints::HintCounts;
 use schemars::JsonSchema;
@@ -372,32 +376,4 @@ pub struct ThresholdOutcome {
     pub shown: String,
     /// Null where there is no data, or the latencies are withheld.
     pub passed: Option<bool>,
-}
-
-/// The generator's own figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct GeneratorSummary {
-    /// CPU time over the wall time of the run, of one core.
-    pub cpu_fraction: f64,
-    /// Largest resident memory.
-    pub rss_bytes: u64,
-    /// Most descriptors that were open at once.
-    pub descriptors: u64,
-    /// p99 of `lag` in µs.
-    pub lag_p99_us: Option<u64>,
-    /// Connections refused for want of descriptors or ports.
-    pub exhausted: u64,
-    /// The worker threads.
-    pub workers: Vec<WorkerSummary>,
-}
-
-/// One worker thread.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct WorkerSummary {
-    /// CPU time over wall time.
-    pub cpu_fraction: f64,
-    /// The share of canary ticks that came late.
-    pub canary_late_share: f64,
-    /// The latest canary tick in µs.
-    pub canary_worst_us: u64,
 }

@@ -1,6 +1,6 @@
 //! What a plan will need, before it starts.
 
-use super::{ArrivalProcess, FaultKind, ReceiveDesign, Roster, RunPlan, UserChoice, expected_messages};
+use super::{ArrivalProcess, FaultKind, HttpUse, ReceiveDesign, Roster, RunPlan, UserChoice, expected_messages};
 use crate::model::UserId;
 
 /// Descriptors beside sockets to the target: files of the run, timers, the
@@ -44,6 +44,21 @@ pub fn descriptors_needed(plan: &RunPlan) -> u64 {
     };
     let half_open = if has(plan, FaultKind::Handoff) { plan.population.subscribers } else { 0 };
     u64::from(sockets) + u64::from(half_open) + sender_connections(plan) + MARGIN_DESCRIPTORS
+}
+
+/// Ports of one source address that the generator needs towards the target: one
+/// for each connection, and where each attempt has a connection of its own those
+/// that the system sets aside for a minute after it.
+pub fn ports_needed(plan: &RunPlan) -> u64 {
+    const SET_ASIDE_US: u64 = 60_000_000;
+    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    let closed = match plan.send.http {
+        HttpUse::New if !plan.send.design.is_over_socket() => {
+            (peak * plan.arrival.duration_us().min(SET_ASIDE_US) as f64 / 1e6) as u64
+        }
+        _ => 0,
+    };
+    descriptors_needed(plan) - MARGIN_DESCRIPTORS + closed
 }
 
 /// Resident memory in bytes that the generator needs, roughly: meant to warn

@@ -21,6 +21,7 @@ mod roster;
 mod run_plan;
 mod schedule;
 mod send;
+mod stop;
 mod threshold;
 
 pub use capabilities::{Capabilities, Positions};
@@ -42,6 +43,7 @@ pub use run_plan::{
 };
 pub use schedule::{ArrivalSchedule, Intended, expected_messages};
 pub use send::{HttpUse, Send, SendDesign, Taps};
+pub use stop::StopRule;
 pub use threshold::{Comparison, During, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Observe, Receive, Send};
+use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Observe, Receive, Send, StopRule};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,9 @@ pub struct RunPlan {
     pub drain: Drain,
     /// When latencies are withheld.
     pub measurement: Measurement,
+    /// When the run ends itself.
+    #[serde(default)]
+    pub stop: StopRule,
     /// What tells how much the target's process uses; of the built-in server
     /// posthaste knows it.
     #[serde(default)]

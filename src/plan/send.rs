@@ -56,6 +56,9 @@ pub enum HttpUse {
     Kept,
     /// HTTP/1.1, a new connection for every attempt.
     New,
+    /// HTTP/2, a connection of its own for each user, kept while it sends:
+    /// attempts at once share it, and one that times out does not end it.
+    H2,
 }
 
 /// What users do whose message was shown as failed: some tap to retry.
@@ -127,13 +130,14 @@ impl SendDesign {
 
 impl HttpUse {
     /// All uses.
-    pub const ALL: [HttpUse; 2] = [HttpUse::Kept, HttpUse::New];
+    pub const ALL: [HttpUse; 3] = [HttpUse::Kept, HttpUse::New, HttpUse::H2];
 
     /// The name in profiles.
     pub fn name(self) -> &'static str {
         match self {
             HttpUse::Kept => "kept",
             HttpUse::New => "new",
+            HttpUse::H2 => "h2",
         }
     }
 }

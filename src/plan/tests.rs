@@ -48,6 +48,7 @@ pub fn example() -> RunPlan {
             achieved_share: 0.99,
             worker_cpu_share: 0.85,
         },
+        stop: StopRule::default(),
         observe: None,
         thresholds: vec!["errors.share < 1%".to_owned()],
         capabilities: capabilities(),

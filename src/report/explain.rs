@@ -4,7 +4,7 @@ use super::figures::{count, counted, long_duration, memory, percent, rate};
 use super::phrases::plan_parts;
 use super::terminal::Style;
 use super::wrap::wrap;
-use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
+use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes, ports_needed};
 use crate::plan::{Fault, PhaseKind, RunPlan, SendDesign, expected_messages};
 
 /// The plan for somebody who is about to start it. `where_to` is the target, as
@@ -117,9 +117,10 @@ fn needs(plan: &RunPlan) -> String {
     let connect = f64::from(plan.population.subscribers) / plan.connect.rate_per_s.max(f64::MIN_POSITIVE) * 1e6;
     let long = connect as u64 + plan.arrival.duration_us() + plan.drain.quiet_us + 2_000_000;
     format!(
-        "It takes about {}, and needs {} descriptors and about {} of memory.",
+        "It takes about {}, and needs {} descriptors, {} ports towards each address of the target, and about {} of memory.",
         long_duration(long),
         count(descriptors_needed(plan)),
+        count(ports_needed(plan)),
         memory(memory_estimate_bytes(plan))
     )
 }

@@ -39,4 +39,5 @@ pub use markdown::markdown;
 pub use matrix::{matrix_html, matrix_markdown, matrix_terminal};
 pub use metrics::{Metrics, Standing};
 pub use progress::{Progress, ProgressMode, Snapshot};
+pub use safe_text::printable;
 pub use terminal::{Style, correctness, terminal};

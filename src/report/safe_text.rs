@@ -16,6 +16,18 @@ pub(super) fn lines(text: &str) -> String {
     text.chars().filter(|letter| *letter == '\n' || !is_invisible(*letter)).collect()
 }
 
+/// Words for a terminal that a target's may be among, of several lines: not
+/// longer than a screen.
+pub fn printable(text: &str) -> String {
+    const MOST: usize = 4_000;
+    let mut shown: String = lines(text).chars().take(MOST + 1).collect();
+    if shown.chars().count() > MOST {
+        shown.truncate(shown.char_indices().nth(MOST).map_or(0, |(place, _)| place));
+        shown.push('…');
+    }
+    shown
+}
+
 /// The same for Markdown, where the characters that mean something become
 /// entities: no markup, no HTML, no table cell, and no mention of a person.
 pub(super) fn markdown(text: &str, most: usize) -> String {

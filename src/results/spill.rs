@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 const SPILL: &str = "ledger/spill.bin";
+/// No run writes more: a target whose history does not end must not fill the
+/// disk.
+const MOST_BYTES: u64 = 16 << 30;
 
 /// The file, made at the first write. Workers share it: they write rarely, and
 /// tens of kilobytes at a time.
@@ -48,6 +51,9 @@ impl Spill for SpillFile {
         }
         let Some((file, end)) = open.as_mut() else { return Err(self.reason("not open")) };
         let at = *end;
+        if at + bytes.len() as u64 > MOST_BYTES {
+            return Err(self.reason(format!("more than {} GiB of history", MOST_BYTES >> 30)));
+        }
         file.write_all_at(bytes, at).map_err(|error| self.reason(error))?;
         *end += bytes.len() as u64;
         Ok(at)
@@ -76,6 +82,8 @@ mod tests {
         assert_eq!(places, [0, 3, 9]);
         assert_eq!(spill.read(3, 6).unwrap(), b"second");
         assert!(spill.read(3, 7).unwrap_err().contains("spill.bin"), "past its end");
+        spill.open.lock().unwrap().as_mut().unwrap().1 = MOST_BYTES - 2;
+        assert!(spill.write(b"one").unwrap_err().contains("more than 16 GiB"));
         spill.remove();
         assert!(!folder.file(SPILL).exists());
         assert!(spill.read(0, 3).is_err());

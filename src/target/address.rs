@@ -30,7 +30,7 @@ pub enum AddressError {
     },
     /// Not loopback, not private, not allowed by name.
     #[error(
-        "{host} resolves to {ip}, which is neither loopback nor private; to send load there, say so with --allow-host {host}"
+        "{host} resolves to {ip}, which is neither loopback nor private; to send load there, say so with --allow-host {host} and --ceiling RATE"
     )]
     Public {
         /// The host of the URL.
@@ -101,6 +101,16 @@ impl Address {
     }
 }
 
+/// Whether load may go to an address that the target has named, and that is none
+/// of its own: a host that is allowed by its name does not allow those.
+pub fn permit_named(ip: IpAddr, allowed_hosts: &[String]) -> Result<(), AddressError> {
+    let text = ip.to_string();
+    if is_near(ip) || allowed_hosts.contains(&text) {
+        return Ok(());
+    }
+    Err(AddressError::Public { host: text, ip })
+}
+
 /// Loopback, private and link-local addresses.
 fn is_near(ip: IpAddr) -> bool {
     match ip {
@@ -138,6 +148,14 @@ mod tests {
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
             assert!(error.contains(reason), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_a_target_names_is_not_allowed_by_the_targets_name() {
+        let allowed = ["chat.example".to_owned(), "203.0.113.9".to_owned()];
+        for (ip, permitted) in [("10.0.0.1", true), ("203.0.113.9", true), ("203.0.113.10", false), ("::1", true)] {
+            assert_eq!(permit_named(ip.parse().unwrap(), &allowed).is_ok(), permitted, "{ip}");
         }
     }
 

@@ -16,7 +16,7 @@ mod push;
 mod signature;
 mod slack;
 
-pub use address::{Address, AddressError};
+pub use address::{Address, AddressError, permit_named};
 pub use app::{AppFrame, Callback, Envelope, acknowledgement, answer, said};
 pub use call::Call;
 pub use change::{ReplyKeys, ThreadPage, reaction_name, reaction_ordinal};

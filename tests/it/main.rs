@@ -9,6 +9,7 @@ mod compare;
 mod detection;
 mod faults;
 mod history;
+mod http2;
 mod independent;
 mod matrix;
 mod proxy;

@@ -126,11 +126,17 @@ fn range(args: &CapacityArgs, find: Find, base: &BaseLoad) -> anyhow::Result<(f6
             bail!("{flag} must be from 1 to 10,000,000");
         }
     }
-    if args.max.is_some_and(|max| max < start) {
-        bail!("--max {} is below the first load, {start}; lower --start", args.max.unwrap_or(0.0));
+    // Above the ceiling no probe could be made.
+    let ceiling = args.aim.reach.ceiling.map(|ceiling| match find {
+        Find::Rate => f64::from(ceiling.get()),
+        Find::Users => (f64::from(ceiling.get()) * f64::from(base.users) / base.rate_per_s.max(1.0)).floor(),
+    });
+    let max = args.max.into_iter().chain(ceiling).reduce(f64::min);
+    if max.is_some_and(|max| max < start) {
+        bail!("--max or --ceiling is {}, below the first load, {start}; lower --start", max.unwrap_or(0.0));
     }
     let whole = find == Find::Users;
-    Ok((if whole { start.round() } else { start }, args.max.map(|max| if whole { max.round() } else { max })))
+    Ok((if whole { start.round() } else { start }, max.map(|max| if whole { max.round() } else { max })))
 }
 
 fn base(plan: &RunPlan) -> BaseLoad {

@@ -1,8 +1,9 @@
 //! What a run is asked to do: profiles read, flags applied, addresses checked.
 
 use super::casting;
+use super::sources::sources;
 use super::trust::trust;
-use crate::cli::{AimArgs, Cli, RunArgs};
+use crate::cli::{AimArgs, Cli, ReachArgs, RunArgs};
 use crate::engine::CastingOptions;
 use crate::plan::near::nearest;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
@@ -58,7 +59,7 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
         );
     }
     casting::check(&resolved.plan, &target, address.is_some(), &casting)?;
-    trust(&args.aim.reach, None)?;
+    check_reach(&args.aim.reach, &resolved.plan)?;
     Ok(Inputs { resolved, target, address, casting })
 }
 
@@ -71,10 +72,28 @@ pub fn plan_of(workload_name: &str, aim: &AimArgs) -> anyhow::Result<RunPlan> {
 pub fn resolved(workload_name: &str, aim: &AimArgs) -> anyhow::Result<Resolved> {
     check_serve(aim)?;
     aim.url.as_deref().map(Address::parse).transpose()?;
-    trust(&aim.reach, None)?;
     let target = target(&aim.target)?;
     let (text, file) = workload(workload_name)?;
-    Ok(load(&text, &file, &replaced(aim)?, target.capabilities.clone(), &target.name)?)
+    let resolved = load(&text, &file, &replaced(aim)?, target.capabilities.clone(), &target.name)?;
+    check_reach(&aim.reach, &resolved.plan)?;
+    Ok(resolved)
+}
+
+/// A load tool is a weapon pointed by a typo: a host that is allowed by name has
+/// a ceiling, and no plan goes above it.
+fn check_reach(reach: &ReachArgs, plan: &RunPlan) -> anyhow::Result<()> {
+    trust(reach, None)?;
+    sources(&reach.source)?;
+    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    match (reach.ceiling, reach.allow_host.first()) {
+        (None, Some(host)) => {
+            bail!("--allow-host {host} needs --ceiling RATE: so many attempts a second are the most that is ever made")
+        }
+        (Some(ceiling), _) if peak > f64::from(ceiling.get()) => {
+            bail!("the workload sends up to {peak} messages a second, and --ceiling is {ceiling}; lower its rate")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Arguments of `posthaste run` for the same workload and aim.
@@ -87,6 +106,8 @@ pub fn args_of(workload_name: &str, aim: &AimArgs) -> Vec<String> {
     for (flag, values) in repeated {
         values.iter().for_each(|value| add(flag, value));
     }
+    aim.reach.ceiling.iter().for_each(|ceiling| add("--ceiling", &ceiling.to_string()));
+    aim.reach.source.iter().for_each(|source| add("--source", source));
     for (flag, value) in [("--url", &aim.url), ("--observe", &aim.observe)] {
         value.iter().for_each(|value| add(flag, value));
     }

@@ -7,6 +7,7 @@ pub mod inputs;
 mod metrics;
 pub mod observed;
 mod recorder;
+pub mod sources;
 pub mod trust;
 
 use crate::cli::{Annotations, RunArgs};
@@ -17,7 +18,7 @@ use crate::judge::{Input, RunSummary, judge};
 use crate::ledger::Ledger;
 use crate::model::RunId;
 use crate::plan::RunPlan;
-use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes};
+use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes, ports_needed};
 use crate::plan::profile::{Resolved, to_toml};
 use crate::report::{Metrics, ProgressMode, explain, github_annotations, terminal};
 use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
@@ -58,6 +59,14 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
             "the plan needs {needed} descriptors and the limit is {available}; raise it (ulimit -n {needed}) or lower population.subscribers"
         ));
         return Ok(exit_code::USAGE);
+    }
+    let ports = ports_needed(plan);
+    if args.aim.reach.source.is_empty() && ports > engine::available_ports() {
+        complain(&format!(
+            "the plan needs about {ports} ports towards each address of the target, and there are {}: what finds \
+             none is not sent; give more addresses to leave from with --source 127.0.0.2-9",
+            engine::available_ports()
+        ));
     }
     execute(args, inputs)
 }
@@ -102,6 +111,8 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         address,
         allowed_hosts: args.aim.reach.allow_host.clone(),
         trust,
+        ceiling_per_s: args.aim.reach.ceiling.map(|ceiling| f64::from(ceiling.get())),
+        sources: sources::sources(&args.aim.reach.source)?,
         run: number,
         run_id,
         started_at: now.to_string(),
@@ -231,9 +242,10 @@ fn signing_secret() -> String {
 pub fn dry_run(resolved: &Resolved) -> String {
     let plan = &resolved.plan;
     format!(
-        "{}\n# needs about {} descriptors and {} MiB of memory; sends about {:.0} messages\n",
+        "{}\n# needs about {} descriptors, {} ports and {} MiB of memory; sends about {:.0} messages\n",
         to_toml(resolved).trim_end(),
         descriptors_needed(plan),
+        ports_needed(plan),
         memory_estimate_bytes(plan).div_ceil(1024 * 1024),
         crate::plan::expected_messages(plan),
     )

@@ -15,6 +15,9 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// A query costs the one who answers it.
 const QUERY_PERIOD: Duration = Duration::from_secs(1);
 
+/// One number needs no more.
+const MOST_ANSWERED: usize = 1 << 20;
+
 /// Where the figures are read.
 pub enum Source {
     /// The server that posthaste started.
@@ -245,9 +248,15 @@ fn prometheus(query: &str, trust: &Trust) -> Result<Usage, String> {
             .tls_backend_preconfigured(trust.client_config())
             .timeout(Duration::from_secs(5))
             .build()?;
-        client.get(query).send().await?.error_for_status()?.json::<serde_json::Value>().await
+        let mut answer = client.get(query).send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await?.filter(|_| body.len() <= MOST_ANSWERED) {
+            body.extend_from_slice(&chunk);
+        }
+        Ok::<_, reqwest::Error>(body)
     });
     let answer = answer.map_err(|why| cannot(&why))?;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).map_err(|why| cannot(&why))?;
     let result = &answer["data"]["result"];
     let value = match answer["data"]["resultType"].as_str() {
         Some("scalar") => &result[1],

@@ -1,6 +1,7 @@
 //! Writes down what happens during a run, as it happens, and shows it.
 
 use super::observed::Observed;
+use crate::commands::complain;
 use crate::engine::{Counters, Interval, Observer, Snapshot, Stop};
 use crate::ledger::{IntervalFigures, Latencies, RunRecord, TargetFigures};
 use crate::model::LatencyKind;
@@ -8,6 +9,7 @@ use crate::report::{self, Metrics, Progress, ProgressMode, Standing};
 use crate::results::{EventLog, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
 use hdrhistogram::Histogram;
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 use tokio::sync::watch;
 
@@ -123,6 +125,9 @@ impl Observer for Recorder {
         if let ("phase", Some(observed), Some(name)) = (kind, &self.observed, detail["phase"].as_str()) {
             observed.phase(name);
         }
+        if let ("setup", Some(addresses)) = (kind, detail["addresses"].as_array()) {
+            tell_addresses(addresses);
+        }
         let written = self.events.append(at_us, kind, detail);
         self.check(written);
     }
@@ -136,6 +141,15 @@ impl Observer for Recorder {
         self.record(record);
         let written = write_shard(&self.folder, worker as u32, ledger);
         self.check(written);
+    }
+}
+
+/// Says where load goes, unless it stays on this machine.
+fn tell_addresses(addresses: &[Value]) {
+    let addresses: Vec<SocketAddr> = addresses.iter().filter_map(|address| address.as_str()?.parse().ok()).collect();
+    if addresses.iter().any(|address| !address.ip().is_loopback()) {
+        let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        complain(&format!("load goes to {}, and nowhere else", shown.join(", ")));
     }
 }
 

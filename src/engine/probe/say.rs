@@ -3,8 +3,8 @@
 use super::Prober;
 use crate::engine::api::ApiAnswer;
 use crate::engine::chat::Outgoing;
-use crate::engine::http::FirstByte;
 use crate::engine::outbox;
+use crate::engine::stamp::FirstByte;
 use crate::ledger::{AnswerFact, RefusalFact};
 use crate::model::{ChannelId, MessageKey, MessageRef, UserId};
 use crate::target::{Answer, CHANNEL_ID, Call, Effect, MessageScope, Scope, Values, set};

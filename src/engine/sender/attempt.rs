@@ -1,15 +1,14 @@
 //! One attempt to send a message, over whatever the design sends it.
 
+use super::line::Line;
 use crate::engine::api::token;
 use crate::engine::chat;
-use crate::engine::http::{BoxError, FirstByte, HttpAnswer, HttpConnection, is_exhaustion};
 use crate::engine::outbox::{Outbox, Outgoing};
 use crate::engine::path::Purpose;
 use crate::engine::shard::Shard;
+use crate::engine::stamp::FirstByte;
 use crate::model::{ChannelId, MessageKey, UserId};
-use crate::plan::HttpUse;
-use crate::target::{Answer, Call, Classified, Effect, Retry};
-use std::io;
+use crate::target::{Classified, Effect, Retry};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -90,94 +89,6 @@ impl Transport {
             Self::Http(lines) => &mut lines[0],
             Self::Socket(_, line) => line,
         }
-    }
-}
-
-/// A user's HTTP connection, if one is open.
-pub struct Line {
-    connection: Option<HttpConnection>,
-    first_byte: FirstByte,
-    token: String,
-}
-
-impl Line {
-    fn new(token: &str) -> Self {
-        Self { connection: None, first_byte: FirstByte::default(), token: token.to_owned() }
-    }
-
-    /// Connects where no connection is open; `settled` where nothing may come
-    /// back any more before the request.
-    pub async fn open(&mut self, shard: &Shard, user: UserId, settled: bool) -> io::Result<()> {
-        if self.connection.as_ref().is_none_or(HttpConnection::is_closed) {
-            self.connection = None;
-            let to = shard.shared.path.target_of(user);
-            let opened =
-                HttpConnection::open(shard, user, Purpose::Posts, &to, self.first_byte.clone(), settled).await?;
-            self.connection = Some(opened);
-        }
-        Ok(())
-    }
-
-    /// Posts a call once.
-    pub async fn attempt(&mut self, shard: &Rc<Shard>, call: &Call, key: MessageKey, user: UserId) -> Attempt {
-        self.attempt_unheard(shard, call, Asked::Message(key), user, None).await
-    }
-
-    /// The same; a fault may lose the answer.
-    pub async fn attempt_unheard(
-        &mut self,
-        shard: &Rc<Shard>,
-        call: &Call,
-        asked: Asked,
-        user: UserId,
-        unheard: Option<usize>,
-    ) -> Attempt {
-        let timeout = Duration::from_micros(shard.plan().send.timeout_us);
-        if shard.plan().send.http == HttpUse::New {
-            self.connection = None;
-        }
-        let reused = self.connection.is_some();
-        self.first_byte.clear();
-        let started_us = shard.now_us();
-        let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard)).await;
-        let mut own_fault = false;
-        let classified = match exchanged {
-            Ok(Ok(answer)) => {
-                let retry_after = answer.retry_after.as_deref();
-                let headers = answer.headers.as_str();
-                let answer = Answer { status: answer.status, retry_after, headers, body: &answer.body };
-                match asked {
-                    Asked::Message(key) => shard.shared.target.classify(answer, key),
-                    Asked::Change => shard.shared.target.classify_change(answer),
-                }
-            }
-            failed => {
-                // Dropped before the stamp is read: nothing is written after it.
-                self.connection = None;
-                if let Ok(Err(error)) = failed {
-                    own_fault = error.downcast_ref::<io::Error>().is_some_and(is_exhaustion);
-                }
-                unanswered(&self.first_byte)
-            }
-        };
-        let (first_byte_us, ended_us) = (self.first_byte.get(), shard.now_us());
-        Attempt { classified, own_fault, started_us, first_byte_us, ended_us, reused }
-    }
-
-    async fn exchange(
-        &mut self,
-        shard: &Rc<Shard>,
-        call: &Call,
-        user: UserId,
-        unheard: Option<usize>,
-    ) -> Result<HttpAnswer, BoxError> {
-        self.open(shard, user, unheard.is_some()).await?;
-        let connection = self.connection.as_mut().expect("it was opened above");
-        if let Some(fault) = unheard {
-            let give_up = Duration::from_micros(shard.plan().send.timeout_us);
-            shard.shared.path.drop_answer(fault, connection.local, Purpose::Posts, give_up);
-        }
-        connection.exchange(call, &shard.shared.address.authority(), &self.token).await
     }
 }
 
@@ -271,7 +182,7 @@ pub fn not_said(shard: &Shard, reason: String) -> Classified {
 }
 
 /// Without an answer, what was written may have had an effect.
-fn unanswered(first_byte: &FirstByte) -> Classified {
+pub fn unanswered(first_byte: &FirstByte) -> Classified {
     let effect = if first_byte.get().is_some() { Effect::Indeterminate } else { Effect::None };
     Classified { effect, retry: Retry::Backoff }
 }

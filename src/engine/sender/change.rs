@@ -1,7 +1,8 @@
 //! A user changes a message that it has sent: over its own connection, behind
 //! whatever it sent before, with the retries and time-outs of a send.
 
-use super::attempt::{Asked, Attempt, Line};
+use super::attempt::{Asked, Attempt};
+use super::line::Line;
 use super::{Senders, Task};
 use crate::engine::shard::Shard;
 use crate::ledger::{ChangeRow, SendRow};

@@ -7,13 +7,15 @@
 
 mod attempt;
 mod change;
+mod line;
 
 use super::shard::Shard;
 use crate::ledger::SendRow;
 use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
 use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
-use attempt::{Asked, Attempt, Line, Parcel, Transport, attempt_over_socket, not_said};
+use attempt::{Asked, Attempt, Parcel, Transport, attempt_over_socket, not_said};
+use line::Line;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -218,6 +220,9 @@ impl Tries<'_> {
     async fn attempt(&mut self, transport: &mut Transport, parcel: &Parcel<'_>) -> Attempt {
         let shard = self.shard;
         let first = std::mem::take(&mut self.first);
+        if let Some(ceiling) = &shard.shared.ceiling {
+            shard.shared.clock.sleep_until(ceiling.take(shard.now_us())).await;
+        }
         shard.count(|counters| counters.in_flight += 1);
         let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
@@ -256,13 +261,12 @@ impl Tries<'_> {
         by(self.shard.plan(), message, intended_us - self.shard.load_start_us.get())
     }
 
-    /// Two attempts at once, on two connections that are open already. The
+    /// Two attempts at once, on connections that are open already. The
     /// second is noted here.
     async fn attempt_twice(&self, lines: &mut [Line; 2], fault: usize, call: &Call, parcel: &Parcel<'_>) -> Attempt {
         let (shard, user) = (self.shard, self.user);
         let [line, twin] = lines;
-        // What cannot be opened now fails again below, and is noted there.
-        let _ = tokio::join!(line.open(shard, user, false), twin.open(shard, user, false));
+        line.open_both(twin, shard, user).await;
         let twice = (line.attempt(shard, call, parcel.key, user), twin.attempt(shard, call, parcel.key, user));
         let (first, second) = tokio::join!(twice.0, twice.1);
         note_attempt(shard, self.row, &second);

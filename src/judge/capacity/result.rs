@@ -62,7 +62,7 @@ pub fn concluded(
         },
         usl: usl::fit(&points, state.failed()),
         cost: cost::fit(&probes, result.as_ref().map_or(0.0, |result| result.load), source),
-        notes: notes(&settings, &state, result.as_ref()),
+        notes: notes(&about.run_args, &settings, &state, result.as_ref()),
         recovery,
         generator,
         result,
@@ -154,8 +154,16 @@ fn generator(probes: &[CapacityProbe], result: &CapacityResult) -> Option<Genera
     Some(ceiling).filter(|ceiling| ceiling.load.is_finite() && ceiling.load > 0.0)
 }
 
-fn notes(settings: &SearchSettings, state: &State<'_>, result: Option<&CapacityResult>) -> Vec<String> {
+fn notes(
+    run_args: &[String],
+    settings: &SearchSettings,
+    state: &State<'_>,
+    result: Option<&CapacityResult>,
+) -> Vec<String> {
     let mut notes = Vec::new();
+    if run_args.iter().any(|arg| arg == "--insecure") {
+        notes.push("certificates were not verified (--insecure)".to_owned());
+    }
     if settings.shortened {
         notes.push(format!(
             "the budget of {:.0} s made the probes shorter: {:.1} s counted behind {:.1} s of warm-up instead of 30 s \

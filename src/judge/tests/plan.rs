@@ -55,6 +55,7 @@ pub(super) fn plan() -> RunPlan {
             achieved_share: 0.99,
             worker_cpu_share: 0.85,
         },
+        stop: crate::plan::StopRule::default(),
         observe: None,
         thresholds: Vec::new(),
         capabilities: Capabilities::ALL,

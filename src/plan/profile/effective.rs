@@ -43,6 +43,9 @@ pub fn to_toml(resolved: &Resolved) -> String {
     text.number("canary_late_share", plan.measurement.canary_late_share);
     text.number("achieved_share", plan.measurement.achieved_share);
     text.number("worker_cpu_share", plan.measurement.worker_cpu_share);
+    text.table("stop");
+    text.number("failed_share", plan.stop.failed_share);
+    text.time("failed_for", plan.stop.failed_for_us);
     observed(&mut text, plan);
     let rest = Rest { target: plan.target.clone(), capabilities: plan.capabilities.clone() };
     let rest = toml::to_string(&File { resolved: rest }).expect("strings, numbers and truths are TOML");

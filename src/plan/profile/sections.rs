@@ -7,7 +7,7 @@ use super::{Origin, arrival, changes, faults, receive};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
-    Observe, Population, Range, RunPlan, Send, SendDesign, Taps, Threshold, UserChoice,
+    Observe, Population, Range, RunPlan, Send, SendDesign, StopRule, Taps, Threshold, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -31,6 +31,7 @@ const SECTIONS: &[&str] = &[
     "catch_up",
     "drain",
     "measurement",
+    "stop",
     "observe",
     "resolved",
 ];
@@ -70,6 +71,7 @@ pub(super) fn read(
         catch_up: catch_up(&root)?,
         drain: drain(&root)?,
         measurement: measurement(&root)?,
+        stop: stop(&root)?,
         observe: observe(&root)?,
         thresholds: thresholds(reading, &root)?,
         capabilities,
@@ -255,6 +257,14 @@ fn measurement(root: &Keys<'_>) -> Result<Measurement, ProfileError> {
         canary_late_share: keys.share("canary_late_share", 0.0..=1.0, 0.001)?,
         achieved_share: keys.share("achieved_share", 0.0..=1.0, 0.99)?,
         worker_cpu_share: keys.share("worker_cpu_share", 0.0..=1.0, 0.85)?,
+    })
+}
+
+fn stop(root: &Keys<'_>) -> Result<StopRule, ProfileError> {
+    let keys = root.table("stop", &["failed_share", "failed_for"])?;
+    Ok(StopRule {
+        failed_share: keys.share("failed_share", 0.0..=1.0, 0.5)?,
+        failed_for_us: keys.time("failed_for", "0s"..="24h", Some("10s"))?,
     })
 }
 

@@ -251,9 +251,9 @@ fn legend(matrix: &MatrixSummary) -> Vec<String> {
     lines
 }
 
-/// What a reader must know of single cells.
+/// What a reader must know, of all cells and of single ones.
 fn notes(matrix: &MatrixSummary) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = matrix.about.warnings.clone();
     let mut silent: Vec<(&str, Vec<String>)> = Vec::new();
     for cell in matrix.tables.iter().flat_map(|table| &table.cells) {
         let place = format!("{} × {}", cell.design, cell.failure);

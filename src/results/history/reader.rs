@@ -300,6 +300,7 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
             achieved_share: 0.0,
             worker_cpu_share: 1.0,
         },
+        stop: crate::plan::StopRule::default(),
         observe: None,
         thresholds: Vec::new(),
         capabilities: run.promises.capabilities(),

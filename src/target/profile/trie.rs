@@ -421,6 +421,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nested_without_end_overflows_nothing() {
+        let mut trie = Trie::default();
+        let slot = usize::from(trie.slot(ROOT, &path("/a/b")).unwrap());
+        trie.level(&path("/list/*/x")).unwrap();
+        for open in ["[", "{\"a\":", "{\"list\":[", "{\"z\":["] {
+            assert!(trie.read(&open.repeat(200_000)).is_none(), "{open}");
+        }
+        let deep = format!("{{\"z\":{}{},\"a\":{{\"b\":1}}}}", "[".repeat(200_000), "]".repeat(200_000));
+        if let Some(read) = trie.read(&deep) {
+            assert_eq!(read.root[slot], Some(Value::Whole(1)));
+        }
+    }
+
+    #[test]
     fn stars_are_items_with_their_keys() {
         let mut trie = Trie::default();
         let events = trie.level(&path("/rooms/*/events/*")).unwrap();
