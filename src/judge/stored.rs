@@ -37,7 +37,7 @@ pub(super) fn find(truth: &Truth) -> Vec<Tally> {
         for (index, message) in channel.indexed() {
             found.judge(channel, MessageRef { channel: id, index }, message);
         }
-        found.judge_losses(id, channel);
+        found.judge_losses(truth, id, channel);
     }
     let Stored { vanished, acked_lost, silent_loss, unverifiable, rejected_stored, unknown_stored, unknown_absent } =
         found;
@@ -106,23 +106,25 @@ impl Stored {
 
     /// A loss in the middle of a sender's sequence says that the store dropped
     /// one message; a loss at its end may be a tail that was never flushed.
-    fn judge_losses(&mut self, id: ChannelId, channel: &Channel) {
-        let is_lost = |message: &Message| message.is(SendState::Acknowledged) && is_gone(channel, message);
-        if !channel.messages.iter().any(is_lost) {
+    fn judge_losses(&mut self, truth: &Truth, id: ChannelId, channel: &Channel) {
+        if !channel.messages.iter().any(|message| channel.is_lost(message)) {
             return;
         }
         for indices in channel.by_sender().values() {
             let mut later_is_stored = false;
             for &index in indices.iter().rev() {
                 let message = &channel.messages[index as usize];
-                if is_lost(message) {
-                    let instance = Instance::at(message.at_us()).message(MessageRef { channel: id, index });
-                    let (part, note) = if later_is_stored {
-                        (MIDDLE, "in the middle of its sender's sequence")
+                if channel.is_lost(message) {
+                    let reference = MessageRef { channel: id, index };
+                    let (part, mut note) = if later_is_stored {
+                        (MIDDLE, "in the middle of its sender's sequence".to_owned())
                     } else {
-                        (END, "at the end of its sender's sequence")
+                        (END, "at the end of its sender's sequence".to_owned())
                     };
-                    self.acked_lost.add_to(part, instance.note(note));
+                    if let Some(other) = truth.astray(reference) {
+                        note = format!("stands in channel {other} instead; {note}");
+                    }
+                    self.acked_lost.add_to(part, Instance::at(message.at_us()).message(reference).note(note));
                 }
                 later_is_stored |= message.is(SendState::Acknowledged) && message.is_stored();
             }

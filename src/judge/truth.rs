@@ -105,6 +105,11 @@ impl<'a> Channel<'a> {
         !message.is_stored() && !message.not_found && self.complete.last().is_some_and(lands_after)
     }
 
+    /// Acknowledged, and in no history read ever.
+    pub(super) fn is_lost(&self, message: &Message) -> bool {
+        message.is(SendState::Acknowledged) && self.is_gone(message) && !self.is_vanished(message)
+    }
+
     /// A message that was seen in a history read and is gone.
     pub(super) fn is_vanished(&self, message: &Message) -> bool {
         message.in_pages && message.was_tried() && self.is_gone(message)
@@ -177,6 +182,13 @@ impl<'a> Truth<'a> {
     /// A message, if its channel and index are known.
     pub(super) fn message(&self, message: MessageRef) -> Option<&Message<'a>> {
         self.channels.get(message.channel.0 as usize)?.messages.get(message.index as usize)
+    }
+
+    /// The channel in which a message stands that its own channel has lost.
+    pub(super) fn astray(&self, message: MessageRef) -> Option<ChannelId> {
+        let Stray::Elsewhere(other) = *self.strays.get(&message)? else { return None };
+        let channel = self.channels.get(message.channel.0 as usize).filter(|channel| channel.is_known())?;
+        channel.is_lost(channel.messages.get(message.index as usize)?).then_some(other)
     }
 
     /// The key of a row of the sender log.

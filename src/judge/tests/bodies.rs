@@ -58,11 +58,6 @@ fn foreign() {
         h.pushed(50, stray(0, 17));
         h.row(1, 0, row(9_000, Some(stray(0, 18)), RowText::Intact));
     });
-    check("stored in a channel that it was not sent to", &[("acked_lost", 1), ("foreign", 1)], |h| {
-        let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
-        h.said(1, 1, 2_000);
-        h.row(1, 1, row(1_000, Some(message), RowText::Intact));
-    });
     check("a killed run: the subscriber's checkpoint may be ahead of the sender's", &[], |h| {
         h.record.killed = true;
         h.without_final_reads();
@@ -213,5 +208,24 @@ fn a_catch_up_shows_a_row_of_another_channel() {
         let message = h.said(1, 0, 1_000);
         h.elsewhere(message, 1);
         h.elsewhere(message, 2);
+    });
+}
+
+#[test]
+fn a_message_that_another_channel_stores() {
+    let copy = |message, position| row(position, Some(message), RowText::Intact);
+    check("beside its own: a row that nobody sent there", &[("foreign", 1)], |h| {
+        let message = h.said(1, 0, 1_000);
+        (1..=2).for_each(|number| h.row(number, 1, copy(message, 1_500)));
+    });
+    let summary = check("instead of its own: lost, and nothing else", &[("acked_lost", 1)], |h| {
+        let message = h.send(1, 0, 1_000).acked(1_010, 1_000);
+        (1..=2).for_each(|number| h.row(number, 1, copy(message, 1_000)));
+    });
+    let note = &summary.findings["acked_lost"].examples[0].note;
+    assert_eq!(note, "stands in channel c1 instead; at the end of its sender's sequence");
+    check("instead of its own, and nobody was told so", &[("foreign", 1), ("unknown_absent", 1)], |h| {
+        let message = h.send(1, 0, 1_000).unknown(1_010);
+        (1..=2).for_each(|number| h.row(number, 1, copy(message, 1_000)));
     });
 }

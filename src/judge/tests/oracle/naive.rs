@@ -315,6 +315,12 @@ impl<'w> Naive<'w> {
                 }
             }
         }
+        // What another channel has instead of its own is lost, and not also foreign.
+        let lost = |message: &usize| {
+            let sent = &self.world.messages[*message];
+            self.known(sent.channel) && sent.fate == Fate::Acked && self.gone(*message)
+        };
+        foreign.retain(|message| !lost(message));
         foreign.extend(self.copies.keys().map(|(_, message)| *message).filter(|message| !self.tried(*message)));
         counts.insert("foreign", foreign.len() as u64);
         counts.insert("corrupt", corrupt.len() as u64);
