@@ -213,9 +213,9 @@ pub(super) struct PageLine {
     pub why: CatchUpKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// The rows of the page, or what follows of them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rows: Vec<RowLine>,
+    /// The rows of the page, or what follows of them: one of both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<RowLine>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summed: Option<SummedPage>,
     /// Whether nothing follows past its greatest row.
@@ -271,8 +271,9 @@ pub(super) struct FinalReadLine {
     pub channel: String,
     pub t: f64,
     pub end: f64,
-    #[serde(default)]
-    pub rows: Vec<RowLine>,
+    /// Only a read that failed may have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<RowLine>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -201,7 +201,7 @@ impl Sightings {
             stuck: line.stuck,
         };
         if let Some(summed) = line.summed {
-            if !line.rows.is_empty() {
+            if line.rows.is_some() {
                 return Err("a page has rows or a sum of them, not both".to_owned());
             }
             (page.lowest, page.highest) = (summed.lowest.map(Position), summed.highest.map(Position));
@@ -210,7 +210,8 @@ impl Sightings {
             self.ledger.pages.push(page);
             return Ok(());
         }
-        let rows = rows(names, channel, line.rows)?;
+        let lines = line.rows.ok_or("rows are missing; a page that is empty has []")?;
+        let rows = rows(names, channel, lines)?;
         page.lowest = rows.iter().map(|row| row.position).min();
         page.highest = rows.iter().map(|row| row.position).max();
         for row in rows {
@@ -243,7 +244,10 @@ impl Sightings {
 
     fn final_read(&mut self, names: &mut Names, line: FinalReadLine) -> Result<(), String> {
         let channel = names.channel_id(&line.channel)?;
-        let mut rows = rows(names, channel, line.rows)?;
+        if line.rows.is_none() && line.failure.is_none() {
+            return Err("rows are missing; a channel that is empty has []".to_owned());
+        }
+        let mut rows = rows(names, channel, line.rows.unwrap_or_default())?;
         rows.sort_by_key(|row| row.position);
         let ids: BTreeSet<&str> = rows.iter().map(|row| &*row.server_id).collect();
         if ids.len() < rows.len() {

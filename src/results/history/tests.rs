@@ -182,6 +182,8 @@ fn a_line_that_cannot_be_used_is_named_by_its_number() {
         (vec![RUN, r#"{"event":"push","t":1,"user":"u","channel":"c","key":"a"}"#], 2, "before its first connected"),
         (vec![r#"{"event":"run","format":2,"id":"x"}"#], 1, "format 2 is not known"),
         (vec![RUN, RUN], 2, "a second run"),
+        (vec![RUN, r#"{"event":"final_read","number":1,"channel":"c","t":1,"end":1}"#], 2, "rows are missing"),
+        (vec![RUN, r#"{"event":"page","t":1,"user":"u","channel":"c"}"#], 2, "rows are missing"),
     ] {
         let error = read_history(lines.join("\n").as_bytes()).unwrap_err();
         assert_eq!(error.line, line, "{error}");

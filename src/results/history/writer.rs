@@ -180,7 +180,7 @@ impl<W: Write> Lines<'_, W> {
             channel: page.channel.to_string(),
             why: page.kind,
             after: page.after.map(|position| position.0),
-            rows: Vec::new(),
+            rows: None,
             summed: Some(SummedPage {
                 lowest: page.lowest.map(|position| position.0),
                 highest: page.highest.map(|position| position.0),
@@ -213,7 +213,7 @@ impl<W: Write> Lines<'_, W> {
             channel: read.channel.to_string(),
             t: from_us(read.written_us),
             end: from_us(read.ended_us),
-            rows,
+            rows: Some(rows),
             failure: read.failure.clone(),
             repeated: read.repeated.iter().map(|id| id.to_string()).collect(),
             stuck_pages: read.stuck_pages,
