@@ -13,14 +13,16 @@ use super::outbox::Outbox;
 use super::path::Path;
 use super::tls::{Tls, Trust};
 use crate::ledger::{
-    AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, Spill, SubscriberLog,
+    AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, SendRow, Spill,
+    SubscriberLog,
 };
-use crate::model::{ChannelId, LatencyKind, RunId, TextCodec, UserId};
+use crate::model::{ChannelId, LatencyKind, RunId, SendState, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, ReplyKeys, TargetProfile};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -182,6 +184,8 @@ pub struct Shard {
     /// Rows of the messages that its users intend, in the order of the
     /// schedule.
     pub sends: RefCell<SendLog>,
+    /// Rows of the sender log with an attempt that has not ended.
+    pub under_way: RefCell<HashSet<usize>>,
     /// Logs of its subscribers.
     pub logs: RefCell<Vec<Rc<RefCell<SubscriberLog>>>>,
     /// Where its users hand over what they send over their sockets, if the
@@ -242,6 +246,7 @@ impl Shard {
             shared,
             api,
             sends: RefCell::default(),
+            under_way: RefCell::default(),
             logs: RefCell::default(),
             outboxes: RefCell::default(),
             pages: RefCell::new(pages),
@@ -320,8 +325,7 @@ impl Shard {
             tokio::task::yield_now().await;
         }
         for from in (0..sends).step_by(16 * PIECE) {
-            let rows: Vec<_> = self.sends.borrow().rows(from..sends.min(from + 16 * PIECE)).collect();
-            encoder.encode_sends(&rows);
+            encoder.encode_sends(&self.send_rows(from..sends.min(from + 16 * PIECE)));
             tokio::task::yield_now().await;
         }
         // Pages are encoded already: to copy them costs little.
@@ -332,6 +336,20 @@ impl Shard {
             tokio::task::yield_now().await;
         }
         encoder.finish()
+    }
+
+    /// Rows of the sender log as they are now. Of an attempt that is under way
+    /// nobody knows what it will have done, whatever those before it came to.
+    fn send_rows(&self, ranks: Range<usize>) -> Vec<SendRow> {
+        let under_way = self.under_way.borrow();
+        let mut rows: Vec<_> = self.sends.borrow().rows(ranks.clone()).collect();
+        for (rank, row) in ranks.zip(&mut rows) {
+            if row.state != SendState::Acknowledged && under_way.contains(&rank) {
+                row.state = SendState::Unknown;
+                row.last_attempt_us = None;
+            }
+        }
+        rows
     }
 
     /// Holds the ledger's bytes against the worker's share of the cap. Past it,
@@ -369,13 +387,14 @@ impl Shard {
     /// Takes the whole ledger: the users' tasks have ended.
     pub fn take_ledger(&self) -> Ledger {
         let logs = self.logs.take().into_iter();
+        let sends = self.sends.borrow().len();
         // A task that still holds its log, a catch-up that was ended, changes
         // it no more.
         let owned = |log: Rc<RefCell<SubscriberLog>>| {
             Rc::try_unwrap(log).map_or_else(|shared| shared.borrow().clone(), RefCell::into_inner)
         };
         Ledger {
-            sends: self.sends.borrow().iter().collect(),
+            sends: self.send_rows(0..sends),
             subscribers: logs.map(owned).collect(),
             pages: self.pages.take(),
             facts: self.facts.take(),

@@ -119,6 +119,7 @@ function postMessage(user, form) {
     note('stored-twice', row);
   }
   fanOut(channelId, row);
+  if (has('never-answers') && Math.random() < 0.03) return 'wait';
   if (due('deleted')) {
     setTimeout(() => {
       channel.rows.splice(channel.rows.indexOf(row), 1);
@@ -175,6 +176,7 @@ const server = createServer((request, response) => {
     const method = methods[request.url.split('/').pop().split('?')[0]];
     const done = method ? method(user, fields, request.headers.host) : [404, { ok: false, error: 'unknown_method' }];
     if (done === 'drop') return request.socket.destroy();
+    if (done === 'wait') return;
     const [status, body, headers] = done;
     const text = JSON.stringify(body);
     const answer = () => {

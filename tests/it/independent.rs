@@ -89,6 +89,20 @@ fn what_a_correct_server_may_do_is_not_found_fault_with() {
 }
 
 #[test]
+fn what_is_still_under_way_at_the_end_is_nobodys_bug() {
+    if node_is_missing() {
+        return;
+    }
+    let server = Independent::start(&["never-answers"]);
+    let run = server.run(&[STEADY, &["--set", "send.timeout=30s", "--set", "drain.deadline=2s"]].concat());
+    run.only(&[]);
+    run.adds_up();
+    assert!(run.ledger("unknown") > 0, "{:#}", run.summary["ledger"]);
+    let reasons = run.summary["correctness"]["reasons"].to_string();
+    assert!(run.code == 3 && reasons.contains("still under way"), "{}: {reasons}", run.code);
+}
+
+#[test]
 fn bugs_that_this_repository_did_not_plan_are_counted_exactly() {
     if node_is_missing() {
         return;

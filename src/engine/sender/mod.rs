@@ -173,6 +173,7 @@ impl Tries<'_> {
             let attempt = self.attempt(transport, parcel).await;
             tries += 1;
             note_attempt(self.shard, self.row, &attempt);
+            self.shard.under_way.borrow_mut().remove(&self.row);
             if self.is_shown_sent() {
                 return;
             }
@@ -224,6 +225,7 @@ impl Tries<'_> {
             shard.shared.clock.sleep_until(ceiling.take(shard.now_us())).await;
         }
         shard.count(|counters| counters.in_flight += 1);
+        shard.under_way.borrow_mut().insert(self.row);
         let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
             Transport::Socket(outbox, _) => attempt_over_socket(shard, outbox, parcel, self.user, unheard).await,
