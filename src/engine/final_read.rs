@@ -65,7 +65,7 @@ impl FinalReader {
             let id = self.shared.directory.id(channel);
             let call = || self.api.slack.thread(id, server_id, page_size, cursor.as_deref());
             let parse = |answer: &ApiAnswer| ThreadPage::parse(answer.status, &answer.body, server_id);
-            match self.insist(channel, || Ok(call()), parse).await {
+            match self.insist(self.reader_of(channel, 1), || Ok(call()), parse).await {
                 Ok(page) => {
                     read.replies.extend(page.replies);
                     cursor = page.next_cursor;
@@ -124,10 +124,11 @@ impl FinalReader {
         // Two messages under one id are two rows, and not one row twice.
         let mut seen: HashSet<(Box<str>, Option<MessageRef>)> = HashSet::new();
         let mut traversal = Traversal::new(None);
-        let mut reading = self.reading(self.reader_of(channel), channel, page_size);
+        let reader = self.reader_of(channel, number);
+        let mut reading = self.reading(reader, channel, page_size);
         let (mut pages, mut positioned) = (Vec::new(), true);
         loop {
-            let page = match self.next_page(channel, &mut reading).await {
+            let page = match self.next_page(reader, &mut reading).await {
                 Ok(page) => page,
                 Err(reason) => {
                     read.failure = Some(reason);
@@ -171,10 +172,10 @@ impl FinalReader {
     }
 
     /// The next page; tries until it succeeds or the deadline passes.
-    async fn next_page(&self, channel: ChannelId, reading: &mut Reading<'_>) -> Result<ReadPage, String> {
+    async fn next_page(&self, reader: UserId, reading: &mut Reading<'_>) -> Result<ReadPage, String> {
         let mut wait = Duration::from_millis(100);
         loop {
-            let answer = self.ask(channel, || reading.call()).await;
+            let answer = self.ask(reader, || reading.call()).await;
             match answer.and_then(|answer| reading.read(&answer, &self.shared.texts).map_err(|error| error.to_string()))
             {
                 Ok(page) => return Ok(page),
@@ -197,8 +198,24 @@ impl FinalReader {
         }
     }
 
-    fn reader_of(&self, channel: ChannelId) -> UserId {
-        self.shared.roster.members(channel).first().copied().unwrap_or(UserId(0))
+    /// Who reads a channel: another member at each read, because a row that is
+    /// hidden from some is shown to others. Where members come and go, the one
+    /// who never leaves a private channel.
+    fn reader_of(&self, channel: ChannelId, number: u32) -> UserId {
+        let members = self.shared.roster.members(channel);
+        let rank = if self.has_steady_members() { number.saturating_sub(1) as usize } else { 0 };
+        members.get(rank % members.len().max(1)).copied().unwrap_or(UserId(0))
+    }
+
+    /// Who asks for a message that no read shows: its sender, who was told that
+    /// it is stored.
+    fn asker_for(&self, row: &SendRow) -> UserId {
+        let is_member = self.shared.roster.members(row.message.channel).contains(&row.user);
+        if is_member && self.has_steady_members() { row.user } else { self.reader_of(row.message.channel, 1) }
+    }
+
+    fn has_steady_members(&self) -> bool {
+        self.shared.plan.members.churn_per_minute == 0.0
     }
 
     fn reading(&self, user: UserId, channel: ChannelId, page_size: u32) -> Reading<'_> {
@@ -215,25 +232,23 @@ impl FinalReader {
         let written_us = self.shared.clock.now_us();
         let channel = row.message.channel;
         let server_id = row.server_id.as_deref()?;
-        let (user, id) = (self.reader_of(channel), self.shared.directory.id(channel));
+        let (user, id) = (self.asker_for(row), self.shared.directory.id(channel));
         let call = || self.api.point(user, channel, id, server_id).unwrap_or_else(|| Err("no such request".to_owned()));
-        let found = self
-            .insist(channel, call, |answer| self.api.read_point(answer, server_id, &self.shared.texts))
-            .await
-            .ok()?;
+        let found =
+            self.insist(user, call, |answer| self.api.read_point(answer, server_id, &self.shared.texts)).await.ok()?;
         Some(PointRead { message: row.message, written_us, row: found.map(history_row) })
     }
 
     /// Tries until it succeeds or the deadline passes.
     async fn insist<T>(
         &self,
-        channel: ChannelId,
+        user: UserId,
         call: impl Fn() -> Result<Call, String>,
         parse: impl Fn(&ApiAnswer) -> Result<T, PageError>,
     ) -> Result<T, String> {
         let mut wait = Duration::from_millis(100);
         loop {
-            let answer = self.ask(channel, &call).await;
+            let answer = self.ask(user, &call).await;
             let page = answer.and_then(|answer| parse(&answer).map_err(|error| error.to_string()));
             match page {
                 Ok(page) => return Ok(page),
@@ -244,9 +259,9 @@ impl FinalReader {
         }
     }
 
-    async fn ask(&self, channel: ChannelId, call: impl Fn() -> Result<Call, String>) -> Result<ApiAnswer, String> {
+    async fn ask(&self, user: UserId, call: impl Fn() -> Result<Call, String>) -> Result<ApiAnswer, String> {
         let timeout = Duration::from_micros(self.shared.plan.catch_up.timeout_us);
-        self.api.call_renewing(self.reader_of(channel), call, timeout).await
+        self.api.call_renewing(user, call, timeout).await
     }
 }
 

@@ -112,6 +112,10 @@ function postMessage(user, form) {
     note('swapped', row);
     note('swapped', previous);
   }
+  if (due('own-eyes-only')) {
+    note('own-eyes-only', row);
+    row.hidden = true;
+  }
   channel.rows.push(row);
   channel.keys.set(`${user} ${key}`, row);
   if (due('stored-twice')) {
@@ -144,6 +148,7 @@ function history(user, form) {
   const [oldest, latest] = [form.get('oldest') ?? '0', form.get('latest') ?? '9999999999.999999'];
   const inclusive = form.get('inclusive') === '1';
   let rows = channel.rows.filter((row) => (inclusive ? row.ts >= oldest && row.ts <= latest : row.ts > oldest && row.ts < latest));
+  rows = rows.filter((row) => !row.hidden || row.user === user);
   if (has('hides-fresh')) rows = rows.filter((row) => Date.now() * 1000 - Number(row.ts.replace('.', '')) > 200_000);
   rows = rows.slice().sort((a, b) => (a.ts < b.ts ? 1 : -1));
   // Newest first, whatever the bounds; the cursor is opaque.

@@ -114,6 +114,7 @@ fn bugs_that_this_repository_did_not_plan_are_counted_exactly() {
         ("pushed-then-failed=30", "", "phantom", true),
         ("refused-and-stored=30", "echoes-no-key", "rejected_stored", true),
         ("wrong-ts=30", "", "ack_identity", true),
+        ("own-eyes-only=30", "", "page_anomaly", true),
         ("push-twice=40", "fragments", "live_duplicates", false),
         ("push-lost=40", "", "live_missed", false),
     ] {
