@@ -162,11 +162,10 @@ fn leaked() {
 #[test]
 fn a_target_that_changes_every_text_is_like_that() {
     let sizes = SizeRange { min: 100, max: 200 };
-    // How many messages have at least 150 bytes, and then what is altered.
     for (altered, expected, reason) in [
         ((|_| true) as fn(usize) -> bool, 0, "every text"),
-        (|size| size >= 150, 0, "every text from a size on"),
-        (|size| size < 150, 1, "short ones only: no server trims these"),
+        (|size| size >= 150, 1, "every text from a size on: they were acknowledged, and are cut"),
+        (|size| size < 150, 1, "short ones only"),
     ] {
         let mut h = History::new();
         h.plan.message_size_bytes = sizes;
