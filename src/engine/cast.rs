@@ -6,6 +6,7 @@ use crate::target::{
     Call, Captured, ChannelScope, Described, RunValues, Scope, Step, UserScope, Values, Variable, set,
 };
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,13 +28,20 @@ pub struct Cast {
     pub channels: Vec<Values>,
 }
 
-/// A user at the target.
-#[derive(Clone, Debug, Default)]
+/// A user at the target. Tokens are among the values, and are not shown by
+/// `Debug`.
+#[derive(Clone, Default)]
 pub struct Person {
     /// What was captured.
     pub values: Arc<Values>,
     /// When the token is to be renewed.
     pub renew_at: Option<Instant>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Person").field("values", &self.values.len()).finish_non_exhaustive()
+    }
 }
 
 impl Person {

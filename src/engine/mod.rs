@@ -57,6 +57,7 @@ use crate::ledger::{Latencies, Ledger, RunRecord, Spill};
 use crate::model::RunId;
 use crate::plan::RunPlan;
 use crate::target::{Address, AddressError, TargetProfile};
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -101,8 +102,9 @@ pub struct Job {
     pub casting: CastingOptions,
 }
 
-/// What the user says about the users and channels of a described target.
-#[derive(Clone, Debug, Default)]
+/// What the user says about the users and channels of a described target. Its
+/// values may be secrets, and are not shown by `Debug`.
+#[derive(Clone, Default)]
 pub struct CastingOptions {
     /// The values of the profile's variables, in the order of their slots.
     pub given: Vec<String>,
@@ -112,6 +114,12 @@ pub struct CastingOptions {
     pub kept: Option<PathBuf>,
     /// Whether the clean-up steps are made at the end.
     pub clean: bool,
+}
+
+impl fmt::Debug for CastingOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("CastingOptions").field("kept", &self.kept).finish_non_exhaustive()
+    }
 }
 
 /// What a run leaves.

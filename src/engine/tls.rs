@@ -19,7 +19,9 @@ use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme};
+use tokio_rustls::rustls::{
+    self, AlertDescription, ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
+};
 
 /// What every reader of a run is told whose target may have been anybody.
 pub const INSECURE: &str = "certificates were not verified (--insecure): whoever stood between could read and change \
@@ -190,6 +192,9 @@ pub fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
             Some("; believe its authority with --ca FILE, or anybody with --insecure")
         }
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            Some("; the target does not offer HTTP/2: choose another send.http than h2")
+        }
         rustls::Error::InvalidMessage(_) => Some("; is that a port for https?"),
         _ => None,
     }
@@ -279,5 +284,88 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_rustls::rustls::{HandshakeKind, ServerConfig};
+
+    /// A server's certificate for localhost, and what accepts with it.
+    fn served(alpn: &[u8]) -> (CertificateDer<'static>, TlsAcceptor) {
+        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certificate = own.cert.der().clone();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth();
+        let mut config = config.with_single_cert(vec![certificate.clone()], key).unwrap();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        (certificate, TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// The other end of a connection that is accepted, and closed when ours is.
+    fn accepted(acceptor: &TlsAcceptor) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let acceptor = acceptor.clone();
+        tokio::spawn(async move {
+            if let Ok(mut stream) = acceptor.accept(theirs).await {
+                let _ = stream.write_all(b"hello").await;
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        ours
+    }
+
+    fn session<S>(stream: &ByteStream<S>) -> Option<HandshakeKind> {
+        match stream {
+            ByteStream::Plain(_) => None,
+            ByteStream::Tls(stream) => stream.get_ref().1.handshake_kind(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_is_resumed_within_a_worker_and_not_by_another() {
+        let (certificate, acceptor) = served(b"http/1.1");
+        let trust = Trust::new(vec![certificate], false);
+        let (tls, other) = (Tls::new(&trust), Tls::new(&trust));
+        let name = server_name("localhost").unwrap();
+        let mut first = tls.wrap(accepted(&acceptor), Some(name.clone())).await.unwrap();
+        assert_eq!(session(&first), Some(HandshakeKind::Full));
+        first.settle().await;
+        let mut said = [0; 5];
+        first.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"hello", "what came behind the tickets is not lost");
+        for (tls, kind) in [(&tls, HandshakeKind::Resumed), (&other, HandshakeKind::Full)] {
+            let stream = tls.wrap(accepted(&acceptor), Some(name.clone())).await.unwrap();
+            assert_eq!(session(&stream), Some(kind));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_believed_is_refused_with_what_to_do() {
+        let (certificate, acceptor) = served(b"http/1.1");
+        let believed = Trust::new(vec![certificate], false);
+        for (trust, host, http2, said) in [
+            (&believed, "localhost", false, ""),
+            (&believed, "example.test", false, "--ca FILE"),
+            (&Trust::default(), "localhost", false, "--insecure"),
+            (&Trust::new(Vec::new(), true), "example.test", false, ""),
+            (&believed, "localhost", true, "send.http"),
+        ] {
+            let (tls, name) = (Tls::new(trust), Some(server_name(host).unwrap()));
+            let opened = match http2 {
+                false => tls.wrap(accepted(&acceptor), name).await.map(|_| ()),
+                true => tls.wrap_http2(accepted(&acceptor), name).await.map(|_| ()),
+            };
+            let error = opened.map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(error.is_empty() == said.is_empty() && error.contains(said), "{host}: {error:?}");
+        }
+        assert!(server_name("not a name").is_err());
     }
 }

@@ -17,6 +17,7 @@ mod real_servers;
 mod receive;
 mod report;
 mod run;
+mod safety;
 mod sdk;
 mod server;
 mod targets;

@@ -4,6 +4,7 @@ use super::template::RenderError;
 use super::variables::{CHANNEL_ID, Names, Variable};
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt;
 
 /// Values by slot.
 pub type Values = Vec<Option<Box<str>>>;
@@ -17,8 +18,9 @@ pub fn set(values: &mut Values, slot: u16, value: &str) {
     values[slot] = Some(value.into());
 }
 
-/// What is the same for all templates of a run.
-#[derive(Clone, Debug, Default)]
+/// What is the same for all templates of a run. Secrets may be among the values,
+/// which are not shown by `Debug`.
+#[derive(Clone, Default)]
 pub struct RunValues {
     /// The run's 16 hexadecimal digits.
     pub id: String,
@@ -32,6 +34,12 @@ pub struct RunValues {
     pub captured: Values,
     /// For errors.
     pub names: Names,
+}
+
+impl fmt::Debug for RunValues {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RunValues").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// A user, as templates see one.
