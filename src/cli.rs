@@ -120,6 +120,19 @@ pub struct RunArgs {
     /// goes on, such as 127.0.0.1:9464; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     pub prometheus: Option<std::net::SocketAddr>,
+    /// Pushes the run's metrics to an OpenTelemetry collector while it goes on, such
+    /// as http://127.0.0.1:4318; in a build with the feature otlp
+    #[arg(long, value_name = "ENDPOINT")]
+    pub otlp: Option<String>,
+    /// Tells the target's tracing of each attempt, in the header traceparent: slow
+    /// asks it to keep every trace, a share such as 0.01 that of so many messages.
+    /// The slowest messages and the examples of findings are then named by trace
+    #[arg(long, value_name = "slow|SHARE")]
+    pub trace: Option<String>,
+    /// Links each trace to where it is looked at, such as
+    /// https://jaeger.example/trace/{trace_id}
+    #[arg(long, value_name = "TEMPLATE")]
+    pub trace_url: Option<String>,
     /// No live progress
     #[arg(long)]
     pub quiet: bool,

@@ -5,7 +5,7 @@ use super::deliveries::Deliveries;
 use super::summary::LatencySummary;
 use super::truth::Truth;
 use super::{Input, changes};
-use crate::ledger::{Latencies, new_histogram};
+use crate::ledger::{Latencies, SendRow, new_histogram};
 use crate::model::{LatencyKind, SendState};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -185,10 +185,18 @@ fn open_sends_us(input: &Input, truth: &Truth) -> Vec<u64> {
     sends.filter_map(|(state, waited_us)| (state == SendState::Unknown).then_some(waited_us)).collect()
 }
 
+fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Iterator<Item = (SendState, u64)> {
+    waited_between(input, truth, intended).map(|(_, state, waited_us)| (state, waited_us))
+}
+
 /// How long each acknowledged or unknown send waited that was intended within a
 /// time after the warm-up, in µs: to its acknowledgement, or to its last
 /// attempt.
-fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Iterator<Item = (SendState, u64)> {
+pub(super) fn waited_between<'t>(
+    input: &Input,
+    truth: &'t Truth,
+    intended: Range<u64>,
+) -> impl Iterator<Item = (&'t SendRow, SendState, u64)> {
     let from_us = input.first_measured_us().max(intended.start);
     let ended_us = input.record.ended_us;
     let messages = truth.channels.iter().flat_map(|channel| &channel.messages);
@@ -200,7 +208,7 @@ fn sends_between(input: &Input, truth: &Truth, intended: Range<u64>) -> impl Ite
             SendState::Unknown => send.last_attempt_us.unwrap_or(ended_us),
             _ => return None,
         };
-        Some((state, until_us.saturating_sub(send.intended_us)))
+        Some((send, state, until_us.saturating_sub(send.intended_us)))
     })
 }
 

@@ -20,6 +20,7 @@
 //! | `counts` | the ledger's counts and identities, rates |
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
 //! | `hints` | what came of typing, presence, commands and clicks: figures, no findings |
+//! | `slowest` | the messages that waited longest, and where the target traced them |
 //! | `sends` | what the users were shown of their messages |
 //! | `faults` | whether each fault of the plan hit anything |
 //! | `compare` | two builds in pairs of runs: whether one is worse |
@@ -48,6 +49,7 @@ mod phantom;
 pub mod probe;
 mod pushes;
 mod sends;
+mod slowest;
 mod stale;
 mod stored;
 mod summary;
@@ -62,8 +64,8 @@ pub use hints::HintCounts;
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
     Correctness, CountedRates, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary,
-    LatencySummary, LedgerCounts, Measurement, Rates, RunSummary, SendSummary, TargetProcess, ThresholdOutcome,
-    TimeSpan, Verdict, WorkerSummary,
+    LatencySummary, LedgerCounts, Measurement, Rates, RunSummary, SendSummary, SlowMessage, TargetProcess,
+    ThresholdOutcome, TimeSpan, TraceLink, Verdict, WorkerSummary,
 };
 pub use thresholds::confined;
 pub use verdict::{grouped, predicate};
@@ -145,7 +147,7 @@ fn findings(
     tallies.push(pushes::live_reordered(input, truth, first_deliveries));
     tallies.extend(changes::find(input, truth));
     tallies.extend([deliveries.healed, deliveries.unhealed, deliveries.unresolved, deliveries.live_missed]);
-    tallies.into_iter().map(|tally| tally.finish(truth)).collect()
+    tallies.into_iter().map(|tally| tally.finish(truth, &input.plan.trace)).collect()
 }
 
 /// Judges a run. The same facts give the same summary, in whatever order the
@@ -201,6 +203,7 @@ pub fn judge(input: &Input) -> RunSummary {
         hints: hints::counts(input),
         findings: findings.into_iter().map(|(kind, finding)| (kind.name().to_owned(), finding)).collect(),
         rates,
+        slowest: slowest::find(input, &truth),
         thresholds,
         faults,
         generator: generator(input),

@@ -59,6 +59,10 @@ pub struct RunSummary {
     pub latency_us: BTreeMap<String, LatencySummary>,
     /// Messages and deliveries a second during the load.
     pub rates: Rates,
+    /// The messages after the warm-up that waited longest for their
+    /// acknowledgement, twenty at most, the slowest first.
+    #[serde(default)]
+    pub slowest: Vec<SlowMessage>,
     /// The thresholds in the order of the workload.
     pub thresholds: Vec<ThresholdOutcome>,
     /// Faults that were asked for.
@@ -283,6 +287,46 @@ pub struct Example {
     /// What is particular about it.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub note: String,
+    /// Where the target's tracing has it, where messages were traced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trace: Option<TraceLink>,
+}
+
+/// One message that took long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SlowMessage {
+    /// The message key.
+    pub key: String,
+    /// The channel.
+    pub channel: u32,
+    /// The rank of the message in its channel.
+    pub index: u32,
+    /// The sender.
+    pub sender: u32,
+    /// When it was intended, in µs since the start of the run.
+    pub intended_us: u64,
+    /// From then until it was acknowledged, in µs.
+    pub ack_us: u64,
+    /// Whether it never was, and waited at least so long.
+    #[serde(default)]
+    pub at_least: bool,
+    /// Tries.
+    pub attempts: u32,
+    /// Where the target's tracing has it, where messages were traced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trace: Option<TraceLink>,
+}
+
+/// A message in the target's tracing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TraceLink {
+    /// The id of its trace: the message key without hyphens.
+    pub id: String,
+    /// Whether the target was asked to keep it.
+    pub sampled: bool,
+    /// Where it is looked at, by `--trace-url`; only of one that was to be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub url: Option<String>,
 }
 
 /// Quantiles of one latency in µs. A quantile without enough samples is null.

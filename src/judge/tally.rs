@@ -1,9 +1,11 @@
 //! Counting one finding: every instance is counted, the first are kept as
 //! examples, and nothing depends on the order in which instances come.
 
+use super::slowest::link;
 use super::summary::{Example, FindingClass, FindingSummary, TimeSpan};
 use super::truth::Truth;
 use crate::model::{FindingKind, MessageRef, UserId};
+use crate::plan::Trace;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -141,7 +143,7 @@ impl Tally {
     }
 
     /// The summary, with examples in the order of time, message, subscriber.
-    pub(super) fn finish(mut self, truth: &Truth) -> (FindingKind, FindingSummary) {
+    pub(super) fn finish(mut self, truth: &Truth, trace: &Trace) -> (FindingKind, FindingSummary) {
         self.keep_first();
         let checked = self.unchecked.is_none();
         let summary = FindingSummary {
@@ -157,7 +159,7 @@ impl Tally {
                 BTreeMap::new()
             },
             span_us: self.span.filter(|_| checked),
-            examples: if checked { self.instances.iter().map(|one| example(one, truth)).collect() } else { Vec::new() },
+            examples: if checked { self.instances.iter().map(|one| example(one, truth, trace)).collect() } else { Vec::new() },
         };
         (self.kind, summary)
     }
@@ -168,7 +170,7 @@ impl Tally {
     }
 }
 
-fn example(instance: &Instance, truth: &Truth) -> Example {
+fn example(instance: &Instance, truth: &Truth, trace: &Trace) -> Example {
     let mut example = Example {
         channel: instance.message.map(|message| message.channel.0),
         index: instance.message.map(|message| message.index),
@@ -182,7 +184,9 @@ fn example(instance: &Instance, truth: &Truth) -> Example {
     };
     example.server_ids = message.copies.iter().map(|copy| copy.server_id.to_owned()).collect();
     if let Some(send) = message.send {
-        example.key = Some(truth.key(send).to_string());
+        let key = truth.key(send);
+        example.key = Some(key.to_string());
+        example.trace = link(trace, key);
         example.sender = Some(send.user.0);
         example.intended_us = Some(send.intended_us);
         example.acknowledged_us = send.acknowledged_us;

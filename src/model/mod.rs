@@ -12,6 +12,7 @@ mod names;
 mod outcome;
 mod random;
 mod text;
+mod trace;
 
 pub use ids::{ChannelId, MessageRef, Position, RunId, UserId};
 pub use key::{KeyCodec, KeyError, KeyLayout, MessageKey, unwrap_intended_us};
@@ -20,3 +21,4 @@ pub use names::{FindingKind, LatencyKind};
 pub use outcome::SendState;
 pub use random::Random;
 pub use text::{MessageText, SizeRange, TextCodec};
+pub use trace::{TRACEPARENT, TraceId};

@@ -23,6 +23,7 @@ mod schedule;
 mod send;
 mod stop;
 mod threshold;
+mod trace;
 
 pub use capabilities::{Capabilities, Positions};
 pub use changes::{Change, ChangeKind, Changes, changes_of};
@@ -45,6 +46,7 @@ pub use schedule::{ArrivalSchedule, Intended, expected_messages};
 pub use send::{HttpUse, Send, SendDesign, Taps};
 pub use stop::StopRule;
 pub use threshold::{Comparison, During, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};
+pub use trace::{TRACE_ID, Trace, TraceSample};
 
 #[cfg(test)]
 mod tests;

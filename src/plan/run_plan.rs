@@ -1,6 +1,6 @@
 //! The resolved plan of one run: every value decided, every value valid.
 
-use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Observe, Receive, Send, StopRule};
+use super::{Actions, Capabilities, Changes, Fault, Hints, Members, Observe, Receive, Send, StopRule, Trace};
 use crate::model::{KeyLayout, SizeRange};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub struct RunPlan {
     /// posthaste knows it.
     #[serde(default)]
     pub observe: Option<Observe>,
+    /// What the target's tracing is told.
+    #[serde(default)]
+    pub trace: Trace,
     /// The thresholds as written, each valid.
     pub thresholds: Vec<String>,
     /// What the target promises.

@@ -50,6 +50,7 @@ pub fn example() -> RunPlan {
         },
         stop: StopRule::default(),
         observe: None,
+        trace: Default::default(),
         thresholds: vec!["errors.share < 1%".to_owned()],
         capabilities: capabilities(),
         key_layout: KeyLayout { channel_bits: 20 },

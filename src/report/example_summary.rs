@@ -99,6 +99,7 @@ pub(crate) fn passed() -> RunSummary {
             ("lag".to_owned(), latency(6_001, [61, 92, 400, 900, 1_100])),
         ]),
         rates: rates(),
+        slowest: Vec::new(),
         thresholds: vec![
             threshold("findings.acked_lost == 0", 0.0, "0 of 6,001 acknowledged", Some(true)),
             threshold("delivery.p99 < 250ms", 212_000.0, "212 ms", Some(true)),
@@ -286,6 +287,7 @@ pub(crate) fn plan() -> RunPlan {
         },
         stop: crate::plan::StopRule::default(),
         observe: None,
+        trace: Default::default(),
         thresholds: Vec::new(),
         capabilities: Capabilities::ALL,
         key_layout: KeyLayout { channel_bits: 20 },

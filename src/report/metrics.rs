@@ -36,6 +36,7 @@ pub struct Standing {
 pub struct Metrics {
     state: Arc<State>,
     registry: Arc<Registry>,
+    labels: [(&'static str, String); 3],
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl Metrics {
         let info = prometheus_client::metrics::info::Info::new(labels.to_vec());
         registry.register("run", "What runs", info);
         registry.register_collector(Box::new(state.clone()));
-        Self { state, registry: Arc::new(registry) }
+        Self { state, registry: Arc::new(registry), labels }
     }
 
     /// How the run stands now.
@@ -72,6 +73,17 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// What runs.
+    pub fn labels(&self) -> &[(&'static str, String)] {
+        &self.labels
+    }
+
+    /// Looks at how it stands, and at all latencies so far.
+    pub fn look(&self, at: impl FnOnce(&Standing, &Latencies)) {
+        let (standing, latencies) = &*self.lock();
+        at(standing, latencies);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (Standing, Latencies)> {
@@ -134,7 +146,7 @@ impl Collector for State {
 type NoLabels = [(String, String); 0];
 
 /// The sum in seconds, and how many samples lie in each bucket.
-fn buckets(histogram: &Histogram<u64>) -> (f64, Vec<(f64, u64)>) {
+pub(super) fn buckets(histogram: &Histogram<u64>) -> (f64, Vec<(f64, u64)>) {
     let mut counts = BUCKETS_S.map(|bound| (bound, 0));
     let mut sum_us = 0.0;
     for step in histogram.iter_recorded() {

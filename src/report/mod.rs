@@ -17,6 +17,8 @@ mod junit;
 mod markdown;
 mod matrix;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod page;
 mod phrases;
 mod progress;
@@ -38,6 +40,8 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use matrix::{matrix_html, matrix_markdown, matrix_terminal};
 pub use metrics::{Metrics, Standing};
+#[cfg(feature = "otlp")]
+pub use otlp::{Window, otlp};
 pub use progress::{Progress, ProgressMode, Snapshot};
 pub use safe_text::printable;
 pub use terminal::{Style, correctness, terminal};

@@ -126,7 +126,15 @@ pub(super) fn example_parts(example: &Example) -> Vec<String> {
     add(example.acknowledged_us.map(|at| format!("acknowledged {}", instant(at))));
     add(example.seen_us.map(|at| format!("seen {}", instant(at))));
     add((!example.note.is_empty()).then(|| example.note.clone()));
+    add(example.trace.as_ref().map(|trace| format!("trace {}", trace.id)));
     parts
+}
+
+/// An address that a page may link to and a terminal may print: a web address
+/// without blanks and control characters.
+pub(super) fn web_address(url: &str) -> Option<&str> {
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    (is_web && url.chars().all(|letter| letter.is_ascii_graphic())).then_some(url)
 }
 
 /// What the users were shown of their messages: "design http", "6,001 shown as

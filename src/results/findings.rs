@@ -7,7 +7,7 @@ use super::files::write_whole;
 use super::{ResultsError, RunFolder};
 use crate::judge::{Example, FindingSummary, RunSummary};
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 14] = [
     "finding",
     "class",
     "key",
@@ -20,6 +20,8 @@ const COLUMNS: [&str; 12] = [
     "acknowledged_us",
     "seen_us",
     "note",
+    "trace_id",
+    "trace_url",
 ];
 
 impl RunFolder {
@@ -40,8 +42,9 @@ fn findings_csv(summary: &RunSummary) -> Vec<u8> {
     writer.into_inner().expect(in_memory)
 }
 
-fn row(name: &str, finding: &FindingSummary, example: &Example) -> [String; 12] {
+fn row(name: &str, finding: &FindingSummary, example: &Example) -> [String; 14] {
     let number = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
+    let trace = example.trace.as_ref();
     let class = serde_json::to_value(finding.class).ok();
     [
         safe_cell(name),
@@ -56,6 +59,8 @@ fn row(name: &str, finding: &FindingSummary, example: &Example) -> [String; 12] 
         number(example.acknowledged_us),
         number(example.seen_us),
         safe_cell(&example.note),
+        safe_cell(trace.map_or("", |trace| &trace.id)),
+        safe_cell(trace.and_then(|trace| trace.url.as_deref()).unwrap_or_default()),
     ]
 }
 

@@ -25,6 +25,16 @@ impl Call {
         Self { method: Method::GET, path, headers: Vec::new(), body: Vec::new(), bearer: false }
     }
 
+    /// With a header, in whose place the profile may have one of its own.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        let name = HeaderName::from_static(name);
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.retain(|(given, _)| *given != name);
+            self.headers.push((name, value));
+        }
+        self
+    }
+
     /// A POST of the native wire.
     pub(super) fn post(path: String, content_type: &'static str, body: Vec<u8>) -> Self {
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];

@@ -185,6 +185,8 @@ fn overrides(args: &RunArgs) -> anyhow::Result<Vec<Override>> {
         ("--users", "population.users", args.users.map(|value| value.to_string())),
         ("--rate", "arrival.rate", args.rate.map(|value| value.to_string())),
         ("--duration", "arrival.duration", args.duration.clone()),
+        ("--trace", "trace.sample", args.trace.clone()),
+        ("--trace-url", "trace.url", args.trace_url.clone()),
     ] {
         all.extend(value.map(|value| Override::flag(flag, path, value)));
     }

@@ -6,6 +6,8 @@ mod diagnostics;
 pub mod inputs;
 mod metrics;
 pub mod observed;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod recorder;
 pub mod sources;
 pub mod trust;
@@ -20,7 +22,7 @@ use crate::model::RunId;
 use crate::plan::RunPlan;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes, ports_needed};
 use crate::plan::profile::{Resolved, to_toml};
-use crate::report::{Metrics, ProgressMode, explain, github_annotations, terminal};
+use crate::report::{ProgressMode, explain, github_annotations, terminal};
 use crate::results::{Environment, RunFolder, SpillFile, new_run_id};
 use crate::target::Address;
 use crate::{commands::complain, exit_code};
@@ -30,7 +32,6 @@ use inputs::Inputs;
 use observed::{Observed, Source};
 use recorder::Recorder;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -83,8 +84,8 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let panics = diagnostics::count_panics();
     let shown = args.results.join(&run_id).display().to_string();
 
-    let metrics = match args.prometheus.map(|address| metrics_at(address, &run_id, &resolved)).transpose() {
-        Ok(metrics) => metrics,
+    let told = match metrics::Told::begin(args, &run_id, &resolved.plan) {
+        Ok(told) => told,
         Err(error) => {
             complain(&format!("{error:#}"));
             return Ok(exit_code::USAGE);
@@ -126,10 +127,11 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
 
     let mode = ProgressMode::of_stderr(args.quiet || args.json);
     let mut recorder = Recorder::create(&folder, mode, stopper, observed)?;
-    if let Some(metrics) = metrics {
-        recorder.tell(metrics);
+    if let Some(told) = &told {
+        recorder.tell(told.metrics.clone());
     }
     let outcome = engine::run(job, &mut recorder, stop);
+    told.into_iter().for_each(metrics::Told::end);
     recorder.finish()?;
     let target = recorder.target();
     if let Some(server) = server {
@@ -171,16 +173,6 @@ pub fn code_of(error: &EngineError) -> u8 {
         EngineError::Left => exit_code::INTERRUPTED,
         EngineError::Internal(_) | EngineError::System(_) => exit_code::INTERNAL,
     }
-}
-
-/// Metrics that can be scraped from now on, which is said.
-fn metrics_at(address: SocketAddr, run_id: &str, resolved: &Resolved) -> anyhow::Result<Metrics> {
-    let plan = &resolved.plan;
-    let labels = [("run_id", run_id.to_owned()), ("workload", plan.workload.clone()), ("target", plan.target.clone())];
-    let metrics = Metrics::new(labels);
-    let bound = metrics::serve(address, metrics.clone())?;
-    complain(&format!("metrics at http://{bound}/metrics"));
-    Ok(metrics)
 }
 
 /// Begins to observe what the workload names, or else the built-in server.

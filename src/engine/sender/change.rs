@@ -3,10 +3,10 @@
 
 use super::attempt::{Asked, Attempt};
 use super::line::Line;
-use super::{Senders, Task};
+use super::{Senders, Task, traced};
 use crate::engine::shard::Shard;
 use crate::ledger::{ChangeRow, SendRow};
-use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
+use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, UserId};
 use crate::plan::{Change, ChangeKind, next_attempt};
 use crate::target::{Call, Effect, Retry, reaction_name};
 use std::rc::Rc;
@@ -54,42 +54,47 @@ pub async fn make(shard: &Rc<Shard>, line: &mut Line, due: &Due) {
     let sent = shard.sends.borrow().get(due.send);
     let acknowledged = sent.filter(|row| row.state == SendState::Acknowledged);
     if let Some((sent, server_id)) = acknowledged.and_then(|row| row.server_id.clone().map(|id| (row, id))) {
-        let (call, asked) = call(shard, due, &sent, &server_id);
-        attempt_until_over(shard, line, due, &call, asked).await;
+        let made = call(shard, due, &sent, &server_id);
+        attempt_until_over(shard, line, due, made).await;
     }
     shard.count(|counters| counters.pending -= 1);
 }
 
-fn call(shard: &Shard, due: &Due, sent: &SendRow, server_id: &str) -> (Call, Asked) {
+/// The call of a change, what its answer is about, and the key whose trace it is in.
+fn call(shard: &Shard, due: &Due, sent: &SendRow, server_id: &str) -> (Call, Asked, MessageKey) {
     let shared = &shard.shared;
+    let key = shared.texts.keys().encode(due.message, sent.intended_us - shard.load_start_us.get());
     let channel = shared.directory.id(due.message.channel);
     let slack = &shard.api.slack;
     let ordinal = due.change.ordinal;
     match due.change.kind {
         ChangeKind::Edit => {
-            let key = shared.texts.keys().encode(due.message, sent.intended_us - shard.load_start_us.get());
-            (slack.edit(channel, server_id, &shared.texts.render_version(key, ordinal)), Asked::Change)
+            (slack.edit(channel, server_id, &shared.texts.render_version(key, ordinal)), Asked::Change, key)
         }
         ChangeKind::Delete => {
             shard.hints.deleted(due.message.channel, server_id);
-            (slack.delete(channel, server_id), Asked::Change)
+            (slack.delete(channel, server_id), Asked::Change, key)
         }
-        ChangeKind::React => (slack.react(channel, server_id, &reaction_name(ordinal)), Asked::Change),
+        ChangeKind::React => (slack.react(channel, server_id, &reaction_name(ordinal)), Asked::Change, key),
         ChangeKind::Reply => {
             let key = shared.replies.key(due.message, ordinal);
             let told = shard.plan().send.design.carries_key().then(|| shared.target.key_format.write(key));
             let text = shared.replies.text(due.message, ordinal);
-            (slack.reply(channel, server_id, told.as_deref(), &text), Asked::Message(key))
+            (slack.reply(channel, server_id, told.as_deref(), &text), Asked::Message(key), key)
         }
     }
 }
 
-async fn attempt_until_over(shard: &Rc<Shard>, line: &mut Line, due: &Due, call: &Call, asked: Asked) {
+async fn attempt_until_over(shard: &Rc<Shard>, line: &mut Line, due: &Due, made: (Call, Asked, MessageKey)) {
+    let (call, asked, key) = made;
     let place = (u64::from(due.message.channel.0) << 32) | u64::from(due.message.index);
     let mut random = Random::new(shard.plan().seed, "change back-off").split(place).split(due.change.ordinal.into());
     for tries in 1.. {
         begin(shard, due.row);
-        let attempt = line.attempt_unheard(shard, call, asked, due.user, None).await;
+        // The message's own attempts have the small numbers.
+        let number = (u64::from(due.change.ordinal) + 1) << 32 | u64::from(tries);
+        let call = traced(shard, call.clone(), key, number);
+        let attempt = line.attempt_unheard(shard, &call, asked, due.user, None).await;
         let (retryable, asked_us) = match attempt.classified.retry {
             Retry::No => (false, None),
             Retry::Backoff => (true, None),

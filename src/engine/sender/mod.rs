@@ -11,7 +11,7 @@ mod line;
 
 use super::shard::Shard;
 use crate::ledger::SendRow;
-use crate::model::{LatencyKind, MessageRef, Random, SendState, UserId};
+use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, TRACEPARENT, UserId};
 use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
 use attempt::{Asked, Attempt, Parcel, Transport, attempt_over_socket, not_said};
@@ -106,7 +106,7 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
     let parcel = Parcel { key, told: told.as_deref(), channel: message.channel, channel_id, text: &text };
     let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
     let mut random = Random::new(shard.plan().seed, "back-off").split(place);
-    let mut tries = Tries { shard, row, user, first: true, free_us };
+    let mut tries = Tries { shard, row, user, made: 0, free_us };
     let mut since_us = intended_us;
     let mut taps = 0;
     loop {
@@ -157,8 +157,8 @@ struct Tries<'a> {
     shard: &'a Rc<Shard>,
     row: usize,
     user: UserId,
-    /// Whether no attempt was made yet.
-    first: bool,
+    /// Attempts so far, whatever came of them.
+    made: u64,
     /// When its user had finished the previous message.
     free_us: u64,
 }
@@ -220,7 +220,8 @@ impl Tries<'_> {
 
     async fn attempt(&mut self, transport: &mut Transport, parcel: &Parcel<'_>) -> Attempt {
         let shard = self.shard;
-        let first = std::mem::take(&mut self.first);
+        let first = self.made == 0;
+        self.made += 1;
         if let Some(ceiling) = &shard.shared.ceiling {
             shard.shared.clock.sleep_until(ceiling.take(shard.now_us())).await;
         }
@@ -235,8 +236,9 @@ impl Tries<'_> {
                 match shard.api.post(&parcel.of(self.user), shard.shared.target.key_format) {
                     Err(reason) => Attempt::not_made(shard, not_said(shard, reason)),
                     Ok(call) => match self.fault_by(hedged_by).filter(|_| first) {
-                        Some(fault) => self.attempt_twice(lines, fault, &call, parcel).await,
+                        Some(fault) => self.attempt_twice(lines, fault, call, parcel).await,
                         None => {
+                            let call = traced(shard, call, parcel.key, self.made);
                             lines[0].attempt_unheard(shard, &call, Asked::Message(parcel.key), self.user, unheard).await
                         }
                     },
@@ -265,15 +267,32 @@ impl Tries<'_> {
 
     /// Two attempts at once, on connections that are open already. The
     /// second is noted here.
-    async fn attempt_twice(&self, lines: &mut [Line; 2], fault: usize, call: &Call, parcel: &Parcel<'_>) -> Attempt {
+    async fn attempt_twice(
+        &mut self,
+        lines: &mut [Line; 2],
+        fault: usize,
+        call: Call,
+        parcel: &Parcel<'_>,
+    ) -> Attempt {
         let (shard, user) = (self.shard, self.user);
+        self.made += 1;
+        let second = traced(shard, call.clone(), parcel.key, self.made);
+        let first = traced(shard, call, parcel.key, self.made - 1);
         let [line, twin] = lines;
         line.open_both(twin, shard, user).await;
-        let twice = (line.attempt(shard, call, parcel.key, user), twin.attempt(shard, call, parcel.key, user));
+        let twice = (line.attempt(shard, &first, parcel.key, user), twin.attempt(shard, &second, parcel.key, user));
         let (first, second) = tokio::join!(twice.0, twice.1);
         note_attempt(shard, self.row, &second);
         shard.touched(fault, first.started_us, first.ended_us.max(second.ended_us));
         first
+    }
+}
+
+/// A call as the given attempt of a message, for the target's tracing.
+fn traced(shard: &Shard, call: Call, key: MessageKey, attempt: u64) -> Call {
+    match shard.plan().trace.parent(key, attempt) {
+        Some(parent) => call.with_header(TRACEPARENT, &parent),
+        None => call,
     }
 }
 

@@ -57,6 +57,7 @@ pub(super) fn plan() -> RunPlan {
         },
         stop: crate::plan::StopRule::default(),
         observe: None,
+        trace: Default::default(),
         thresholds: Vec::new(),
         capabilities: Capabilities::ALL,
         key_layout: KeyLayout { channel_bits: 20 },

@@ -101,6 +101,14 @@ fn send(reading: &Reading<'_>, plan: &RunPlan) -> Result<(), ProfileError> {
         );
         return Err(reading.error("send.design", message));
     }
+    if plan.trace.sample.is_some() {
+        let message = format!(
+            "trace.sample: a trace is told in a header, and send.design = {:?} sends frames, which have none; set \
+             send.design to http, or leave --trace out",
+            design.name()
+        );
+        return Err(reading.error("trace.sample", message));
+    }
     if let Some(rank) = plan.faults.iter().position(|fault| fault.kind == FaultKind::Hedge) {
         let message =
             format!("the fault hedge posts twice over HTTP, and send.design = {:?} posts nothing", design.name());

@@ -5,7 +5,7 @@ use super::units::{format_duration, format_number};
 use super::{Origin, ProfileError, Resolved, error, faults, load};
 use crate::plan::{
     ArrivalProcess, Backoff, Capabilities, CatchUpCursor, ChangeKind, Connections, Direction, Ending, Fault, Observe,
-    Phase, PhaseKind, Range, RunPlan, UserChoice,
+    Phase, PhaseKind, Range, RunPlan, TraceSample, UserChoice,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +47,7 @@ pub fn to_toml(resolved: &Resolved) -> String {
     text.number("failed_share", plan.stop.failed_share);
     text.time("failed_for", plan.stop.failed_for_us);
     observed(&mut text, plan);
+    traced(&mut text, plan);
     let rest = Rest { target: plan.target.clone(), capabilities: plan.capabilities.clone() };
     let rest = toml::to_string(&File { resolved: rest }).expect("strings, numbers and truths are TOML");
     format!("{}\n{rest}", text.written)
@@ -166,6 +167,16 @@ fn observed(text: &mut Text<'_>, plan: &RunPlan) {
         Observe::Cgroup(path) => text.string("cgroup", path),
         Observe::Prometheus(query) => text.string("prometheus", query),
     }
+}
+
+fn traced(text: &mut Text<'_>, plan: &RunPlan) {
+    let Some(sample) = plan.trace.sample else { return };
+    text.table("trace");
+    match sample {
+        TraceSample::Slow => text.string("sample", "slow"),
+        TraceSample::Share(share) => text.number("sample", share),
+    }
+    plan.trace.url.iter().for_each(|url| text.string("url", url));
 }
 
 /// The keys that only some kinds of fault have.

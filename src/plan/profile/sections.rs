@@ -7,7 +7,7 @@ use super::{Origin, arrival, changes, faults, receive};
 use crate::model::{KeyLayout, SizeRange};
 use crate::plan::{
     Backoff, Capabilities, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, HttpUse, Measurement, Members,
-    Observe, Population, Range, RunPlan, Send, SendDesign, StopRule, Taps, Threshold, UserChoice,
+    Observe, Population, Range, RunPlan, Send, SendDesign, StopRule, Taps, Threshold, Trace, TraceSample, UserChoice,
 };
 
 const SECTIONS: &[&str] = &[
@@ -33,6 +33,7 @@ const SECTIONS: &[&str] = &[
     "measurement",
     "stop",
     "observe",
+    "trace",
     "resolved",
 ];
 
@@ -73,6 +74,7 @@ pub(super) fn read(
         measurement: measurement(&root)?,
         stop: stop(&root)?,
         observe: observe(&root)?,
+        trace: trace(&root)?,
         thresholds: thresholds(reading, &root)?,
         capabilities,
         // Decided by the checks, which know the whole plan.
@@ -279,6 +281,25 @@ fn observe(root: &Keys<'_>) -> Result<Option<Observe>, ProfileError> {
         [_, second, ..] => return Err(keys.refuse(second, "one of pid, cgroup and prometheus is enough")),
         [_] => None,
     })
+}
+
+fn trace(root: &Keys<'_>) -> Result<Trace, ProfileError> {
+    let keys = root.table("trace", &["sample", "url"])?;
+    let sample = match keys.node("sample").map(|node| &node.value) {
+        None => None,
+        Some(Value::Text(word)) if word == "slow" => {
+            Some(keys.word("sample", &[("slow", TraceSample::Slow)], None)?)
+        }
+        Some(_) => Some(TraceSample::Share(keys.share("sample", 0.0..=1.0, 0.0)?)),
+    };
+    let url = keys.node("url").map(|_| keys.text("url", None)).transpose()?;
+    if let Some(why) = url.as_deref().and_then(|url| Trace::check_url(url).err()) {
+        return Err(keys.refuse("url", &why));
+    }
+    if url.is_some() && sample.is_none() {
+        return Err(keys.refuse("url", "leads nowhere as long as no message is traced; set trace.sample, or --trace"));
+    }
+    Ok(Trace { sample, url })
 }
 
 fn thresholds(reading: &Reading<'_>, root: &Keys<'_>) -> Result<Vec<String>, ProfileError> {

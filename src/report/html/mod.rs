@@ -1,6 +1,7 @@
 //! A run as one page of HTML.
 
 mod charts;
+mod traces;
 
 use super::figures::{count, duration, instant, memory, percent, rate};
 use super::page;
@@ -14,6 +15,7 @@ use crate::ledger::{Latencies, MeasuredInterval};
 use crate::model::LatencyKind;
 use minijinja::context;
 use serde::Serialize;
+use traces::{Traced, slowest, traced};
 
 const PAGE: &str = include_str!("report.html");
 
@@ -52,8 +54,16 @@ struct Finding {
     tone: &'static str,
     name: String,
     sentence: String,
-    examples: Vec<[String; 6]>,
+    examples: Vec<ExampleRow>,
+    is_traced: bool,
     more: String,
+}
+
+/// An example: its cells, and its trace where messages were traced.
+#[derive(Serialize)]
+struct ExampleRow {
+    cells: [String; 6],
+    trace: Option<Traced>,
 }
 
 /// One bar of the picture of the ledger.
@@ -112,6 +122,8 @@ pub fn html(summary: &RunSummary, figures: &Figures<'_>) -> String {
             zero_line => zero_line(summary),
             columns => Column::ALL.map(Column::head),
             latencies => latency_rows(summary),
+            slowest => slowest(&summary.slowest),
+            is_traced => summary.slowest.iter().any(|message| message.trace.is_some()),
             faults => summary.faults.iter().map(|fault| plain(&fault_sentence(fault), TEXT_MAX)).collect::<Vec<_>>(),
             generator => generator(summary),
         },
@@ -271,17 +283,18 @@ fn row(name: &str, finding: &FindingSummary) -> Finding {
         tone,
         name: plain(name, TEXT_MAX),
         sentence: plain(&sentence, TEXT_MAX),
+        is_traced: examples.iter().any(|example| example.trace.is_some()),
         examples,
         more: [span.unwrap_or_default(), left].join(" ").trim().to_owned(),
     }
 }
 
 /// Key, where, who, server ids, when, note.
-fn example(example: &Example) -> [String; 6] {
+fn example(example: &Example) -> ExampleRow {
     let numbered = |what: &str, number: Option<u32>| number.map(|number| format!("{what} {number}"));
     let listed = |parts: [Option<String>; 3]| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let at = |what: &str, us: Option<u64>| us.map(|us| format!("{what}\u{a0}{}", instant(us).replace(' ', "\u{a0}")));
-    [
+    let cells = [
         plain(example.key.as_deref().unwrap_or_default(), TEXT_MAX),
         listed([numbered("channel", example.channel), numbered("index", example.index), None]),
         listed([
@@ -296,7 +309,8 @@ fn example(example: &Example) -> [String; 6] {
             at("seen", example.seen_us),
         ]),
         plain(&example.note, TEXT_MAX),
-    ]
+    ];
+    ExampleRow { cells, trace: example.trace.as_ref().map(traced) }
 }
 
 fn latency_rows(summary: &RunSummary) -> Vec<LatencyRow> {

@@ -2,6 +2,7 @@
 
 mod findings;
 mod latency;
+mod slowest;
 mod totals;
 
 use super::phrases::{correctness_reasons, plan_parts, reasons, verdict, verdict_parts};
@@ -40,6 +41,7 @@ pub fn terminal(summary: &RunSummary, folder: Option<&str>, style: Style) -> Str
     let mut sections = vec![header(summary, style), verdict_section(summary, style), thresholds(summary, style)];
     sections.push(findings::section(summary, style));
     sections.push(latency::section(summary, style));
+    sections.push(slowest::section(summary, style));
     sections.push(totals::section(summary, style));
     sections.extend(folder.map(|folder| footer(summary, folder)));
     sections.retain(|section| !section.is_empty());

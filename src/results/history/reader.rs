@@ -302,6 +302,7 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
         },
         stop: crate::plan::StopRule::default(),
         observe: None,
+        trace: Default::default(),
         thresholds: Vec::new(),
         capabilities: run.promises.capabilities(),
         key_layout: KeyLayout { channel_bits },
