@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Arguments of `posthaste compare`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  posthaste compare results/20261124-031502-k7q2 results/latest
+  posthaste compare results/20261124-031502-k7q2 results/latest --html compare.html
   posthaste compare --pairs --exec './old --port {port}' --exec './new --port {port}'
   posthaste compare steady --pairs --url http://127.0.0.1:8065 --url http://127.0.0.1:8066
   posthaste compare --pairs --set-b send.design=ws-ack
@@ -73,6 +73,9 @@ pub struct CompareArgs {
     /// Compares runs of different workloads all the same
     #[arg(long)]
     pub force: bool,
+    /// Writes two finished runs side by side as a page, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Folder for the results
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,

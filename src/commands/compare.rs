@@ -13,13 +13,15 @@ use crate::judge::compare::{
 };
 use crate::plan::RunPlan;
 use crate::plan::profile::parse_duration;
-use crate::report::{Style, long_duration, pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
-use crate::results::{RunFolder, StudyFolder, new_run_id};
+use crate::report::{
+    Style, long_duration, pairs_html, pairs_markdown, pairs_so_far, pairs_terminal, two_runs, two_runs_html,
+};
+use crate::results::{RunFolder, StudyFolder, new_run_id, private_file};
 use crate::study::launched::PORT;
 use crate::study::pairs::{Compared, Ended, PairEvent, Settings, compare};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 
 /// Width of a text that no terminal shows.
@@ -96,6 +98,10 @@ fn what_ran(run: &RunSummary) -> serde_json::Value {
 
 /// Correctness is never statistical: a B that lost something fails.
 fn show_two(args: &CompareArgs, a: &RunSummary, b: &RunSummary) -> anyhow::Result<u8> {
+    if let Some(path) = &args.html {
+        let written = private_file(path).and_then(|mut file| file.write_all(two_runs_html(a, b).as_bytes()));
+        written.with_context(|| format!("--html {}", path.display()))?;
+    }
     if args.json {
         print(&(serde_json::to_string_pretty(&serde_json::json!({ "a": a, "b": b }))? + "\n"))?;
     } else {
@@ -118,6 +124,9 @@ fn read(args: &CompareArgs) -> anyhow::Result<Wanted> {
     let most = args.pairs.unwrap_or(if args.aa { LOOKS[0] } else { LOOKS[2] });
     if !(LOOKS[0]..=LOOKS[2]).contains(&most) {
         bail!("--pairs {most}: fewer than 8 pairs show nothing, and more than 20 are not foreseen");
+    }
+    if args.html.is_some() {
+        bail!("--html is for two finished runs; --pairs and --aa write compare.html into their folder");
     }
     if args.aa && !(args.set_b.is_empty() && args.serve_b.is_empty()) {
         bail!("--set-b, --serve-b: with --aa both sides are A");
@@ -261,6 +270,7 @@ fn run_pairs(args: &CompareArgs, wanted: &Wanted) -> anyhow::Result<u8> {
     };
     let shown = folder.path().display().to_string();
     folder.write_json("compare.json", &summary)?;
+    folder.write_text("compare.html", &pairs_html(&summary))?;
     folder.write_text("compare.md", &pairs_markdown(&summary))?;
     folder.write_text("compare.txt", &pairs_terminal(&summary, &shown, Style { colour: false, width: FILE_WIDTH }))?;
     if args.json {

@@ -60,6 +60,11 @@ impl Trace {
         if !template.contains(TRACE_ID) {
             return Err(format!("has no {TRACE_ID}, in whose place the id of a trace stands"));
         }
+        // Only what may stand in an address as it is: it is shown, linked and copied.
+        let odd = |letter: &char| !letter.is_ascii_graphic() || "<>\"`\\^|".contains(*letter);
+        if let Some(letter) = template.chars().find(odd) {
+            return Err(format!("has a {letter:?}, which an address writes with a percent sign"));
+        }
         let address = url::Url::parse(&template.replace(TRACE_ID, "0")).map_err(|why| format!("is no address: {why}"))?;
         match (address.scheme(), address.username(), address.password()) {
             ("http" | "https", "", None) => Ok(()),
@@ -103,6 +108,8 @@ mod tests {
             ("/trace/{trace_id}", false, "no host"),
             ("javascript:alert('{trace_id}')", false, "a script"),
             ("data:text/html,{trace_id}", false, "a page of its own"),
+            ("https://a.example/<{trace_id}>", false, "markup"),
+            ("https://a.example/a b{trace_id}", false, "a blank"),
             ("https://me:secret@a.example/{trace_id}", false, "a secret"),
         ] {
             assert_eq!(Trace::check_url(template).is_ok(), is_one, "{reason}");

@@ -2,7 +2,8 @@
 
 use crate::judge::{
     Correctness, CountedRates, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
-    Measurement, Rates, RunSummary, SendSummary, ThresholdOutcome, TimeSpan, Verdict, WorkerSummary,
+    Measurement, Rates, RunSummary, SendSummary, SlowMessage, ThresholdOutcome, TimeSpan, TraceLink,
+    Verdict, WorkerSummary,
 };
 use crate::model::{FindingKind, KeyLayout, SizeRange};
 use crate::plan::{
@@ -234,6 +235,38 @@ pub(crate) fn killed() -> RunSummary {
         threshold.passed = None;
     });
     summary
+}
+
+/// A run whose user pressed Ctrl-C, and let it drain.
+pub(crate) fn aborted() -> RunSummary {
+    let mut summary = passed();
+    (summary.verdict, summary.exit_code, summary.interrupted) = (Verdict::Inconclusive, 130, true);
+    summary.correctness =
+        Correctness { verdict: Verdict::Inconclusive, reasons: vec!["the run was interrupted".to_owned()] };
+    let latency = &mut summary.thresholds[1];
+    (latency.value, latency.shown, latency.passed) = (None, "no data".to_owned(), None);
+    summary.latency_us.retain(|name, _| name == "ack" || name == "lag");
+    summary
+}
+
+/// The messages that waited longest in a run that was traced.
+pub(crate) fn slowest() -> Vec<SlowMessage> {
+    let one = |rank: u32| SlowMessage {
+        key: format!("01890a5d-ac96-874b-8b5e-0000000000{rank:02}"),
+        channel: 3,
+        index: rank,
+        sender: 4,
+        intended_us: 12_300_000,
+        ack_us: 1_420_000 - 10_000 * u64::from(rank),
+        at_least: rank == 0,
+        attempts: 1 + rank % 2,
+        trace: Some(TraceLink {
+            id: format!("01890a5dac96874b8b5e0000000000{rank:02}"),
+            sampled: rank != 1,
+            url: (rank != 1).then(|| format!("https://traces.example/01890a5dac96874b8b5e0000000000{rank:02}")),
+        }),
+    };
+    (0..20).map(one).collect()
 }
 
 /// The plan of all of them.

@@ -32,7 +32,7 @@ pub use capacity::{
     capacity_csv, capacity_html, capacity_markdown, capacity_terminal, load_in_words, probe_in_words, purpose_in_words,
 };
 pub use check::{probed, target_in_words};
-pub use compare::{pairs_markdown, pairs_so_far, pairs_terminal, two_runs};
+pub use compare::{pairs_html, pairs_markdown, pairs_so_far, pairs_terminal, two_runs, two_runs_html};
 pub use explain::explain;
 pub use figures::long_duration;
 pub use html::{Figures, html};

@@ -31,7 +31,7 @@ pub use latency_log::{LatencyLog, read_latencies, read_latencies_of};
 pub use ledger_files::{read_ledger, write_shard};
 pub use spill::SpillFile;
 pub use study::StudyFolder;
-pub use summary::summary_schema;
+pub use summary::schemas;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
-//! `summary.json` and its published schema.
+//! `summary.json` and its published schemas.
 
 use super::{ResultsError, RunFolder};
-use crate::judge::RunSummary;
+use crate::judge::capacity::CapacitySummary;
+use crate::judge::compare::CompareSummary;
+use crate::judge::{MatrixSummary, RunSummary};
 
 const SUMMARY: &str = "summary.json";
 
@@ -18,8 +20,13 @@ impl RunFolder {
     }
 }
 
-/// The JSON schema of `summary.json`: what the file `summary.schema.json`
-/// beside the runs says.
-pub fn summary_schema() -> serde_json::Value {
-    schemars::schema_for!(RunSummary).to_value()
+/// The JSON schemas of `summary.json` and of what the studies write, by name: what
+/// the files `NAME.schema.json` beside the runs say.
+pub fn schemas() -> [(&'static str, serde_json::Value); 4] {
+    [
+        ("summary", schemars::schema_for!(RunSummary).to_value()),
+        ("compare", schemars::schema_for!(CompareSummary).to_value()),
+        ("matrix", schemars::schema_for!(MatrixSummary).to_value()),
+        ("capacity", schemars::schema_for!(CapacitySummary).to_value()),
+    ]
 }

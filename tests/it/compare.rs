@@ -57,13 +57,19 @@ fn a_slower_build_is_told_from_its_base() {
         assert_eq!(summary(side)["latency_us"]["delivery"]["p50"].as_f64(), value["value"].as_f64(), "{side}");
     }
     assert!(fs::read_to_string(here.join("compare.md")).unwrap().contains("| delivery.p50 | "));
+    let page = fs::read_to_string(here.join("compare.html")).unwrap();
+    assert!(page.contains("B is worse: delivery.p50 is ") && page.matches("title=\"pair ").count() == 8, "{page}");
+    crate::browser::is_quiet(&here.join("compare.html").canonicalize().unwrap());
 
     // Two of its runs, side by side.
     let [a, b] = ["a_run", "b_run"].map(|side| here.join(pairs[3][side].as_str().unwrap()).display().to_string());
     let (code, stdout, stderr) = compare(&[&a, &b]);
     assert_eq!(code, 2, "{stdout}");
     assert!(stderr.contains("runs of different workloads") && stderr.contains("--force"), "{stderr}");
-    let (code, stdout, _) = compare(&[&a, &b, "--force"]);
+    let two = folder.path().join("two.html");
+    let (code, stdout, _) = compare(&[&a, &b, "--force", "--html", two.to_str().unwrap()]);
+    assert!(fs::read_to_string(&two).unwrap().contains("<code>delivery p50</code>"));
+    crate::browser::is_quiet(&two.canonicalize().unwrap());
     assert!(code == 0 && stdout.contains("delivery p50") && stdout.contains("Unpaired, descriptive only"), "{stdout}");
 }
 
@@ -96,6 +102,7 @@ fn what_cannot_be_compared_says_so() {
         (&["--pairs", "--url", "http://127.0.0.1:9", "--exec", "x {port}"], "give either"),
         (&["--pairs", "--gate", "findings.acked_lost", "--set-b", "send.attempts=1"], "never a matter of statistics"),
         (&["--pairs", "--budget", "1m", "--set-b", "send.attempts=1"], "8 pairs and a warm-up take about"),
+        (&["--aa", "--html", "page.html"], "--html is for two finished runs"),
         (&["--aa", "--set-b", "send.attempts=1"], "with --aa both sides are A"),
     ] {
         let (code, _, stderr) = compare(args);

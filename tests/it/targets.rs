@@ -3,6 +3,7 @@
 //! over every transport, and what `posthaste check` must find by itself.
 
 use crate::run::Run;
+use crate::trace::{Tee, traced};
 use assert_cmd::Command as Posthaste;
 use serde_json::Value;
 use std::fs;
@@ -144,6 +145,33 @@ fn the_example_of_the_documentation_works_over_every_transport() {
     );
     let profile = parley.profile(&[(WS, &poll), (boot, &fetched)]);
     is_whole(&parley.run(&profile, &[]));
+}
+
+#[test]
+fn a_described_target_is_told_traces_beside_its_own_headers() {
+    if node_is_missing() {
+        return;
+    }
+    let parley = Parley::start(&[]);
+    let tee = Tee::before(&parley.url);
+    // A header of the profile's gives way.
+    let own = "headers = { Authorization = \"Bearer {{user.token}}\" }\njson = { body";
+    let with_own = own.replace(" }\njson", ", Traceparent = \"00-1-2-00\", X-Own = \"{{message.key}}\" }\njson");
+    let profile = parley.profile(&[(own, &with_own)]);
+    let aim = ["--target", profile.to_str().unwrap(), "--url", &tee.url, "--rate", "100", "--trace", "1"];
+    let run = Run::short(&aim);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let posts: Vec<_> =
+        tee.requests("POST /v1/rooms/").into_iter().filter(|post| post.line.contains("/messages")).collect();
+    let mut traces = Vec::new();
+    for post in &posts {
+        let [trace, _, flags] = traced(post);
+        assert!(flags == "01" && post.all("x-own").len() == 1 && post.all("authorization").len() == 1);
+        traces.push(trace);
+    }
+    let slowest = run.summary["slowest"].as_array().unwrap();
+    assert!(!slowest.is_empty());
+    assert!(slowest.iter().all(|slow| traces.contains(&slow["key"].as_str().unwrap().replace('-', ""))));
 }
 
 #[test]

@@ -134,6 +134,20 @@ fn wrong_profiles_say_where_and_what() {
         ),
         (least("thresholds = [5]"), "1:15: a threshold must be a string, not 5"),
         (least("thresholds = \"x\""), "1:14: thresholds must be an array of strings, not \"x\""),
+        (least("trace.sample = \"slwo\""), "1:16: trace.sample must be a share such as 0.1 or \"10%\", not \"slwo\""),
+        (least("trace.sample = 2"), "1:16: trace.sample must be from 0 to 1, not 2"),
+        (
+            least("trace.url = \"http://a/{trace_id}\""),
+            "1:13: trace.url leads nowhere as long as no message is traced; set trace.sample, or --trace",
+        ),
+        (
+            least("trace = { sample = 1, url = \"http://a/\" }"),
+            "1:29: trace.url has no {trace_id}, in whose place the id of a trace stands",
+        ),
+        (
+            least("trace = { sample = 1, url = \"javascript:{trace_id}\" }"),
+            "1:29: trace.url must begin with http:// or https://, not javascript:",
+        ),
         (String::new(), "1:1: missing key \"users\" in [population]"),
         (LEAST.replace("users = 100", "channels = 2"), "1:1: missing key \"users\" in [population]"),
         (LEAST.replace("users = 100", "users = 0"), "2:9: population.users must be from 1 to 10000000, not 0"),
@@ -491,6 +505,10 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "changes.share", format!("{share:?}"))),
         (0.0f64..9.0).prop_map(|weight| Override::flag("--set", "changes.react", format!("{weight:?}"))),
         (1u32..=8).prop_map(|most| Override::flag("--set", "changes.per_message", format!("{{min=1,max={most}}}"))),
+        (0.0f64..1.0).prop_map(|share| {
+            Override::flag("--set", "trace", format!("{{sample={share:?},url='https://a.example/#{{trace_id}}'}}"))
+        }),
+        Just(Override::flag("--trace", "trace.sample", "slow")),
         (0.0f64..60.0).prop_map(|rate| Override::flag("--set", "hints.typing_per_user_per_minute", rate)),
         (0.0f64..60.0).prop_map(|rate| Override::flag("--set", "actions.clicks_per_user_per_minute", rate)),
     ];

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ledger::{IntervalFigures, IntervalLatency};
-use crate::report::example_summary::{failed, inconclusive, killed, passed};
+use crate::report::example_summary::{failed, inconclusive, killed, passed, slowest};
 
 fn intervals(seconds: u64) -> Vec<MeasuredInterval> {
     let interval = |second: u64| {
@@ -80,6 +80,23 @@ fn the_tail_ends_where_the_samples_do() {
     delivery.at_least_count = 10_000;
     let text = page(&summary);
     assert!(text.contains("50 % are not slower") && text.contains("\"100 ms\",\"–\""), "half of them never came");
+}
+
+#[test]
+fn a_trace_is_a_link_where_it_can_be_looked_at() {
+    let mut summary = failed();
+    summary.slowest = slowest();
+    let link = slowest()[2].trace.clone();
+    summary.findings.get_mut("acked_lost").unwrap().examples[0].trace = link;
+    let text = page(&summary);
+    let address = "https:&#x2f;&#x2f;traces.example&#x2f;01890a5dac96874b8b5e000000000002";
+    assert_eq!(text.matches(&format!("<a href=\"{address}\" rel=\"noreferrer\">")).count(), 2, "{text}");
+    assert!(text.contains("01890a5dac96874b8b5e000000000001 <small>not sampled</small>"), "{text}");
+    assert!(text.contains("<details class=\"slowest\" open>") && text.contains("≥1.42 s"));
+    summary.slowest[2].trace.as_mut().unwrap().url = Some("javascript:alert(1)".to_owned());
+    assert!(!page(&summary).contains("javascript:"));
+    summary.slowest.iter_mut().for_each(|slow| slow.trace = None);
+    assert!(page(&summary).contains("<details class=\"slowest\">"), "named all the same, and not in the way");
 }
 
 #[test]

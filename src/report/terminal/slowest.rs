@@ -26,20 +26,19 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
 
 fn one(message: &SlowMessage, style: Style) -> String {
     let at_least = if message.at_least { "≥" } else { "" };
-    let link = message.trace.as_ref();
-    let not_kept = link.is_some_and(|link| !link.sampled);
     let parts = [
-        Some(format!("{at_least}{}", duration(message.ack_us))),
-        link.map(|link| format!("trace {}", plain(&link.id, TEXT_MAX))),
-        not_kept.then(|| "not sampled".to_owned()),
-        Some(format!("intended {}", instant(message.intended_us))),
-        Some(format!("sender u{}", message.sender)),
-        Some(counted(message.attempts.into(), "attempt")),
+        format!("{at_least}{}", duration(message.ack_us)),
+        format!("intended {}", instant(message.intended_us)),
+        format!("sender u{}", message.sender),
+        counted(message.attempts.into(), "attempt"),
     ];
-    let mut text = style.marked("·", Ink::Faint, &joined(parts.into_iter().flatten()), 5);
-    // Whole, whatever the width: it is there to be followed.
-    if let Some(url) = link.and_then(|link| web_address(link.url.as_deref()?)) {
-        text.push_str(&format!("   {url}\n"));
+    let mut text = style.marked("·", Ink::Faint, &joined(parts), 5);
+    if let Some(link) = &message.trace {
+        let not_kept = if link.sampled { "" } else { ", not sampled" };
+        let id = format!("trace {}{not_kept}", plain(&link.id, TEXT_MAX));
+        // An address is not broken, whatever the width: it is there to be followed.
+        let place = link.url.as_deref().and_then(web_address).map_or(id, str::to_owned);
+        text.push_str(&format!("     {place}\n"));
     }
     text
 }

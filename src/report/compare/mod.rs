@@ -1,4 +1,9 @@
-//! A comparison as text: of two finished runs, and of pairs of runs.
+//! A comparison as text and as a page: of two finished runs, and of pairs of runs.
+
+mod html;
+mod lanes;
+
+pub use html::{pairs_html, two_runs_html};
 
 use super::figures::{count, percent, rate};
 use super::phrases::{Column, findings_in_order, verdict};
@@ -10,6 +15,7 @@ use crate::judge::{LatencySummary, RunSummary};
 use crate::model::LatencyKind;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
 
 /// Longest text of a server or a profile that is shown.
 const TEXT_MAX: usize = 200;
@@ -20,19 +26,56 @@ pub fn two_runs(a: &RunSummary, b: &RunSummary, style: Style) -> String {
     let name = |run: &RunSummary| format!("{} ({}, {})", run.run_id, run.workload, verdict(run.verdict));
     let title = format!("A {} · B {}", plain(&name(a), TEXT_MAX), plain(&name(b), TEXT_MAX));
     let mut table = new_table(style, &["", "A", "B", "B / A"]);
+    for row in side_rows(a, b) {
+        table.add_row([row.name, row.a, row.b, row.last].map(Cell::new));
+    }
+    let note = "Unpaired, descriptive only: a machine's own noise makes such ratios. To decide, run \
+                posthaste compare --pairs.";
+    format!("{}\n\n{table}\n\n{}\n", wrap("", &title, style.width, 2), wrap("", note, style.width, 0))
+}
+
+/// A figure of two runs.
+#[derive(Serialize)]
+struct SideRow {
+    name: String,
+    a: String,
+    b: String,
+    /// The ratio in words; nothing for a count.
+    last: String,
+    /// B / A of what was measured.
+    ratio: Option<f64>,
+    /// Whether a measurement that is not valid stands behind it.
+    is_withheld: bool,
+}
+
+impl SideRow {
+    /// A figure that is measured, and has a ratio.
+    fn measured(name: &str, (a, one): (String, Option<f64>), (b, other): (String, Option<f64>)) -> Self {
+        let ratio = one.zip(other).filter(|(one, other)| *one > 0.0 && *other > 0.0).map(|(one, other)| other / one);
+        let last = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}×"));
+        Self { name: name.to_owned(), a, b, last, ratio, is_withheld: false }
+    }
+
+    fn counted(name: &str, a: u64, b: u64) -> Self {
+        Self::measured(name, (count(a), None), (count(b), None))
+    }
+}
+
+/// What was measured and counted on both sides.
+fn side_rows(a: &RunSummary, b: &RunSummary) -> Vec<SideRow> {
+    let mut rows = Vec::new();
     for kind in LatencyKind::ALL {
         let of = |run: &RunSummary| run.latency_us.get(kind.name()).filter(|latency| latency.count > 0).cloned();
         let (Some(one), Some(other)) = (of(a), of(b)) else { continue };
         for column in [Column::P50, Column::P99] {
-            latency_row(&mut table, &format!("{} {}", kind.name(), column.head()), column, &one, &other);
+            rows.push(latency_row(&format!("{} {}", kind.name(), column.head()), column, &one, &other));
         }
     }
-    let rates = [
+    for (name, one, other) in [
         ("achieved", a.rates.achieved_per_s, b.rates.achieved_per_s),
         ("delivered", a.rates.delivered_per_s, b.rates.delivered_per_s),
-    ];
-    for (name, one, other) in rates {
-        row(&mut table, name, &rate(one), &rate(other), &ratio(one, other));
+    ] {
+        rows.push(SideRow::measured(name, (rate(one), Some(one)), (rate(other), Some(other))));
     }
     let (one, other) = (&a.ledger, &b.ledger);
     for (name, one, other) in [
@@ -42,31 +85,28 @@ pub fn two_runs(a: &RunSummary, b: &RunSummary, style: Style) -> String {
         ("deliveries", one.entitled_deliveries, other.entitled_deliveries),
         ("healed", one.healed, other.healed),
     ] {
-        row(&mut table, name, &count(one), &count(other), "");
+        rows.push(SideRow::counted(name, one, other));
     }
     let findings = findings_in_order(a).into_iter().filter_map(|(name, finding)| {
         let theirs = b.findings.get(name)?;
         (name != "healed" && finding.count + theirs.count > 0).then_some((name, finding, theirs))
     });
-    for (name, one, other) in findings {
-        row(&mut table, name, &count(one.count), &count(other.count), "");
-    }
-    let note = "Unpaired, descriptive only: a machine's own noise makes such ratios. To decide, run \
-                posthaste compare --pairs.";
-    format!("{}\n\n{table}\n\n{}\n", wrap("", &title, style.width, 2), wrap("", note, style.width, 0))
+    rows.extend(findings.map(|(name, one, other)| SideRow::counted(&plain(name, TEXT_MAX), one.count, other.count)));
+    rows
 }
 
-fn latency_row(table: &mut Table, name: &str, column: Column, one: &LatencySummary, other: &LatencySummary) {
+fn latency_row(name: &str, column: Column, one: &LatencySummary, other: &LatencySummary) -> SideRow {
     let value = |latency: &LatencySummary| match column {
         Column::P50 => latency.p50,
         _ => latency.p99,
     };
-    let ratio = match (value(one), value(other)) {
-        (Some(_), Some(_)) if one.withheld || other.withheld => "withheld".to_owned(),
-        (Some(one), Some(other)) => ratio(one as f64, other as f64),
-        _ => String::new(),
-    };
-    row(table, name, &column.cell(one), &column.cell(other), &ratio);
+    let side = |latency: &LatencySummary| (column.cell(latency), value(latency).map(|us| us as f64));
+    let mut row = SideRow::measured(name, side(one), side(other));
+    row.is_withheld = one.withheld || other.withheld;
+    if row.is_withheld && row.ratio.is_some() {
+        row.last = "withheld".to_owned();
+    }
+    row
 }
 
 fn new_table(style: Style, heads: &[&str]) -> Table {
@@ -80,14 +120,6 @@ fn new_table(style: Style, heads: &[&str]) -> Table {
         }
     }
     table
-}
-
-fn row(table: &mut Table, name: &str, one: &str, other: &str, last: &str) {
-    table.add_row([name, one, other, last].map(Cell::new));
-}
-
-fn ratio(one: f64, other: f64) -> String {
-    if one > 0.0 { format!("{:.2}×", other / one) } else { String::new() }
 }
 
 /// What came of pairs of runs. `folder` is where the files are, as the reader
@@ -104,7 +136,7 @@ pub fn pairs_terminal(compared: &CompareSummary, folder: &str, style: Style) -> 
     if !compared.outcomes.is_empty() {
         text.push_str(&format!("\n{table}\n"));
     }
-    text.push_str(&format!("\n{}\n", plain(folder, TEXT_MAX)));
+    text.push_str(&format!("\n{}/compare.html\n", plain(folder, TEXT_MAX)));
     text
 }
 
@@ -222,7 +254,7 @@ mod tests {
 
     const PLAIN: Style = Style { colour: false, width: 100 };
 
-    fn compared(verdict: &str) -> CompareSummary {
+    pub(super) fn compared(verdict: &str) -> CompareSummary {
         let side = |label: &str| CompareSide { label: label.to_owned(), args: Vec::new(), exec: None };
         CompareSummary {
             schema_version: 1,
