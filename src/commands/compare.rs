@@ -8,8 +8,8 @@ use crate::cli::{AimArgs, CompareArgs};
 use crate::exit_code;
 use crate::judge::RunSummary;
 use crate::judge::compare::{
-    CompareSide, CompareSummary, CompareVerdict, Decision, GATES_MAX, Gate, LOOKS, default_gates, looks, noise,
-    parse_gate,
+    CompareSide, CompareSummary, CompareVerdict, Decision, GATES_MAX, Gate, LOOKS, PairRow, default_gates, looks,
+    noise, parse_gate,
 };
 use crate::plan::RunPlan;
 use crate::plan::profile::parse_duration;
@@ -367,10 +367,17 @@ impl Progress {
                     None => pairs_so_far(outcomes),
                 };
                 if self.lines {
-                    complain(&format!("pair {}: {so_far}", pair.a_run.split('/').next().unwrap_or_default()));
+                    complain(&format!("pair {}: {so_far}", number_of(pair)));
                 }
                 self.bar.set_message(so_far);
             }
         }
     }
+}
+
+/// "3" of `pair-03/a/…`.
+fn number_of(pair: &PairRow) -> &str {
+    let folder = pair.a_run.split('/').next().unwrap_or_default();
+    let number = folder.trim_start_matches("pair-");
+    number.strip_prefix('0').unwrap_or(number)
 }

@@ -40,6 +40,9 @@ pub struct HttpAnswer {
     pub headers: String,
     /// The body.
     pub body: Bytes,
+    /// Its length with the status line and the headers, in bytes; 0 where it is not
+    /// known.
+    pub length: u64,
 }
 
 /// An open connection; dropping it closes it and writes nothing more.
@@ -99,8 +102,10 @@ impl HttpConnection {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let headers = if call.bearer { String::new() } else { header_lines(response.headers()) };
+        let head = head_bytes(&response);
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await?.to_bytes();
-        Ok(HttpAnswer { status, retry_after, headers, body })
+        let length = head + body.len() as u64;
+        Ok(HttpAnswer { status, retry_after, headers, body, length })
     }
 
     /// Sends one request; the answer's body is still to be read.
@@ -127,6 +132,13 @@ impl Drop for HttpConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
+}
+
+/// Status line and headers as HTTP/1.1 writes them.
+fn head_bytes(response: &hyper::Response<hyper::body::Incoming>) -> u64 {
+    let reason = response.status().canonical_reason().unwrap_or_default();
+    let lines = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    ("HTTP/1.1 200 \r\n\r\n".len() + reason.len() + lines.sum::<usize>()) as u64
 }
 
 /// Why a request has no answer; only whether a byte was written matters.

@@ -131,6 +131,8 @@ impl StreamConnection {
             retry_after: headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned),
             headers: if call.bearer { String::new() } else { header_lines(&headers) },
             body,
+            // Headers are compressed, and a body comes in frames.
+            length: 0,
         })
     }
 

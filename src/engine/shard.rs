@@ -95,6 +95,10 @@ pub struct Counters {
     pub delivered: u64,
     /// Further live copies.
     pub duplicates: u64,
+    /// Bytes of the answers to attempts.
+    pub answer_bytes: u64,
+    /// Bytes of the frames that subscribers were sent.
+    pub frame_bytes: u64,
     /// Frames that were neither JSON nor text of a sensible size.
     pub garbage_frames: u64,
     /// Connections lost that the workload did not ask for.
@@ -142,7 +146,7 @@ impl Counters {
         difference
     }
 
-    fn fields_mut(&mut self) -> [&mut u64; 25] {
+    fn fields_mut(&mut self) -> [&mut u64; 27] {
         [
             &mut self.intended,
             &mut self.acknowledged,
@@ -156,6 +160,8 @@ impl Counters {
             &mut self.indeterminate,
             &mut self.delivered,
             &mut self.duplicates,
+            &mut self.answer_bytes,
+            &mut self.frame_bytes,
             &mut self.garbage_frames,
             &mut self.lost_connections,
             &mut self.chosen_disconnects,

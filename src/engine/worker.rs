@@ -136,7 +136,9 @@ async fn work(start: Start) -> io::Result<()> {
     let _ = ticking.await;
     report_tick(&shard, worker, &reports);
     let mut figures = figures.borrow().clone();
-    figures.taps = shard.counters.borrow().taps;
+    let counters = *shard.counters.borrow();
+    (figures.taps, figures.answer_bytes, figures.frame_bytes) =
+        (counters.taps, counters.answer_bytes, counters.frame_bytes);
     figures.apps = *shard.app_figures.borrow();
     figures.hints = shard.hints.figures.get();
     figures.faults.clone_from(&shard.faults.borrow());

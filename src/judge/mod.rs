@@ -231,6 +231,8 @@ fn generator(input: &Input) -> GeneratorSummary {
         descriptors: figures.descriptors,
         lag_p99_us: measurement::lag_p99_us(input),
         exhausted: figures.exhausted,
+        answer_bytes: figures.workers.iter().map(|worker| worker.answer_bytes).sum(),
+        frame_bytes: figures.workers.iter().map(|worker| worker.frame_bytes).sum(),
         workers: figures.workers.iter().map(worker).collect(),
     }
 }

@@ -159,7 +159,11 @@ impl Tally {
                 BTreeMap::new()
             },
             span_us: self.span.filter(|_| checked),
-            examples: if checked { self.instances.iter().map(|one| example(one, truth, trace)).collect() } else { Vec::new() },
+            examples: if checked {
+                self.instances.iter().map(|one| example(one, truth, trace)).collect()
+            } else {
+                Vec::new()
+            },
         };
         (self.kind, summary)
     }

@@ -189,6 +189,12 @@ pub struct WorkerFigures {
     /// How often its users tapped a failed message.
     #[serde(default)]
     pub taps: u64,
+    /// Bytes of the answers to its attempts.
+    #[serde(default)]
+    pub answer_bytes: u64,
+    /// Bytes of the frames that its subscribers were sent.
+    #[serde(default)]
+    pub frame_bytes: u64,
     /// What its subscribers did as apps.
     #[serde(default)]
     pub apps: AppFigures,

@@ -62,14 +62,16 @@ mod tests {
     fn a_trace_is_its_key_and_each_attempt_a_span() {
         let key = MessageKey::parse("0190c1a2-0000-8000-8000-00000000000f").unwrap();
         let trace = TraceId::of(key);
-        assert_eq!(trace.to_string(), "0190c1a2000080008000" .to_owned() + "00000000000f");
+        assert_eq!(trace.to_string(), "0190c1a2000080008000".to_owned() + "00000000000f");
         let header = trace.traceparent(0, true);
         let parts: Vec<&str> = header.split('-').collect();
         assert_eq!((parts[0], parts[1], parts[2].len(), parts[3]), ("00", trace.to_string().as_str(), 16, "01"));
         assert!(trace.traceparent(0, false).ends_with("-00"));
         assert_eq!(header, trace.traceparent(0, true), "the same attempt is the same span");
-        let spans: HashSet<String> =
-            ids(50).iter().flat_map(|id| (0..4).map(|attempt| id.traceparent(attempt, true)[36..52].to_owned())).collect();
+        let spans: HashSet<String> = ids(50)
+            .iter()
+            .flat_map(|id| (0..4).map(|attempt| id.traceparent(attempt, true)[36..52].to_owned()))
+            .collect();
         assert_eq!(spans.len(), 200);
         assert!(!spans.contains("0000000000000000"));
     }

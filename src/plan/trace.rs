@@ -65,7 +65,8 @@ impl Trace {
         if let Some(letter) = template.chars().find(odd) {
             return Err(format!("has a {letter:?}, which an address writes with a percent sign"));
         }
-        let address = url::Url::parse(&template.replace(TRACE_ID, "0")).map_err(|why| format!("is no address: {why}"))?;
+        let address =
+            url::Url::parse(&template.replace(TRACE_ID, "0")).map_err(|why| format!("is no address: {why}"))?;
         match (address.scheme(), address.username(), address.password()) {
             ("http" | "https", "", None) => Ok(()),
             ("http" | "https", ..) => Err("must not have a user or a password: it stands in every report".to_owned()),
@@ -88,7 +89,7 @@ mod tests {
         let trace = |sample| Trace { sample, url: url.clone() };
         let all = trace(Some(TraceSample::Slow));
         assert!(all.parent(key(), 0).unwrap().ends_with("-01"));
-        let id = "0190c1a20000800080000000000000" .to_owned() + "0f";
+        let id = "0190c1a20000800080000000000000".to_owned() + "0f";
         assert_eq!(all.link(all.of(key()).unwrap()), Some(format!("https://traces.example/{id}?x={id}")));
         // The random part of this key is the least there is.
         let some = trace(Some(TraceSample::Share(0.5)));

@@ -2,8 +2,8 @@
 
 use crate::judge::{
     Correctness, CountedRates, Example, FindingClass, FindingSummary, GeneratorSummary, LatencySummary, LedgerCounts,
-    Measurement, Rates, RunSummary, SendSummary, SlowMessage, ThresholdOutcome, TimeSpan, TraceLink,
-    Verdict, WorkerSummary,
+    Measurement, Rates, RunSummary, SendSummary, SlowMessage, ThresholdOutcome, TimeSpan, TraceLink, Verdict,
+    WorkerSummary,
 };
 use crate::model::{FindingKind, KeyLayout, SizeRange};
 use crate::plan::{
@@ -106,16 +106,22 @@ pub(crate) fn passed() -> RunSummary {
             threshold("delivery.p99 < 250ms", 212_000.0, "212 ms", Some(true)),
         ],
         faults: Vec::new(),
-        generator: GeneratorSummary {
-            cpu_fraction: 0.38,
-            rss_bytes: 212_000_000,
-            descriptors: 5_211,
-            lag_p99_us: Some(400),
-            exhausted: 0,
-            workers: vec![WorkerSummary { cpu_fraction: 0.38, canary_late_share: 0.0, canary_worst_us: 1_900 }],
-        },
+        generator: generator(),
         target_process: None,
         plan: serde_json::to_value(plan()).unwrap(),
+    }
+}
+
+fn generator() -> GeneratorSummary {
+    GeneratorSummary {
+        cpu_fraction: 0.38,
+        rss_bytes: 212_000_000,
+        descriptors: 5_211,
+        lag_p99_us: Some(400),
+        exhausted: 0,
+        answer_bytes: 1_860_000,
+        frame_bytes: 153_000_000,
+        workers: vec![WorkerSummary { cpu_fraction: 0.38, canary_late_share: 0.0, canary_worst_us: 1_900 }],
     }
 }
 

@@ -5,7 +5,7 @@ use super::phrases::plan_parts;
 use super::terminal::Style;
 use super::wrap::wrap;
 use crate::plan::estimate::{descriptors_needed, memory_estimate_bytes, ports_needed};
-use crate::plan::{Fault, PhaseKind, RunPlan, SendDesign, expected_messages};
+use crate::plan::{Fault, PhaseKind, RunPlan, SendDesign, TraceSample, expected_messages};
 
 /// The plan for somebody who is about to start it. `where_to` is the target, as
 /// the reader would say it.
@@ -24,6 +24,7 @@ fn title(plan: &RunPlan, where_to: &str) -> String {
 
 fn steps(plan: &RunPlan) -> Vec<String> {
     let mut steps = vec![population(plan), sends(plan), deliveries(plan)];
+    steps.extend(traces(plan));
     let churn = &plan.churn;
     if churn.share_per_minute > 0.0 {
         steps.push(format!(
@@ -83,6 +84,14 @@ fn sends(plan: &RunPlan) -> String {
     )
 }
 
+fn traces(plan: &RunPlan) -> Option<String> {
+    let kept = match plan.trace.sample? {
+        TraceSample::Slow => "each trace".to_owned(),
+        TraceSample::Share(share) => format!("the traces of {} of the messages", percent(share)),
+    };
+    Some(format!("tell the target's tracing of each attempt (traceparent), and ask it to keep {kept}"))
+}
+
 fn phases(plan: &RunPlan) -> String {
     let phases = plan.arrival.phases.iter().map(|phase| {
         let name = match phase.kind {
@@ -133,6 +142,7 @@ fn brief(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Trace;
     use crate::report::example_summary::plan;
 
     #[test]
@@ -148,5 +158,9 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(!text.contains("trace"), "{text}");
+        let traced = RunPlan { trace: Trace { sample: Some(TraceSample::Share(0.01)), url: None }, ..plan() };
+        let text = explain(&traced, "x", Style { colour: false, width: 200 });
+        assert!(text.contains("ask it to keep the traces of 1 % of the messages"), "{text}");
     }
 }

@@ -26,8 +26,7 @@ pub struct Window {
 /// The body of a request that tells how a run stands, in protobuf.
 pub fn otlp(metrics: &Metrics, window: Window) -> Vec<u8> {
     let labels = metrics.labels();
-    let mut resource =
-        vec![text("service.name", "posthaste"), text("service.version", env!("CARGO_PKG_VERSION"))];
+    let mut resource = vec![text("service.name", "posthaste"), text("service.version", env!("CARGO_PKG_VERSION"))];
     resource.extend(labels.iter().map(|(name, value)| match *name {
         // One process is one run.
         "run_id" => text("service.instance.id", value),
@@ -46,10 +45,8 @@ pub fn otlp(metrics: &Metrics, window: Window) -> Vec<u8> {
 impl Window {
     fn metrics(self, standing: &Standing, latencies: &Latencies) -> Vec<Metric> {
         let of_state = |(state, count): &(&'static str, u64)| self.point(vec![text("state", state)], whole(*count));
-        let mut all = vec![sum(
-            ("messages", "Messages that ended so", ""),
-            standing.messages.iter().map(of_state).collect(),
-        )];
+        let mut all =
+            vec![sum(("messages", "Messages that ended so", ""), standing.messages.iter().map(of_state).collect())];
         for (name, help, count) in &standing.counts {
             all.push(sum((name, help, ""), vec![self.point(Vec::new(), whole(*count))]));
         }

@@ -126,7 +126,10 @@ mod pushed {
         assert_eq!(ack.bucket_counts.len(), ack.explicit_bounds.len() + 1);
         assert_eq!(ack.bucket_counts.iter().sum::<u64>(), ack.count);
         assert!(ack.start_time_unix_nano > 0 && ack.time_unix_nano > ack.start_time_unix_nano);
-        assert_eq!((named(last, "posthaste.latency").unit.as_str(), named(last, "posthaste.process_cpu").unit.as_str()), ("s", "s"));
+        assert_eq!(
+            (named(last, "posthaste.latency").unit.as_str(), named(last, "posthaste.process_cpu").unit.as_str()),
+            ("s", "s")
+        );
         let resource = &last.resource_metrics[0].resource.as_ref().unwrap().attributes;
         assert_eq!(said(resource, "service.name"), "posthaste");
         assert_eq!(said(resource, "service.instance.id"), run.summary["run_id"].as_str().unwrap());

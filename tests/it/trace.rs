@@ -9,13 +9,21 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// Passes connections on to a server, and keeps what the clients said.
 pub struct Tee {
     pub url: String,
-    said: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    connections: Arc<Mutex<Vec<Passed>>>,
+}
+
+/// What was said over a connection, and how many bytes were answered.
+#[derive(Clone, Default)]
+struct Passed {
+    said: Arc<Mutex<Vec<u8>>>,
+    answered: Arc<AtomicU64>,
 }
 
 /// One request.
@@ -38,35 +46,50 @@ impl Tee {
         let server = server.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let said: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>> = Arc::default();
-        let all = said.clone();
+        let connections: Arc<Mutex<Vec<Passed>>> = Arc::default();
+        let all = connections.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, Ok(server)) = (client.unwrap(), TcpStream::connect(&server)) else { continue };
-                let kept: Arc<Mutex<Vec<u8>>> = Arc::default();
-                all.lock().unwrap().push(kept.clone());
+                let Passed { said, answered } = Passed::default();
+                all.lock().unwrap().push(Passed { said: said.clone(), answered: answered.clone() });
                 let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                std::thread::spawn(move || pass(client, server, Some(&kept)));
-                std::thread::spawn(move || pass(back.0, back.1, None));
+                std::thread::spawn(move || pass(client, server, |bytes| said.lock().unwrap().extend_from_slice(bytes)));
+                std::thread::spawn(move || {
+                    pass(back.0, back.1, |bytes| _ = answered.fetch_add(bytes.len() as u64, Ordering::Relaxed));
+                });
             }
         });
-        Self { url, said }
+        Self { url, connections }
     }
 
     /// The requests whose first line begins so.
     pub fn requests(&self, line: &str) -> Vec<Request> {
-        let all = self.said.lock().unwrap();
-        let all = all.iter().flat_map(|kept| parsed(&String::from_utf8_lossy(&kept.lock().unwrap())));
+        let all = self.connections.lock().unwrap();
+        let all = all.iter().flat_map(Passed::requests);
         all.filter(|request| request.line.starts_with(line)).collect()
+    }
+
+    /// How many connections began with such a request, and the bytes that were answered
+    /// over them.
+    fn answered(&self, line: &str) -> (u64, u64) {
+        let all = self.connections.lock().unwrap();
+        let begun = |one: &&Passed| one.requests().first().is_some_and(|first| first.line.starts_with(line));
+        let of = all.iter().filter(begun).map(|one| one.answered.load(Ordering::Relaxed));
+        of.fold((0, 0), |(count, bytes), more| (count + 1, bytes + more))
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, kept: Option<&Mutex<Vec<u8>>>) {
+impl Passed {
+    fn requests(&self) -> Vec<Request> {
+        parsed(&String::from_utf8_lossy(&self.said.lock().unwrap()))
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, seen: impl Fn(&[u8])) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if let Some(kept) = kept {
-            kept.lock().unwrap().extend_from_slice(&buffer[..length]);
-        }
+        seen(&buffer[..length]);
         if to.write_all(&buffer[..length]).is_err() {
             break;
         }
@@ -97,9 +120,8 @@ pub fn traced(request: &Request) -> [String; 3] {
     let [header] = request.all("traceparent")[..] else { panic!("{}: {:?}", request.line, request.headers) };
     let parts: Vec<&str> = header.split('-').collect();
     let ["00", trace, span, flags] = parts[..] else { panic!("{header}") };
-    let is_hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
+    let is_hex =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     assert!(is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2), "{header}");
     [trace, span, flags].map(str::to_owned)
 }
@@ -158,7 +180,7 @@ fn each_attempt_is_a_span_of_its_messages_trace_and_the_slowest_lead_to_theirs()
     let file = |name: &str| fs::read_to_string(run.folder().join(name)).unwrap();
     let link = format!("<a href=\"https:&#x2f;&#x2f;traces.example&#x2f;t&#x2f;{id}?a=&#x27;b&#x27;&amp;c\"");
     assert!(file("report.html").contains(&link), "{link}");
-    assert!(file("summary.txt").contains(&format!("trace {id}")), "{}", file("summary.txt"));
+    assert!(file("summary.txt").contains(&template.replace("{trace_id}", id)), "{}", file("summary.txt"));
     assert!(file("plan.toml").contains("sample = \"slow\" # --trace"), "{}", file("plan.toml"));
     let report = Command::new(env!("CARGO_BIN_EXE_posthaste"))
         .args(["report", "--json"])
@@ -191,6 +213,23 @@ fn a_share_of_the_traces_is_kept_and_every_finding_has_its_own() {
         assert_eq!(trace["url"].is_string(), flags[id] == "01", "what was not kept cannot be looked at");
         assert!(csv.contains(&format!(",{id},")), "{csv}");
     }
+}
+
+#[test]
+fn what_the_target_sends_is_counted_to_the_byte() {
+    let folder = TempDir::new().unwrap();
+    let server = ServerProcess::start(&folder.path().join("chat.db"), &[]);
+    let tee = Tee::before(&server.client.base);
+    let run = Run::short(&["--url", &tee.url, "--set", "churn.share_per_minute=0"]);
+    assert!([0, 3].contains(&run.code), "{}", run.stderr);
+    let (_, answers) = tee.answered(POST);
+    assert!(answers > 0);
+    assert_eq!(run.summary["generator"]["answer_bytes"], answers);
+    // The answer to the upgrade is no frame; what follows a goodbye is not read.
+    let (sockets, frames) = tee.answered("GET ");
+    let counted = run.summary["generator"]["frame_bytes"].as_u64().unwrap();
+    assert!(sockets > 0 && counted > 0);
+    assert!(counted <= frames && frames - counted <= 400 * sockets, "{counted} of {frames} over {sockets} sockets");
 }
 
 #[test]

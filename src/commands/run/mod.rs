@@ -127,9 +127,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
 
     let mode = ProgressMode::of_stderr(args.quiet || args.json);
     let mut recorder = Recorder::create(&folder, mode, stopper, observed)?;
-    if let Some(told) = &told {
-        recorder.tell(told.metrics.clone());
-    }
+    told.iter().for_each(|told| recorder.tell(told.metrics.clone()));
     let outcome = engine::run(job, &mut recorder, stop);
     told.into_iter().for_each(metrics::Told::end);
     recorder.finish()?;

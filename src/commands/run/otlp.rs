@@ -140,7 +140,10 @@ mod tests {
     #[test]
     fn headers_are_pairs_and_a_wrong_one_is_not_repeated() {
         let given = headers(Some("authorization=Bearer a=b, x-scope = 7 ")).unwrap();
-        assert_eq!((&given["authorization"], &given["x-scope"]), (&"Bearer a=b".parse().unwrap(), &"7".parse().unwrap()));
+        assert_eq!(
+            (&given["authorization"], &given["x-scope"]),
+            (&"Bearer a=b".parse().unwrap(), &"7".parse().unwrap())
+        );
         assert!(headers(None).unwrap().is_empty());
         let wrong = headers(Some("secret")).unwrap_err().to_string();
         assert!(!wrong.contains("secret"), "{wrong}");

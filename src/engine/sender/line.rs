@@ -115,6 +115,7 @@ impl Line {
         let mut own_fault = false;
         let classified = match exchanged {
             Ok(Ok(answer)) => {
+                shard.count(|counters| counters.answer_bytes += answer.length);
                 let retry_after = answer.retry_after.as_deref();
                 let headers = answer.headers.as_str();
                 let answer = Answer { status: answer.status, retry_after, headers, body: &answer.body };

@@ -267,13 +267,7 @@ impl Tries<'_> {
 
     /// Two attempts at once, on connections that are open already. The
     /// second is noted here.
-    async fn attempt_twice(
-        &mut self,
-        lines: &mut [Line; 2],
-        fault: usize,
-        call: Call,
-        parcel: &Parcel<'_>,
-    ) -> Attempt {
+    async fn attempt_twice(&mut self, lines: &mut [Line; 2], fault: usize, call: Call, parcel: &Parcel<'_>) -> Attempt {
         let (shard, user) = (self.shard, self.user);
         self.made += 1;
         let second = traced(shard, call.clone(), parcel.key, self.made);

@@ -2,10 +2,12 @@
 
 use super::Subscriber;
 use crate::engine::hints;
+use crate::engine::shard::Shard;
 use crate::ledger::{FirstSeen, Leak, Reordered};
 use crate::model::{LatencyKind, unwrap_intended_us};
 use crate::plan::CatchUpCursor;
 use crate::target::{Frame, Push, changed_channel};
+use tokio_tungstenite::tungstenite::{self, Message};
 
 impl Subscriber {
     pub(super) fn take_text(&mut self, text: &str, now_us: u64) {
@@ -81,4 +83,21 @@ impl Subscriber {
             shard.facts.borrow_mut().reordered.push(reordered);
         }
     }
+}
+
+/// Counts what the target sent.
+pub(super) fn count_bytes(shard: &Shard, frame: &Option<Result<Message, tungstenite::Error>>) {
+    if let Some(Ok(message)) = frame {
+        shard.count(|counters| counters.frame_bytes += frame_bytes(message.len()));
+    }
+}
+
+/// A payload with the head that a server's frame has (RFC 6455, section 5.2).
+fn frame_bytes(payload: usize) -> u64 {
+    let head = match payload {
+        0..126 => 2,
+        126..65_536 => 4,
+        _ => 10,
+    };
+    head + payload as u64
 }

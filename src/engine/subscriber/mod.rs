@@ -325,6 +325,7 @@ impl Subscriber {
         held: &mut Held,
         now_us: u64,
     ) -> Result<(), ConnectionEnd> {
+        frames::count_bytes(&self.shard, &frame);
         match frame {
             Some(Ok(Message::Text(text))) if self.wired.is_some() => self.take_described(&text, lane, held, now_us),
             Some(Ok(Message::Text(text))) => {

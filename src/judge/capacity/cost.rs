@@ -2,7 +2,7 @@
 //! over the probes.
 
 use super::least_squares::{are_independent, non_negative, squared_error};
-use super::summary::{CapacityProbe, Cost, Outcome, Purpose, TargetUse};
+use super::summary::{CapacityProbe, Cost, Egress, EgressCost, Outcome, Purpose, TargetUse};
 
 /// Fits CPU seconds = a · posts + b · deliveries + c · sockets · seconds, all
 /// not negative, to the probes from half of the capacity on and to those that
@@ -53,6 +53,21 @@ pub(super) fn fit(probes: &[CapacityProbe], capacity: f64, source: &str) -> Opti
     cost.cpu_s_per_10000_deliveries = has(1).then_some(x[1] * 1e4);
     cost.cpu_s_per_minute_of_1000_sockets = has(2).then_some(x[2] * 1e3 * 60.0);
     Some(cost)
+}
+
+/// What the target sent for a thousand posts and for ten thousand deliveries, over
+/// all probes together. A probe whose sockets are idle is not in it: its frames are
+/// heartbeats.
+pub(super) fn egress(probes: &[CapacityProbe]) -> Option<EgressCost> {
+    let probes = probes.iter().filter(|probe| probe.purpose != Purpose::CostOfSockets);
+    let all: Vec<Egress> = probes.filter_map(|probe| probe.egress).collect();
+    let sum = |of: fn(&Egress) -> u64| all.iter().map(of).sum::<u64>() as f64;
+    let each = |bytes: f64, times: f64, by: f64| (bytes > 0.0 && times > 0.0).then(|| bytes / times * by);
+    let cost = EgressCost {
+        bytes_per_1000_posts: each(sum(|one| one.answer_bytes), sum(|one| one.posts), 1e3),
+        bytes_per_10000_deliveries: each(sum(|one| one.frame_bytes), sum(|one| one.deliveries), 1e4),
+    };
+    (cost != EgressCost::default()).then_some(cost)
 }
 
 /// The median over the probes of what their sockets added, for a thousand.

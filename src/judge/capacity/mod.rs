@@ -31,8 +31,8 @@ pub use recovery::{Second, recovery};
 pub use result::{Ending, concluded};
 pub use search::{Step, next, seconds_left};
 pub use summary::{
-    BaseLoad, CapacityAbout, CapacityProbe, CapacityResult, CapacitySummary, CapacityVerdict, Cost, Find,
-    GeneratorCeiling, Outcome, Purpose, Recovery, SearchSettings, SlowestOf, TargetUse, Usl,
+    BaseLoad, CapacityAbout, CapacityProbe, CapacityResult, CapacitySummary, CapacityVerdict, Cost, Egress, EgressCost,
+    Find, GeneratorCeiling, Outcome, Purpose, Recovery, SearchSettings, SlowestOf, TargetUse, Usl,
 };
 
 #[cfg(test)]

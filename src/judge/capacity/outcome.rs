@@ -1,7 +1,7 @@
 //! What one run says of a load: whether the objective was kept, and if not,
 //! whether that was the target or the generator.
 
-use super::summary::{CapacityProbe, Outcome, Purpose, SearchSettings, SlowestOf, TargetUse};
+use super::summary::{CapacityProbe, Egress, Outcome, Purpose, SearchSettings, SlowestOf, TargetUse};
 use crate::judge::{RunSummary, ThresholdOutcome, Verdict};
 use crate::plan::{Comparison, Metric, Threshold};
 
@@ -62,7 +62,21 @@ pub fn probe_of(
         worker_cpu_limit: summary.plan["measurement"]["worker_cpu_share"].as_f64().unwrap_or(1.0),
         lag_p99_us: summary.generator.lag_p99_us,
         target: target_use(summary),
+        egress: egress(settings, summary),
     }
+}
+
+/// Nothing where answers and pushes come over the same socket, or messages another
+/// way than by push.
+fn egress(settings: &SearchSettings, summary: &RunSummary) -> Option<Egress> {
+    let design = summary.plan["receive"]["design"].as_str().unwrap_or("ws");
+    let is_pushed = matches!(design, "ws" | "ws-trusting" | "rtm" | "socket-mode");
+    (is_pushed && !settings.base.sends_over_sockets).then_some(Egress {
+        posts: summary.ledger.attempts,
+        answer_bytes: summary.generator.answer_bytes,
+        deliveries: summary.ledger.message_frames,
+        frame_bytes: summary.generator.frame_bytes,
+    })
 }
 
 fn target_use(summary: &RunSummary) -> Option<TargetUse> {

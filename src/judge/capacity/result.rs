@@ -61,6 +61,7 @@ pub fn concluded(
             _ => exit_code::INCONCLUSIVE,
         },
         usl: usl::fit(&points, state.failed()),
+        egress: cost::egress(&probes),
         cost: cost::fit(&probes, result.as_ref().map_or(0.0, |result| result.load), source),
         notes: notes(&about.run_args, &settings, &state, result.as_ref()),
         recovery,

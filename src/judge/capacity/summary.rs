@@ -1,5 +1,9 @@
 //! The contents of `capacity.json`. Units stand in the names.
 
+mod spent;
+
+pub use spent::{Cost, Egress, EgressCost, TargetUse};
+
 use crate::judge::ThresholdOutcome;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +38,9 @@ pub struct CapacitySummary {
     /// What a message costs the target; null where its process was not
     /// observed.
     pub cost: Option<Cost>,
+    /// What the target sends for a message.
+    #[serde(default)]
+    pub egress: Option<EgressCost>,
     /// What a reader must know.
     pub notes: Vec<String>,
 }
@@ -228,6 +235,9 @@ pub struct CapacityProbe {
     pub lag_p99_us: Option<u64>,
     /// What the target used, where it was observed.
     pub target: Option<TargetUse>,
+    /// What it sent, where that can be told apart.
+    #[serde(default)]
+    pub egress: Option<Egress>,
 }
 
 /// Two quantiles of a latency in µs; null without enough samples.
@@ -237,25 +247,6 @@ pub struct SlowestOf {
     pub p50: Option<u64>,
     /// 99 %.
     pub p99: Option<u64>,
-}
-
-/// What the target used during a probe, and for what.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TargetUse {
-    /// CPU time in seconds, until history was read.
-    pub cpu_s: f64,
-    /// Length of that time in seconds.
-    pub seconds: f64,
-    /// Tries to post in that time.
-    pub posts: u64,
-    /// Frames that carried a message.
-    pub deliveries: u64,
-    /// Sockets that were open.
-    pub sockets: u64,
-    /// The largest resident memory.
-    pub rss_max_bytes: Option<u64>,
-    /// What the sockets added to it, before the first message.
-    pub rss_of_sockets_bytes: Option<u64>,
 }
 
 /// What a search comes to.
@@ -363,28 +354,4 @@ pub struct Usl {
     /// (load, messages a second) of the fitted curve, not beyond 1.5 times the
     /// highest load.
     pub curve: Vec<(f64, f64)>,
-}
-
-/// CPU time that the target spends, fitted over the probes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Cost {
-    /// What was observed.
-    pub source: String,
-    /// Seconds for a thousand posts.
-    pub cpu_s_per_1000_posts: Option<f64>,
-    /// Seconds for ten thousand deliveries.
-    pub cpu_s_per_10000_deliveries: Option<f64>,
-    /// Seconds a minute for a thousand idle sockets.
-    pub cpu_s_per_minute_of_1000_sockets: Option<f64>,
-    /// Resident memory of a thousand idle sockets.
-    pub rss_bytes_per_1000_sockets: Option<u64>,
-    /// The largest resident memory of all probes.
-    pub rss_max_bytes: Option<u64>,
-    /// Root of the mean squared error of the fit, relative to the CPU time of a
-    /// probe.
-    pub error: f64,
-    /// Probes that it rests on.
-    pub probes: Vec<u32>,
-    /// Why parts of it are not known, where they are not.
-    pub unknown_because: Option<String>,
 }

@@ -315,6 +315,21 @@ fn posts_and_deliveries_that_grow_together_are_not_told_apart() {
 }
 
 #[test]
+fn what_a_target_sends_is_divided_by_what_it_is_for() {
+    let probe = |purpose, posts, deliveries, frame_bytes| CapacityProbe {
+        purpose,
+        egress: Some(Egress { posts, answer_bytes: 300 * posts, deliveries, frame_bytes }),
+        ..CapacityProbe::default()
+    };
+    let (hold, alone) = (probe(Purpose::Hold, 1_000, 20_000, 8_000_000), probe(Purpose::CostOfPosts, 3_000, 0, 0));
+    let heartbeats = probe(Purpose::CostOfSockets, 10, 200, 90_000_000);
+    let cost = cost::egress(&[hold.clone(), alone.clone(), heartbeats, CapacityProbe::default()]).unwrap();
+    assert_eq!((cost.bytes_per_1000_posts, cost.bytes_per_10000_deliveries), (Some(300_000.0), Some(4_000_000.0)));
+    assert_eq!(cost::egress(&[alone]).unwrap().bytes_per_10000_deliveries, None, "nobody was sent anything");
+    assert_eq!(cost::egress(&[CapacityProbe::default()]), None);
+}
+
+#[test]
 fn recovery_is_when_seconds_keep_the_objective_again() {
     let settings = SearchSettings { warm_up_s: 3.0, overload_s: 4.0, ..settings() };
     let second = |start_s: u64, p99_ms: u64| Second {

@@ -16,6 +16,12 @@ pub struct GeneratorSummary {
     pub lag_p99_us: Option<u64>,
     /// Connections refused for want of descriptors or ports.
     pub exhausted: u64,
+    /// Bytes of the answers to sends over HTTP/1.1: status lines, headers and bodies.
+    #[serde(default)]
+    pub answer_bytes: u64,
+    /// Bytes of the frames that subscribers were sent while the run went on.
+    #[serde(default)]
+    pub frame_bytes: u64,
     /// The worker threads.
     pub workers: Vec<WorkerSummary>,
 }

@@ -109,10 +109,7 @@ fn when_latencies_are_withheld() {
         canary_ticks: 1_000,
         canary_late: 1,
         canary_worst_us: 9,
-        taps: 0,
-        apps: Default::default(),
-        hints: Default::default(),
-        faults: Vec::new(),
+        ..WorkerFigures::default()
     };
     for (change, reason) in [
         ((|_, _| ()) as fn(&mut History, WorkerFigures), ""),
@@ -195,6 +192,8 @@ fn the_generators_own_figures_stand_in_the_summary() {
         canary_ticks: 200,
         canary_late,
         canary_worst_us: 9,
+        answer_bytes: 310,
+        frame_bytes: 4_000,
         ..WorkerFigures::default()
     };
     let summary = judged(|h| {
@@ -219,6 +218,8 @@ fn the_generators_own_figures_stand_in_the_summary() {
         descriptors: 77,
         lag_p99_us: Some(500),
         exhausted: 3,
+        answer_bytes: 620,
+        frame_bytes: 8_000,
         workers: vec![worker(0.25, 0.005, 9), worker(0.5, 0.0, 9), worker(0.0, 0.0, 0)],
     };
     assert_eq!(summary.generator, expected, "of 120 s of wall time; a worker that never ran used nothing");

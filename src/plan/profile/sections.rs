@@ -287,9 +287,7 @@ fn trace(root: &Keys<'_>) -> Result<Trace, ProfileError> {
     let keys = root.table("trace", &["sample", "url"])?;
     let sample = match keys.node("sample").map(|node| &node.value) {
         None => None,
-        Some(Value::Text(word)) if word == "slow" => {
-            Some(keys.word("sample", &[("slow", TraceSample::Slow)], None)?)
-        }
+        Some(Value::Text(word)) if word == "slow" => Some(keys.word("sample", &[("slow", TraceSample::Slow)], None)?),
         Some(_) => Some(TraceSample::Share(keys.share("sample", 0.0..=1.0, 0.0)?)),
     };
     let url = keys.node("url").map(|_| keys.text("url", None)).transpose()?;

@@ -92,6 +92,7 @@ fn sections(summary: &CapacitySummary) -> Vec<(&'static str, String)> {
     let mut sections = Vec::new();
     sections.extend(summary.recovery.as_ref().map(|recovery| ("OVERLOAD", words::recovery(find, recovery))));
     sections.extend(summary.cost.as_ref().map(|cost| ("COST", words::cost(cost).join(" · "))));
+    sections.extend(summary.egress.as_ref().map(|egress| ("EGRESS", words::egress(egress))));
     sections.push(("SCALING", words::usl(find, &summary.usl)));
     sections.extend(words::generator(summary).map(|generator| ("GENERATOR", generator)));
     sections

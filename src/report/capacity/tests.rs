@@ -1,7 +1,7 @@
 use super::*;
 use crate::judge::ThresholdOutcome;
 use crate::judge::capacity::{
-    BaseLoad, CapacityAbout, Ending, Find, Purpose, Recovery, SearchSettings, SlowestOf, TargetUse, concluded,
+    BaseLoad, CapacityAbout, Egress, Ending, Find, Purpose, Recovery, SearchSettings, SlowestOf, TargetUse, concluded,
 };
 
 fn settings() -> SearchSettings {
@@ -72,6 +72,7 @@ fn probe(number: u32, purpose: Purpose, load: f64, p99_ms: u64, outcome: Outcome
             rss_max_bytes: Some(64_000_000),
             rss_of_sockets_bytes: Some(sockets * 8_000),
         }),
+        egress: Some(Egress { posts, answer_bytes: posts * 310, deliveries, frame_bytes: deliveries * 512 }),
     }
 }
 
@@ -154,6 +155,7 @@ capacity 3,150 msg/s (3 of 3 five-minute holds, delivery p99 212–238 ms <
         "  4 coarse              3,375      95 %    950 ms        1.90 s  failed\n     goodput 94.8 % < 97 %\n",
         "OVERLOAD 3,780 msg/s for 30 s: 3,203 msg/s were acknowledged; back at\n         2,520 msg/s, the objective",
         "COST     0.10 s CPU per 1,000 posts · 50.0 ms CPU per 10,000 deliveries",
+        "EGRESS   310 kB per 1,000 posts · 5.12 MB per 10,000 deliveries",
         "SCALING  Universal Scalability Law: contention α ",
         "GENERATOR at the capacity its busiest worker used 31 % of a core",
         "\nresults/c/capacity.html\n",

@@ -2,8 +2,8 @@
 
 use super::super::figures::{count, duration, memory, percent};
 use crate::judge::capacity::{
-    CapacityProbe, CapacityResult, CapacitySummary, CapacityVerdict, Cost, Find, Outcome, Purpose, Recovery,
-    SearchSettings, Usl,
+    CapacityProbe, CapacityResult, CapacitySummary, CapacityVerdict, Cost, EgressCost, Find, Outcome, Purpose,
+    Recovery, SearchSettings, Usl,
 };
 use crate::plan::{Metric, Threshold};
 
@@ -210,6 +210,18 @@ pub(super) fn cost(cost: &Cost) -> Vec<String> {
         None => parts.push(format!("fitted over {} probes, within {}", cost.probes.len(), percent(cost.error))),
     }
     parts
+}
+
+/// What the target sends for a message.
+pub(super) fn egress(egress: &EgressCost) -> String {
+    let size = |bytes: f64| match bytes {
+        bytes if bytes < 1e6 => format!("{:.0} kB", bytes / 1e3),
+        bytes => format!("{:.2} MB", bytes / 1e6),
+    };
+    let posts = egress.bytes_per_1000_posts.map(|bytes| format!("{} per 1,000 posts", size(bytes)));
+    let deliveries = egress.bytes_per_10000_deliveries.map(|bytes| format!("{} per 10,000 deliveries", size(bytes)));
+    let parts = posts.into_iter().chain(deliveries).chain(["without what TCP and TLS add".to_owned()]);
+    parts.collect::<Vec<_>>().join(" · ")
 }
 
 /// How far the generator was from its own limit.

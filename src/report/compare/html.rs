@@ -1,7 +1,7 @@
 //! A comparison as one page of HTML that needs nothing else.
 
 use super::lanes::{Dot, Lane, Lanes, lanes};
-use super::{HEADS, TEXT_MAX, cells, in_numbers, of_noise, side_rows, title, verdict_lines};
+use super::{HEADS, TEXT_MAX, cells, extent, in_numbers, of_noise, side_rows, verdict_lines};
 use crate::judge::RunSummary;
 use crate::judge::compare::{
     CompareSide, CompareSummary, CompareVerdict, GateOutcome, PairRow, Reading, more_is_better, noise,
@@ -40,7 +40,7 @@ pub fn pairs_html(compared: &CompareSummary) -> String {
             tone,
             stamp,
             headline => headline(compared),
-            about => plain(&title(compared), 2 * TEXT_MAX),
+            about => extent(compared),
             lines => verdict_lines(compared).iter().map(|line| plain(line, 2 * TEXT_MAX)).collect::<Vec<_>>(),
             sides => sides(compared),
             picture => picture(compared),
@@ -71,8 +71,7 @@ fn stamp(compared: &CompareSummary) -> (&'static str, &'static str) {
 
 /// The one sentence at the top.
 fn headline(compared: &CompareSummary) -> String {
-    let worse: Vec<&GateOutcome> =
-        compared.outcomes.iter().filter(|outcome| outcome.verdict == "regression").collect();
+    let worse: Vec<&GateOutcome> = compared.outcomes.iter().filter(|outcome| outcome.verdict == "regression").collect();
     let pairs = counted(compared).count();
     match (compared.verdict, worse.first()) {
         (CompareVerdict::Incorrect, _) => "A run lost, doubled or invented something.".to_owned(),
@@ -175,7 +174,8 @@ fn row(compared: &CompareSummary, rank: usize, pair: &PairRow) -> Row {
 /// out of no folder.
 fn local(path: &str) -> String {
     let is_local = |part: &str| {
-        !matches!(part, "" | "." | "..") && part.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
+        !matches!(part, "" | "." | "..")
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
     };
     if path.split('/').all(is_local) { path.to_owned() } else { String::new() }
 }
@@ -195,14 +195,17 @@ pub fn two_runs_html(a: &RunSummary, b: &RunSummary) -> String {
     };
     let rows = side_rows(a, b);
     let lane = |row: &super::SideRow| {
+        let ratio = row.ratio?;
+        let words = format!("{} {}", row.name, row.last);
         Some(Lane {
             name: row.name.clone(),
             tone: "plain",
             words: format!("{} → {}", row.a, row.b),
             ratio: None,
-            interval: None,
+            // A bar from 1 on.
+            interval: Some((ratio.min(1.0), ratio.max(1.0))),
             margin: None,
-            dots: vec![Dot { ratio: row.ratio?, is_valid: !row.is_withheld, words: format!("{} {}", row.name, row.last) }],
+            dots: vec![Dot { ratio, is_valid: !row.is_withheld, words }],
         })
     };
     page::render(
@@ -254,7 +257,10 @@ mod tests {
         ] {
             assert!(page.contains(piece), "{piece} is not in\n{page}");
         }
-        assert_eq!((page.matches("class=\"dot\" style").count(), page.matches("class=\"dot open\" style").count()), (11, 1));
+        assert_eq!(
+            (page.matches("class=\"dot\" style").count(), page.matches("class=\"dot open\" style").count()),
+            (11, 1)
+        );
         let mut noise = with_pairs("open");
         (noise.aa, noise.verdict) = (true, CompareVerdict::Pass);
         let page = pairs_html(&noise);
@@ -273,7 +279,9 @@ mod tests {
     #[test]
     fn two_runs_have_their_ratios_and_what_is_withheld_stands_out() {
         let page = two_runs_html(&passed(), &failed());
-        for piece in ["Unpaired, descriptive only", "<code>delivery p99</code>", "title=\"delivery p99 1.47×\"", "acked_lost"] {
+        for piece in
+            ["Unpaired, descriptive only", "<code>delivery p99</code>", "title=\"delivery p99 1.47×\"", "acked_lost"]
+        {
             assert!(page.contains(piece), "{piece} is not in\n{page}");
         }
         assert!(!page.contains("class=\"dot open\""));

@@ -184,18 +184,20 @@ fn in_numbers(outcome: &GateOutcome) -> (String, String) {
 }
 
 fn title(compared: &CompareSummary) -> String {
-    let discarded = compared.pairs.iter().skip(1).filter(|pair| pair.discarded_because.is_some()).count();
-    let pairs = compared.pairs.len().saturating_sub(1) - discarded.min(compared.pairs.len().saturating_sub(1));
-    let most = compared.looks.last().copied().unwrap_or(0);
     let sides = match compared.aa {
         true => format!("A against itself: {}", compared.a.label),
         false => format!("A {} · B {}", compared.a.label, compared.b.label),
     };
+    format!("posthaste compare {} · {sides} · {}", compared.compare_id, extent(compared))
+}
+
+/// How many pairs there were.
+fn extent(compared: &CompareSummary) -> String {
+    let discarded = compared.pairs.iter().skip(1).filter(|pair| pair.discarded_because.is_some()).count();
+    let pairs = compared.pairs.len().saturating_sub(1) - discarded.min(compared.pairs.len().saturating_sub(1));
+    let most = compared.looks.last().copied().unwrap_or(0);
     let discarded = if discarded > 0 { format!(", {discarded} discarded") } else { String::new() };
-    format!(
-        "posthaste compare {} · {sides} · {pairs} of at most {most} pairs after a warm-up{discarded}, seed {}",
-        compared.compare_id, compared.seed
-    )
+    format!("{pairs} of at most {most} pairs after a warm-up{discarded}, seed {}", compared.seed)
 }
 
 /// A sentence for each gate that decides, the worst first, and the reasons.
