@@ -57,8 +57,8 @@ pub struct RunPlan {
     /// posthaste knows it.
     #[serde(default)]
     pub observe: Option<Observe>,
-    /// What the target's tracing is told.
-    #[serde(default)]
+    /// What the target's tracing is told; not named where it is told nothing.
+    #[serde(default, skip_serializing_if = "Trace::is_off")]
     pub trace: Trace,
     /// The thresholds as written, each valid.
     pub thresholds: Vec<String>,

@@ -27,6 +27,11 @@ pub enum TraceSample {
 }
 
 impl Trace {
+    /// Whether nothing is traced.
+    pub fn is_off(&self) -> bool {
+        self.sample.is_none()
+    }
+
     /// The value of the header `traceparent` of an attempt of a message, by its
     /// number; `None` where nothing is traced.
     pub fn parent(&self, key: MessageKey, attempt: u64) -> Option<String> {
