@@ -15,7 +15,6 @@ pub use run::{Annotations, RunArgs};
 pub use serve::{CommitArg, ServeArgs, SynchronousArg};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 

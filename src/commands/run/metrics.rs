@@ -13,7 +13,7 @@ use axum::routing::get;
 use std::net::SocketAddr;
 
 #[cfg(feature = "otlp")]
-use super::otlp::Pushes;
+use super::{otlp::Pushes, trust::trust};
 
 /// What OpenMetrics calls its text.
 const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,7 +39,10 @@ impl Told {
             [("run_id", run_id.to_owned()), ("workload", plan.workload.clone()), ("target", plan.target.clone())];
         let metrics = Metrics::new(labels);
         #[cfg(feature = "otlp")]
-        let pushes = args.otlp.as_deref().map(|endpoint| Pushes::begin(endpoint, metrics.clone())).transpose()?;
+        let pushes = match &args.otlp {
+            Some(endpoint) => Some(Pushes::begin(endpoint, metrics.clone(), &trust(&args.aim.reach, None)?)?),
+            None => None,
+        };
         #[cfg(not(feature = "otlp"))]
         if args.otlp.is_some() {
             anyhow::bail!(

@@ -77,10 +77,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     let number = RunId(uuid::Uuid::new_v4().as_u64_pair().0);
     let now = jiff::Timestamp::now();
     let run_id = new_run_id(now, number.0);
-    let folder = RunFolder::create(&args.results, &run_id)?;
-    folder.write_plan(&to_toml(&resolved))?;
-    folder.write_environment(&Environment::here())?;
-    diagnostics::log_to(&folder)?;
+    let folder = new_folder(args, &run_id, &resolved)?;
     let panics = diagnostics::count_panics();
     let shown = args.results.join(&run_id).display().to_string();
 
@@ -92,10 +89,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         }
     };
     let (stopper, stop) = stop_on_signals()?;
-    let server = match address {
-        Some(_) => None,
-        None => Some(BuiltInServer::start(args, &resolved.plan, &folder)?),
-    };
+    let server = address.is_none().then(|| BuiltInServer::start(args, &resolved.plan, &folder)).transpose()?;
     let address = match (address, &server) {
         (Some(address), _) => address,
         (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
@@ -132,9 +126,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     told.into_iter().for_each(metrics::Told::end);
     recorder.finish()?;
     let target = recorder.target();
-    if let Some(server) = server {
-        server.stop();
-    }
+    server.into_iter().for_each(BuiltInServer::stop);
     let concluded = match outcome {
         Ok(mut outcome) => {
             outcome.record.target = target;
@@ -148,6 +140,15 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     };
     spill.remove();
     concluded
+}
+
+/// The folder of a run, with what is known before it.
+fn new_folder(args: &RunArgs, run_id: &str, resolved: &Resolved) -> anyhow::Result<RunFolder> {
+    let folder = RunFolder::create(&args.results, run_id)?;
+    folder.write_plan(&to_toml(resolved))?;
+    folder.write_environment(&Environment::here())?;
+    diagnostics::log_to(&folder)?;
+    Ok(folder)
 }
 
 /// What a Ctrl-C or a SIGTERM asks of the run.

@@ -2,6 +2,7 @@
 //! it goes on.
 
 use crate::commands::complain;
+use crate::engine::Trust;
 use crate::report::{Metrics, Window, otlp};
 use anyhow::{Context, bail};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -38,10 +39,16 @@ impl Pushes {
     ///
     /// # Errors
     /// An endpoint that is no web address; headers that are none.
-    pub fn begin(endpoint: &str, metrics: Metrics) -> anyhow::Result<Self> {
+    pub fn begin(endpoint: &str, metrics: Metrics, trust: &Trust) -> anyhow::Result<Self> {
         let url = address(endpoint)?;
         let headers = headers(std::env::var(HEADERS).ok().as_deref())?;
-        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).default_headers(headers).build()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(trust.client_config())
+            .timeout(TIMEOUT)
+            .default_headers(headers)
+            .build()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ends, told) = channel();
         let start_ns = now_ns();
