@@ -31,6 +31,13 @@ pub struct ServeArgs {
     /// a temporary file and is gone at the end.
     #[arg(long, value_name = "PATH")]
     pub db: Option<PathBuf>,
+    /// So many processes over one store, behind a balancer that listens on --host
+    /// and --port; SIGHUP replaces one after another
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub replicas: u16,
+    /// Other servers use the same store: what they store is pushed here too
+    #[arg(long)]
+    pub shared: bool,
     /// What a commit waits for: the disk, or nothing.
     #[arg(long, value_enum, default_value = "full")]
     pub synchronous: SynchronousArg,

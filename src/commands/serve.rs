@@ -1,5 +1,7 @@
 //! `posthaste serve`: the reference server in a process of its own.
 
+mod replicas;
+
 use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
 use crate::commands::complain;
 use crate::engine::raise_descriptor_limit;
@@ -31,6 +33,10 @@ pub fn run(args: ServeArgs) -> ExitCode {
             return ExitCode::from(exit_code::USAGE);
         }
     };
+    if let Some(problem) = of_one_process_alone(&args) {
+        complain(&problem);
+        return ExitCode::from(exit_code::USAGE);
+    }
     match serve(args, defects) {
         Ok(()) => ExitCode::from(exit_code::PASS),
         Err(error) => {
@@ -50,6 +56,18 @@ fn list_defects() -> ExitCode {
     ExitCode::from(exit_code::PASS)
 }
 
+/// What cannot be had where several processes serve one store.
+fn of_one_process_alone(args: &ServeArgs) -> Option<String> {
+    let several = match (args.replicas, args.shared) {
+        (2.., _) => "--replicas",
+        (_, true) => "--shared",
+        _ => return None,
+    };
+    let alone = [("--defect", !args.defect.is_empty()), ("--fanout-first", args.fanout_first)];
+    let (flag, _) = alone.into_iter().find(|(_, is_asked)| *is_asked)?;
+    Some(format!("{flag} is of one process alone: remove it, or {several}"))
+}
+
 fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -58,6 +76,9 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let (db, _temporary) = database(args.db.clone())?;
     let certificate = certificate(&args, &db)?;
+    if args.replicas > 1 {
+        return replicas::serve(&args, Some(&db));
+    }
     let scheme = if certificate.is_some() { "https" } else { "http" };
     let options = Options {
         db,
@@ -71,6 +92,7 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
             CommitArg::Each => Commit::Each,
         },
         defects,
+        shared: args.shared,
         lose_ack: args.lose_ack,
         defect_log: args.defect_log,
         store_fail_while: args.store_fail_while,
@@ -97,7 +119,7 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let stdin_ended = stdin_end(args.exit_with_stdin)?;
-        announce(scheme, &listener)?;
+        announce(&format!("{scheme}://{}", listener.local_addr()?))?;
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -154,8 +176,8 @@ fn stdin_end(matters: bool) -> anyhow::Result<oneshot::Receiver<()>> {
 }
 
 #[allow(clippy::print_stdout, reason = "whoever started the server reads the port from here")]
-fn announce(scheme: &str, listener: &TcpListener) -> anyhow::Result<()> {
-    println!("listening on {scheme}://{}", listener.local_addr()?);
+fn announce(url: &str) -> anyhow::Result<()> {
+    println!("listening on {url}");
     std::io::stdout().flush()?;
     Ok(())
 }

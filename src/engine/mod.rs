@@ -50,7 +50,7 @@ pub use machine::{available_descriptors, available_ports, raise_descriptor_limit
 pub use probe::{ProbeOptions, probe};
 pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
-pub use timed_faults::{Means, SharedProcess};
+pub use timed_faults::Means;
 pub use tls::{INSECURE, Trust};
 
 use crate::ledger::{Latencies, Ledger, RunRecord, Spill};

@@ -5,7 +5,7 @@
 use super::EngineError;
 use super::clock::RunClock;
 use super::orchestrator::Orchestrator;
-use crate::faults::{FaultProxy, ServerProcess};
+use crate::faults::{FaultProxy, ServerProcess, SharedProcess};
 use crate::ledger::FaultRecord;
 use crate::model::Random;
 use crate::plan::{FAULT_JITTER_US, Fault, FaultKind, RunPlan, Touches};
@@ -14,13 +14,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// The target's process, where posthaste started it.
-pub type SharedProcess = Arc<Mutex<ServerProcess>>;
 
 /// How long a fault lasts at least that has no length.
 const AT_ONCE_US: u64 = 100_000;
@@ -28,8 +25,8 @@ const AT_ONCE_US: u64 = 100_000;
 /// What faults are done with.
 #[derive(Clone, Default)]
 pub struct Means {
-    /// The target's process, where posthaste started it.
-    pub process: Option<SharedProcess>,
+    /// The target's processes, where posthaste started them.
+    pub processes: Vec<SharedProcess>,
     /// The file while which exists the built-in server's store refuses writes.
     pub store_fails_while: Option<PathBuf>,
     /// The proxy between the clients and the target, where a fault needs it.
@@ -171,43 +168,56 @@ impl Doer {
     fn act(&self) -> FaultOver {
         let fired_us = self.clock.now_us();
         let done = match self.fault.kind.touches() {
-            Touches::Process => self.act_on_process(),
-            Touches::Store => self.act_on_store(),
+            Touches::Process => self.act_on_processes(),
+            Touches::Store => self.act_on_store().map(|()| 1),
             _ => {
                 let record = self.act_on_path();
                 return FaultOver { rank: self.rank, record, failure: None };
             }
         };
-        let record = FaultRecord { fired_us: Some(fired_us), healed_us: Some(self.clock.now_us()), touched: 1 };
+        let healed_us = Some(self.clock.now_us());
+        let touched = *done.as_ref().unwrap_or(&1);
+        let record = FaultRecord { fired_us: Some(fired_us), healed_us, touched };
         FaultOver { rank: self.rank, record, failure: done.err().map(|error| error.to_string()) }
     }
 
-    fn act_on_process(&self) -> io::Result<()> {
-        let Some(process) = &self.means.process else {
+    /// Gives how many processes it touched.
+    fn act_on_processes(&self) -> io::Result<u64> {
+        let all = &self.means.processes;
+        if all.is_empty() {
             return Err(io::Error::other("posthaste did not start the target"));
-        };
-        let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.fault.kind {
-            FaultKind::Crash => {
-                if self.fault.settings.stall_us > 0 {
-                    process.pause()?;
-                    self.wait(self.fault.settings.stall_us);
-                }
-                process.kill()?;
-                self.wait(self.fault.for_us);
-                process.restart()
-            }
-            FaultKind::Deploy => {
-                process.end()?;
-                self.wait(self.fault.for_us);
-                process.restart()
-            }
-            _ => {
-                process.pause()?;
-                self.wait(self.fault.for_us);
-                process.resume()
-            }
         }
+        if self.fault.kind == FaultKind::Deploy {
+            // One is there again before the next one ends.
+            for process in all {
+                self.replace(lock(process))?;
+            }
+            return Ok(all.len() as u64);
+        }
+        let chosen = Random::new(self.plan.seed, "fault-process").split(self.rank as u64).below(all.len() as u64);
+        self.act_on_process(lock(&all[chosen as usize]))?;
+        Ok(1)
+    }
+
+    fn replace(&self, mut process: MutexGuard<'_, ServerProcess>) -> io::Result<()> {
+        process.end()?;
+        self.wait(self.fault.for_us);
+        process.restart()
+    }
+
+    fn act_on_process(&self, mut process: MutexGuard<'_, ServerProcess>) -> io::Result<()> {
+        if self.fault.kind != FaultKind::Crash {
+            process.pause()?;
+            self.wait(self.fault.for_us);
+            return process.resume();
+        }
+        if self.fault.settings.stall_us > 0 {
+            process.pause()?;
+            self.wait(self.fault.settings.stall_us);
+        }
+        process.kill()?;
+        self.wait(self.fault.for_us);
+        process.restart()
     }
 
     fn act_on_store(&self) -> io::Result<()> {
@@ -235,6 +245,10 @@ impl Doer {
         let record = super::path::record(proxy, self.rank, self.clock);
         FaultRecord { healed_us: record.fired_us.map(|_| self.clock.now_us()), ..record }
     }
+}
+
+fn lock(process: &SharedProcess) -> MutexGuard<'_, ServerProcess> {
+    process.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a command of the workload to its end: a program with its arguments,

@@ -7,6 +7,8 @@
 
 mod process;
 mod proxy;
+mod replicas;
 
-pub use process::{ProcessCommand, ServerProcess};
+pub use process::{ProcessCommand, ServerProcess, SharedProcess};
 pub use proxy::{CutAt, Direction, DropAnswer, Effect, Ending, FaultProxy, ProxyCounters, Scope, Touched};
+pub use replicas::Replicas;

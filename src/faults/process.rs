@@ -5,11 +5,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// A server process that several threads may act on.
+pub type SharedProcess = Arc<Mutex<ServerProcess>>;
 
 /// How long a server may take to say goodbye.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,8 +27,9 @@ pub struct ProcessCommand {
     pub program: PathBuf,
     /// Its arguments, without the port.
     pub args: Vec<String>,
-    /// Where its standard error goes; appended to.
-    pub log: PathBuf,
+    /// Where its standard error goes, appended to; without it, to that of
+    /// posthaste.
+    pub log: Option<PathBuf>,
 }
 
 /// A running server. Dropping it kills it.
@@ -53,6 +59,15 @@ impl ServerProcess {
     /// Where it listens; the same after each restart.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address in [`ServerProcess::url`].
+    ///
+    /// # Errors
+    /// `Other` where it is none.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        let address = self.url.split_once("://").map_or("", |(_, address)| address).parse();
+        address.map_err(|_| io::Error::other(format!("no address in {}", self.url)))
     }
 
     /// Kills it (SIGKILL), and returns when it is gone.
@@ -96,16 +111,24 @@ impl ServerProcess {
     /// # Errors
     /// What the system or the program says.
     pub fn restart(&mut self) -> io::Result<()> {
-        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok());
-        let port: u16 = port.ok_or_else(|| io::Error::other(format!("no port in {}", self.url)))?;
-        let (child, _) = spawn(&self.command, port)?;
+        let (child, _) = spawn(&self.command, self.address()?.port())?;
         self.child = child;
         Ok(())
     }
 
-    /// Closes its standard input, which tells it to end, and waits for it.
-    pub fn stop(mut self) {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Closes its standard input, which tells it to end.
+    pub fn dismiss(&mut self) {
         drop(self.child.stdin.take());
+    }
+
+    /// Tells it to end, and waits for it.
+    pub fn stop(&mut self) {
+        self.dismiss();
         let _ = self.wait_or_kill();
     }
 
@@ -133,13 +156,16 @@ impl Drop for ServerProcess {
 }
 
 fn spawn(command: &ProcessCommand, port: u16) -> io::Result<(Child, String)> {
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&command.log)?;
+    let errors = match &command.log {
+        Some(path) => OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.into(),
+        None => Stdio::inherit(),
+    };
     let mut child = Command::new(&command.program)
         .args(&command.args)
         .args(["--port", &port.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(errors)
         // A Ctrl-C in the terminal reaches the whole group; the server must
         // outlive it until the drain is over.
         .process_group(0)
@@ -153,7 +179,7 @@ fn spawn(command: &ProcessCommand, port: u16) -> io::Result<(Child, String)> {
         None => {
             let _ = child.kill();
             let _ = child.wait();
-            let said = std::fs::read_to_string(&command.log).unwrap_or_default();
+            let said = command.log.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
             Err(io::Error::other(said.trim().lines().last().unwrap_or("it says nothing").to_owned()))
         }
     }

@@ -4,7 +4,7 @@ use super::channel::Channel;
 use super::directory::User;
 use super::ids::{self, TEAM_ID};
 use super::rows::{Edited, Reaction};
-use super::writer::{Failure, Post};
+use super::write::{Failure, Post};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;

@@ -8,9 +8,10 @@ use super::directory::User;
 use super::history::{self, PageRequest};
 use super::ids::{self, TEAM_ID};
 use super::params::{self, Malformed, Params};
-use super::shared::{Bearer, Shared};
-use super::writer::{Answer, Failure, Post, Stored, Told, Write};
-use super::{app_api, apps};
+use super::shared::Shared;
+use super::tickets::Holder;
+use super::write::{Answer, Failure, Post, Stored, Told, Write};
+use super::{app_api, apps, rtm};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
@@ -34,6 +35,7 @@ pub(super) struct LoseAnswer;
 pub(super) type Answered = Result<Response<Body>, ApiError>;
 
 /// One call.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) server: Arc<Shared>,
     pub(super) user: Arc<User>,
@@ -68,27 +70,47 @@ pub(super) async fn answer(
         Err(failure) => return answer::error(failure.into()),
     };
     let call = Call { server, user, params };
-    let answered = match method {
-        "chat.postMessage" => call.post_message().await,
-        "conversations.history" => call.history().await,
-        "conversations.replies" => call.replies().await,
-        "chat.update" => call.update().await,
-        "chat.delete" => call.delete().await,
-        "reactions.add" => call.react(What::React).await,
-        "reactions.remove" => call.react(What::Unreact).await,
-        "rtm.connect" => call.rtm_connect(headers),
-        "chat.command" => call.command(headers).await,
-        "posthaste.interact" => call.interact(headers).await,
-        "auth.test" => Ok(call.auth_test(headers)),
-        "conversations.create" => call.create().await,
-        "conversations.join" => call.join().await,
-        "conversations.leave" => call.leave().await,
-        "conversations.invite" => call.invite().await,
-        "conversations.list" => call.list(),
-        "conversations.members" => call.members(),
-        _ => Ok(unknown_method()),
+    let hot = ["chat.postMessage", "conversations.history"].contains(&method);
+    if !hot {
+        call.server.catch_up().await;
+    }
+    // What is missing here, another server of the store may have made just now.
+    let again = call.server.following.is_some().then(|| call.clone());
+    let answered = call.answer(method, headers).await;
+    let answered = match (answered, again) {
+        (Err(ApiError(refusal)), Some(again)) if hot && rtm::NEWS.contains(&refusal) => {
+            again.server.catch_up().await;
+            again.answer(method, headers).await
+        }
+        (answered, _) => answered,
     };
     answered.unwrap_or_else(answer::error)
+}
+
+impl Call {
+    async fn answer(self, method: &str, headers: &HeaderMap) -> Answered {
+        let call = self;
+        match method {
+            "chat.postMessage" => call.post_message().await,
+            "conversations.history" => call.history().await,
+            "conversations.replies" => call.replies().await,
+            "chat.update" => call.update().await,
+            "chat.delete" => call.delete().await,
+            "reactions.add" => call.react(What::React).await,
+            "reactions.remove" => call.react(What::Unreact).await,
+            "rtm.connect" => call.rtm_connect(headers),
+            "chat.command" => call.command(headers).await,
+            "posthaste.interact" => call.interact(headers).await,
+            "auth.test" => Ok(call.auth_test(headers)),
+            "conversations.create" => call.create().await,
+            "conversations.join" => call.join().await,
+            "conversations.leave" => call.leave().await,
+            "conversations.invite" => call.invite().await,
+            "conversations.list" => call.list(),
+            "conversations.members" => call.members(),
+            _ => Ok(unknown_method()),
+        }
+    }
 }
 
 pub(super) fn unknown_method() -> Response<Body> {
@@ -133,6 +155,10 @@ impl Call {
     }
 
     async fn history(self) -> Answered {
+        if self.channel().is_ok_and(|channel| channel.is_private) {
+            // Another server of the store may have had the user leave just now.
+            self.server.catch_up().await;
+        }
         let channel = self.channel().or_else(|refusal| self.private_for_all().ok_or(refusal))?;
         let request = PageRequest::read(&self.params)?;
         let defects = self.server.defects.clone();
@@ -149,11 +175,8 @@ impl Call {
     }
 
     fn rtm_connect(self, headers: &HeaderMap) -> Answered {
-        let mut url = self.server.url(
-            "ws",
-            headers,
-            &format!("rtm?ticket={}", self.server.issue_ticket(Bearer::User(self.user.clone()))),
-        );
+        let ticket = self.server.tickets.issue(Holder::User(self.user.number));
+        let mut url = self.server.url("ws", headers, &format!("rtm?ticket={ticket}"));
         if let Some(last_event) = self.params.get("last_event") {
             ids::parse_ts(last_event).ok_or(ApiError("invalid_last_event"))?;
             url += &format!("&last_event={last_event}");

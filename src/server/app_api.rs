@@ -16,15 +16,17 @@
 
 use super::answer::{self, ApiError};
 use super::api::{Answered, Call, check_post, unknown_method};
-use super::apps::questions::{self, Asker, QuestionKind, Reply};
+use super::apps::questions::{self, Asker, Claim, QuestionKind, Reply};
 use super::apps::relay::CONNECTIONS;
 use super::apps::{App, poster};
 use super::channel::Channel;
 use super::ids::{self, TEAM_ID};
 use super::params::Params;
 use super::rows;
-use super::shared::{Bearer, Shared};
-use super::writer::{Answer, Write, next_ts};
+use super::shared::Shared;
+use super::tickets::Holder;
+use super::write::{Answer, Write};
+use super::writer::next_ts;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
@@ -49,9 +51,11 @@ pub(super) async fn call(
 ) -> Answered {
     let (app, bot) = server.app(token).await?;
     match method {
+        // What an app has not acknowledged waits in one server's memory.
+        "apps.connections.open" if server.following.is_some() => Err(ApiError("not_supported_with_replicas")),
         "apps.connections.open" if app.relay.connections() >= CONNECTIONS => Err(ApiError("too_many_websockets")),
         "apps.connections.open" => {
-            let ticket = server.issue_ticket(Bearer::App(app, bot));
+            let ticket = server.tickets.issue(Holder::App(bot.number));
             Ok(answer::ok(&json!({ "ok": true, "url": server.url("ws", headers, &format!("link?ticket={ticket}")) })))
         }
         "posthaste.apps.subscribe" => {
@@ -109,7 +113,8 @@ impl Call {
     }
 
     fn response_url(&self, asker: &Asker, app: &Arc<App>, headers: &HeaderMap) -> String {
-        let path = format!("response/{}", self.server.responses.open(asker, app));
+        let claim = Claim::of(asker, app.identity.number);
+        let path = format!("response/{}", self.server.responses.open(&self.server.tickets, &claim));
         self.server.url("http", headers, &path)
     }
 
@@ -155,13 +160,18 @@ async fn deliver(server: &Arc<Shared>, asker: &Asker, app: &App, reply: Reply) -
         "trigger_id": asker.trigger_id,
     }));
     let frame = frame.into();
+    if server.following.is_some() {
+        return Ok(server.submit(Write::Private { user: asker.user.clone(), frame })?);
+    }
     server.directory.sockets_of(&asker.user).iter().for_each(|socket| socket.push(&frame));
     Ok(())
 }
 
 /// What an app says later, to a `response_url`.
-pub(super) async fn respond(server: &Arc<Shared>, id: Uuid, params: &Params) -> Response<Body> {
-    let Some((asker, app)) = server.responses.take(id) else {
+pub(super) async fn respond(server: &Arc<Shared>, id: &str, params: &Params) -> Response<Body> {
+    server.catch_up().await;
+    let claim = server.responses.take(&server.tickets, id);
+    let Some((asker, app)) = claim.and_then(|claim| asked(server, claim)) else {
         return answer::with_status(StatusCode::NOT_FOUND, r#"{"ok":false,"error":"used_url"}"#.to_owned());
     };
     let Some(text) = params.get("text").map(str::to_owned) else {
@@ -172,4 +182,10 @@ pub(super) async fn respond(server: &Arc<Shared>, id: Uuid, params: &Params) -> 
         Ok(()) => answer::ok(&json!({ "ok": true })),
         Err(error) => answer::error(error),
     }
+}
+
+/// Who asked, and which app.
+fn asked(server: &Shared, claim: Claim) -> Option<(Asker, Arc<App>)> {
+    let (user, channel) = (server.directory.user_in_row(claim.user)?, server.directory.channel_in_row(claim.channel)?);
+    Some((Asker { user, channel, trigger_id: claim.trigger_id }, server.apps.of(claim.app)?))
 }

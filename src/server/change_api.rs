@@ -16,7 +16,7 @@ use super::changes::{Change, What};
 use super::history::{PageRequest, Towards, render};
 use super::ids;
 use super::rows::{self, Details};
-use super::writer::Write;
+use super::write::Write;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

@@ -116,15 +116,31 @@ impl Outlet {
     /// Hands an event (its `event_ts` in µs) to all who listen: one frame,
     /// shared by all sockets. A socket whose queue is full is told to end.
     pub(super) fn push(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
-        for socket in &self.sockets {
-            socket.push(frame);
-        }
-        self.keep(event, frame, window);
+        self.push_to_sockets(event, frame, window);
+        self.tell_apps(event, frame);
+    }
+
+    /// Hands a hint of a user to the others, as far as there is room for it.
+    pub(super) fn hint(&self, user: i64, frame: &Utf8Bytes) {
+        self.sockets.iter().filter(|socket| socket.user.number != user).for_each(|socket| socket.hint(frame));
     }
 
     /// All of a push but for the sockets.
     pub(super) fn keep(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
+        self.remember(event, frame, window);
+        self.tell_apps(event, frame);
+    }
+
+    pub(super) fn push_to_sockets(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
+        self.sockets.iter().for_each(|socket| socket.push(frame));
+        self.remember(event, frame, window);
+    }
+
+    pub(super) fn tell_apps(&self, event: u64, frame: &Utf8Bytes) {
         self.apps.iter().for_each(|app| app.tell(Event::new(event, frame)));
+    }
+
+    fn remember(&mut self, event: u64, frame: &Utf8Bytes, window: &ReplayWindow) {
         if window.events == 0 {
             return;
         }

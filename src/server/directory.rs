@@ -56,6 +56,14 @@ impl Directory {
         read(&self.tables).users_by_id.get(id).cloned()
     }
 
+    pub(super) fn user_in_row(&self, number: i64) -> Option<Arc<User>> {
+        self.user_by_id(&ids::user_id(number))
+    }
+
+    pub(super) fn channel_in_row(&self, number: i64) -> Option<Arc<Channel>> {
+        read(&self.tables).channels.get(&number).cloned()
+    }
+
     /// By id, or by name with or without `#`.
     pub(super) fn channel(&self, id_or_name: &str) -> Option<Arc<Channel>> {
         let tables = read(&self.tables);

@@ -4,13 +4,15 @@
 //! A user is `active` while one of their sockets is open. `presence_sub` names
 //! the users (`ids`) that a socket wants to hear of, in place of all that it
 //! named before, and is answered with a `presence_change` for each;
-//! `presence_query` is answered alike, once.
+//! `presence_query` is answered alike, once. Where several servers use one
+//! store, typing is told on all of them; presence is that on one's own server.
 
 use super::answer;
 use super::directory::User;
 use super::shared::Shared;
 use super::socket::Socket;
 use super::sync::lock;
+use super::write::Write;
 use axum::extract::ws::Utf8Bytes;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -40,12 +42,15 @@ impl Watchers {
 }
 
 /// Tells the others in a channel that a user types.
-pub(super) fn typing(server: &Shared, user: &User, channel: Option<&Value>) {
+pub(super) fn typing(server: &Shared, user: &Arc<User>, channel: Option<&Value>) {
     let channel = channel.and_then(Value::as_str).and_then(|name| server.directory.channel(name));
     let Some(channel) = channel.filter(|channel| channel.has_member(user.number)) else { return };
     let frame = frame(&json!({ "type": "user_typing", "channel": channel.id, "user": user.id }));
-    let outlet = channel.outlet();
-    outlet.sockets.iter().filter(|socket| socket.user.number != user.number).for_each(|socket| socket.hint(&frame));
+    if server.following.is_none() {
+        return channel.outlet().hint(user.number, &frame);
+    }
+    // A hint that finds no room is nobody's loss.
+    let _ = server.submit(Write::Hint { channel, user: user.clone(), frame });
 }
 
 /// Answers `presence_sub` and `presence_query`.

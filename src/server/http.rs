@@ -29,7 +29,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
-use uuid::Uuid;
 
 /// Largest body of a request, in bytes.
 const BODY_BYTES: usize = 1024 * 1024;
@@ -62,20 +61,20 @@ async fn call(State(server): State<Arc<Shared>>, Path(method): Path<String>, req
     }
 }
 
-async fn respond(State(server): State<Arc<Shared>>, Path(id): Path<Uuid>, request: Request<Body>) -> Response<Body> {
+async fn respond(State(server): State<Arc<Shared>>, Path(id): Path<String>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     match Params::read(head.uri.query(), &head.headers, body.to_bytes()).await {
-        Ok(params) => app_api::respond(&server, id, &params).await,
+        Ok(params) => app_api::respond(&server, &id, &params).await,
         Err(Malformed(name)) => answer::error(ApiError(name)),
     }
 }
 
 #[derive(serde::Deserialize)]
 struct Ticket {
-    ticket: Uuid,
+    ticket: String,
     last_event: Option<String>,
 }
 
@@ -84,7 +83,9 @@ async fn open_socket(
     Query(Ticket { ticket, last_event }): Query<Ticket>,
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
-    let Some(bearer) = server.redeem_ticket(ticket) else {
+    // The ticket and the memberships may be another server's of the store.
+    server.catch_up().await;
+    let Some(bearer) = server.redeem_ticket(&ticket) else {
         return (StatusCode::FORBIDDEN, "the ticket is used, stale or unknown; call rtm.connect again").into_response();
     };
     let last_event = last_event.as_deref().and_then(ids::parse_ts);

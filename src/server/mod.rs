@@ -15,6 +15,11 @@
 //! push it before the writer has it: a design to measure, and the one place
 //! where something unstored is pushed.
 //!
+//! Where several servers share a store (`shared`), nothing is pushed at a commit:
+//! each has written what it did into the `log` of the store, in the transaction
+//! itself, and each has a `follower` that reads it: pushes and the directory are
+//! in its order everywhere. `tickets` are signed with a key of the store.
+//!
 //! What holds otherwise, and is tested: an answer leaves only after the commit
 //! that holds the message; the unique index over (channel, user, client_msg_id)
 //! is the idempotency rule; pushes follow the commit, in its order; `ts` is
@@ -31,11 +36,13 @@ mod changes;
 mod channel;
 mod defects;
 mod directory;
+mod follower;
 mod hints;
 mod history;
 mod http;
 mod ids;
 mod limits;
+mod log;
 mod options;
 mod params;
 mod publisher;
@@ -47,7 +54,9 @@ mod shared;
 mod socket;
 mod store;
 mod sync;
+mod tickets;
 mod tls;
+mod write;
 mod writer;
 
 pub use defects::{Defect, DefectError, DefectSpec};
@@ -57,6 +66,8 @@ pub use tls::self_signed;
 
 use apps::{Apps, Event};
 use defects::Defects;
+use follower::{Follower, Following};
+use log::Log;
 use publisher::Publisher;
 use shared::Shared;
 use std::fs::{File, OpenOptions};
@@ -64,11 +75,14 @@ use std::future::Future;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
+use tickets::Tickets;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_rustls::TlsAcceptor;
-use writer::Writer;
+use uuid::Uuid;
+use writer::{SharedStore, Writer};
 
 /// How long requests may take to end, and then sockets, when the server ends.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -84,6 +98,7 @@ pub struct Server {
     db: PathBuf,
     /// What apps are still to be told from the last time.
     untold: Vec<(i64, Event)>,
+    follower: Option<Follower>,
 }
 
 impl Server {
@@ -103,16 +118,42 @@ impl Server {
         let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
         let database = store::open_writer(options, !defects.repeat_keys()).map_err(wrong)?;
         let apps = Arc::new(Apps::new(&options.apps, defects.clone()));
+        // What is loaded, and the place in the log behind which it goes on.
+        database.execute_batch("BEGIN IMMEDIATE").map_err(wrong)?;
+        let last = log::last(&database).map_err(wrong)?;
         let directory = Arc::new(store::load(&database, &apps).map_err(wrong)?);
         let untold = store::take_untold(&database).map_err(wrong)?;
+        let tickets = Tickets::new(store::ticket_key(&database).map_err(wrong)?);
+        database.execute_batch("COMMIT").map_err(wrong)?;
         let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);
         let (sockets_alive, sockets_ended) = mpsc::channel(1);
         let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
-        let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects);
-        let publisher = Publisher::new(directory.clone(), apps.clone(), defects.clone(), options.replay);
-        let shared = Shared::new(options, directory, apps, defects, writes, sockets_alive);
-        let shared = Arc::new(shared);
-        Ok(Self { tls, shared, writer, publisher, notices, sockets_ended, db: options.db.clone(), untold })
+        let following = options.shared.then(|| Arc::new(Following::new()));
+        // No other server has it: neither one that runs nor the last one here.
+        let origin = (Uuid::new_v4().as_u64_pair().0 >> 1) as i64;
+        let shared = match options.shared {
+            true => Some(SharedStore { log: Log::new(origin), turn: turn_at(&options.db)? }),
+            false => None,
+        };
+        let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects, shared);
+        let (replay, path) = (options.replay, options.db.clone());
+        let publisher = Publisher::new(directory.clone(), apps.clone(), defects.clone(), replay, following.clone());
+        let follower = following.clone().map(|following| {
+            let (directory, apps) = (directory.clone(), apps.clone());
+            Follower { path, directory, apps, replay, following, origin, last }
+        });
+        let shared = Shared::new(options, directory, apps, defects, (tickets, following), writes, sockets_alive);
+        Ok(Self {
+            tls,
+            shared: Arc::new(shared),
+            writer,
+            publisher,
+            notices,
+            sockets_ended,
+            db: options.db.clone(),
+            untold,
+            follower,
+        })
     }
 
     /// Serves until `shutdown` is ready; then accepts no more, ends requests
@@ -121,10 +162,11 @@ impl Server {
     /// # Errors
     /// [`ServerError::Thread`] where the writer cannot be started.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { tls, shared, writer, publisher, notices, mut sockets_ended, db, untold } = self;
+        let Self { tls, shared, writer, publisher, notices, mut sockets_ended, db, untold, follower } = self;
         let writing = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run());
         let writing = writing.map_err(ServerError::Thread)?;
         let publishing = tokio::spawn(publisher.run(notices));
+        let (following, fell_behind) = follow(follower).map_err(ServerError::Thread)?;
         let expiring = tokio::spawn(shared.apps.clone().expire());
         for (bot, event) in untold {
             shared.apps.of(bot).iter().for_each(|app| app.tell(event.clone()));
@@ -133,7 +175,10 @@ impl Server {
         let (alive, mut ended) = mpsc::channel(1);
         let accepting = tokio::spawn(http::accept(listener, tls, http::router(shared.clone()), stopped, alive));
 
-        shutdown.await;
+        let fell_behind = tokio::select! {
+            () = shutdown => false,
+            Ok(()) = fell_behind => true,
+        };
         stop.send_replace(true);
         // Requests first, so that what they store is still pushed.
         let requests = tokio::time::timeout(PATIENCE, ended.recv()).await;
@@ -141,6 +186,9 @@ impl Server {
             tracing::warn!("some requests did not end within {PATIENCE:?}");
         }
         accepting.abort();
+        if tokio::time::timeout(PATIENCE, shared.catch_up()).await.is_err() {
+            tracing::warn!("the log of the store was not read to its end within {PATIENCE:?}");
+        }
         shared.end_sockets();
         if tokio::time::timeout(PATIENCE, sockets_ended.recv()).await.is_err() {
             tracing::warn!("some sockets did not close within {PATIENCE:?}");
@@ -155,9 +203,38 @@ impl Server {
         if publishing.await.is_err() {
             tracing::error!("the publisher ended in a panic");
         }
+        if let Some(following) = following {
+            shared.following.iter().for_each(|shared| shared.end());
+            let _ = tokio::task::spawn_blocking(move || following.join()).await;
+        }
         keep_untold(&shared, &db).await;
-        Ok(())
+        if fell_behind { Err(ServerError::FellBehind) } else { Ok(()) }
     }
+}
+
+/// Starts to follow the log of the store, where other servers use it; the
+/// second part is ready once what they did cannot be known any more.
+type Followed = (Option<JoinHandle<()>>, oneshot::Receiver<()>);
+
+fn follow(follower: Option<Follower>) -> std::io::Result<Followed> {
+    let (fell_behind, told) = oneshot::channel();
+    let Some(follower) = follower else { return Ok((None, told)) };
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("follower".to_owned()).spawn(move || {
+        // Apps that are told start tasks.
+        let _within = runtime.enter();
+        if follower.run().is_err() {
+            let _ = fell_behind.send(());
+        }
+    })?;
+    Ok((Some(thread), told))
+}
+
+/// The file whose lock gives the servers of a database their turns.
+fn turn_at(db: &Path) -> Result<File, ServerError> {
+    let mut path = db.as_os_str().to_owned();
+    path.push("-turn");
+    open_file(Path::new(&path), "--db", OpenOptions::new().create(true).append(true))
 }
 
 /// Keeps what apps were not told for the next server.

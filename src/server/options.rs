@@ -85,6 +85,8 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// How many writes share a commit.
     pub commit: Commit,
+    /// Whether other servers use the same store.
+    pub shared: bool,
     /// The planted defects.
     pub defects: Vec<DefectSpec>,
     /// The answer to every n-th stored message is lost after its commit.
@@ -141,6 +143,9 @@ pub enum ServerError {
         /// Why.
         reason: String,
     },
+    /// The server was stopped for longer than the log of the store is kept.
+    #[error("this server was away for longer than the others keep what they did; start it again")]
+    FellBehind,
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

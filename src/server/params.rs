@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Names and values; the first of a name counts. Values that are no text
 /// in JSON (numbers, booleans, blocks) are kept as their JSON text.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Params(Vec<(String, String)>);
 
 /// The body is not what its content type says.

@@ -3,7 +3,7 @@
 
 use super::store;
 use super::sync::lock;
-use super::writer::Failure;
+use super::write::Failure;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -5,8 +5,9 @@ use super::api;
 use super::hints;
 use super::publisher;
 use super::shared::Shared;
-use super::socket::Socket;
-use super::writer::{Answer, Failure, Post, Write, next_ts};
+use super::socket::{Push, Socket};
+use super::write::{Answer, Failure, Post, Write};
+use super::writer::next_ts;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -14,17 +15,24 @@ use std::sync::Arc;
 /// socket.
 pub(super) const FRAME_BYTES: usize = 16 * 1024;
 
+/// Refusals that another server of the store may have made groundless just now.
+pub(super) const NEWS: [&str; 2] = ["channel_not_found", "not_in_channel"];
+
 /// Takes a frame. Gives the answer where there is one at once: a message is
 /// answered after its commit.
-pub(super) fn take(frame: &str, socket: &Arc<Socket>, server: &Shared) -> Option<String> {
-    let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(frame) else {
+pub(super) fn take(frame: &str, socket: &Arc<Socket>, server: &Arc<Shared>) -> Option<String> {
+    let Ok(fields) = serde_json::from_str::<Map<String, Value>>(frame) else {
         return Some(answer::socket_error(&Value::Null, ApiError("invalid_json")));
     };
     let id = fields.get("id").cloned();
     match fields.get("type").and_then(Value::as_str) {
         Some("ping") => Some(pong(fields)),
         Some("message") => {
-            let error = send(&mut fields, id.clone(), socket, server).err()?;
+            let error = send(fields, id.clone(), socket, server).err()?;
+            if server.following.is_some() && NEWS.contains(&error.0) {
+                tokio::spawn(send_again(frame.to_owned(), socket.clone(), server.clone()));
+                return None;
+            }
             id.map(|id| answer::socket_error(&id, error))
         }
         Some("typing") => {
@@ -50,8 +58,18 @@ fn pong(fields: Map<String, Value>) -> String {
     answer::text(&echoed.collect::<Map<_, _>>())
 }
 
+/// Takes a message again once what other servers of the store did is known.
+async fn send_again(frame: String, socket: Arc<Socket>, server: Arc<Shared>) {
+    server.catch_up().await;
+    let Ok(fields) = serde_json::from_str::<Map<String, Value>>(&frame) else { return };
+    let id = fields.get("id").cloned();
+    if let (Err(error), Some(id)) = (send(fields, id.clone(), &socket, &server), id) {
+        socket.send(Push::Frame(answer::socket_error(&id, error).into()));
+    }
+}
+
 fn send(
-    fields: &mut Map<String, Value>,
+    mut fields: Map<String, Value>,
     id: Option<Value>,
     socket: &Arc<Socket>,
     server: &Shared,

@@ -5,23 +5,20 @@ use super::apps::questions::Responses;
 use super::apps::{self, App, Apps};
 use super::defects::Defects;
 use super::directory::{Directory, User};
+use super::follower::Following;
 use super::hints::Watchers;
 use super::options::{Options, ReplayWindow};
 use super::readers::Readers;
 use super::socket::Push;
 use super::sync::lock;
-use super::writer::{Failure, Write};
+use super::tickets::{Holder, Tickets};
+use super::write::{Failure, Write};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
-
-/// How long a socket's address is good for.
-const TICKET_LIFE: Duration = Duration::from_secs(30);
 
 /// Who may open a socket with a ticket.
 #[derive(Clone, Debug)]
@@ -38,6 +35,9 @@ pub(super) struct Shared {
     pub(super) apps: Arc<Apps>,
     pub(super) responses: Responses,
     pub(super) watchers: Watchers,
+    pub(super) tickets: Tickets,
+    /// Where other servers use the same store.
+    pub(super) following: Option<Arc<Following>>,
     pub(super) readers: Arc<Readers>,
     pub(super) defects: Arc<Defects>,
     /// Whether it is spoken to over TLS.
@@ -48,7 +48,6 @@ pub(super) struct Shared {
     /// CPU time spent on each event that a socket is sent.
     pub(super) burn_delivery: Duration,
     writes: mpsc::Sender<Write>,
-    tickets: Mutex<HashMap<Uuid, (Bearer, Instant)>>,
     /// Each live socket holds a clone; none is left here once the server ends.
     sockets_alive: Mutex<Option<mpsc::Sender<()>>>,
     overflows: AtomicU64,
@@ -60,6 +59,7 @@ impl Shared {
         directory: Arc<Directory>,
         apps: Arc<Apps>,
         defects: Arc<Defects>,
+        (tickets, following): (Tickets, Option<Arc<Following>>),
         writes: mpsc::Sender<Write>,
         sockets_alive: mpsc::Sender<()>,
     ) -> Self {
@@ -68,6 +68,8 @@ impl Shared {
             apps,
             responses: Responses::default(),
             watchers: Watchers::default(),
+            tickets,
+            following,
             readers: Arc::new(Readers::new(options.db.clone())),
             tls: options.certificate.is_some(),
             fanout_first: options.fanout_first,
@@ -75,7 +77,6 @@ impl Shared {
             burn_delivery: options.limits.burn_delivery,
             defects,
             writes,
-            tickets: Mutex::default(),
             sockets_alive: Mutex::new(Some(sockets_alive)),
             overflows: AtomicU64::new(0),
         }
@@ -124,23 +125,21 @@ impl Shared {
         Ok((app, bot))
     }
 
-    /// A ticket for one socket.
-    pub(super) fn issue_ticket(&self, bearer: Bearer) -> Uuid {
-        let ticket = Uuid::new_v4();
-        let now = Instant::now();
-        let mut tickets = lock(&self.tickets);
-        // A table that is about to grow is rid of what is stale first.
-        if tickets.len() == tickets.capacity() {
-            tickets.retain(|_, (_, issued)| now.duration_since(*issued) < TICKET_LIFE);
+    /// The bearer of a ticket, once.
+    pub(super) fn redeem_ticket(&self, ticket: &str) -> Option<Bearer> {
+        let user = |number| self.directory.user_in_row(number);
+        match self.tickets.redeem(ticket)? {
+            Holder::User(number) => user(number).map(Bearer::User),
+            Holder::App(number) => Some(Bearer::App(self.apps.of(number)?, user(number)?)),
         }
-        tickets.insert(ticket, (bearer, now));
-        ticket
     }
 
-    /// The bearer of a ticket, once.
-    pub(super) fn redeem_ticket(&self, ticket: Uuid) -> Option<Bearer> {
-        let (bearer, issued) = lock(&self.tickets).remove(&ticket)?;
-        (issued.elapsed() < TICKET_LIFE).then_some(bearer)
+    /// Returns when everything is known here that any server of the store had
+    /// committed before.
+    pub(super) async fn catch_up(&self) {
+        if let Some(following) = &self.following {
+            following.catch_up().await;
+        }
     }
 
     /// What a live socket holds, so that its end can be awaited; `None` once

@@ -5,10 +5,11 @@ use super::apps::{Apps, Event};
 use super::channel::Channel;
 use super::directory::Directory;
 use super::options::{Options, Synchronous};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Row, params};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// A message is found by its place in its channel, so rows live in a B-tree
 /// ordered by it.
@@ -34,6 +35,17 @@ CREATE TABLE IF NOT EXISTS untold (
     ts INTEGER NOT NULL,
     frame TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS log (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    origin INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    channel INTEGER NOT NULL,
+    member INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    frame TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS log_positions ON log (channel, ts);
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (
     channel INTEGER NOT NULL,
     ts INTEGER NOT NULL,
@@ -124,19 +136,11 @@ pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
         users.insert(number, directory.add_user(number, row.get_ref(1)?.as_str()?));
     }
     let mut channels = std::collections::HashMap::new();
-    let mut statement = database.prepare(
-        "SELECT number, name, creator, created_s,
-             (SELECT coalesce(max(ts), 0) FROM messages WHERE channel = number),
-             number IN (SELECT channel FROM private_channels)
-         FROM channels",
-    )?;
+    let mut statement = database.prepare(CHANNELS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let number = row.get(0)?;
-        let last_ts = row.get::<_, i64>(4)?.unsigned_abs();
-        let channel = Channel::new(number, row.get_ref(1)?.as_str()?, row.get(2)?, row.get(3)?, last_ts);
-        let channel = Arc::new(channel.private(row.get(5)?));
-        channels.insert(number, channel.clone());
+        let channel = Arc::new(channel(row)?);
+        channels.insert(channel.number, channel.clone());
         directory.add_channel(channel);
     }
     let mut statement = database.prepare("SELECT channel, user FROM members")?;
@@ -155,6 +159,45 @@ pub(super) fn load(database: &Connection, apps: &Apps) -> Result<Directory> {
         }
     }
     Ok(directory)
+}
+
+/// The columns that [`channel`] reads.
+const CHANNELS: &str = "SELECT number, name, creator, created_s,
+        (SELECT coalesce(max(ts), 0) FROM messages WHERE channel = number),
+        number IN (SELECT channel FROM private_channels)
+    FROM channels";
+
+fn channel(row: &Row<'_>) -> Result<Channel> {
+    let last_ts = row.get::<_, i64>(4)?.unsigned_abs();
+    let channel = Channel::new(row.get(0)?, row.get_ref(1)?.as_str()?, row.get(2)?, row.get(3)?, last_ts);
+    Ok(channel.private(row.get(5)?))
+}
+
+/// The channel in a row.
+pub(super) fn channel_in_row(database: &Connection, number: i64) -> Result<Option<Channel>> {
+    database.prepare_cached(&format!("{CHANNELS} WHERE number = ?1"))?.query_row([number], channel).optional()
+}
+
+/// The token of the user in a row.
+pub(super) fn token_in_row(database: &Connection, number: i64) -> Result<Option<String>> {
+    let find = "SELECT token FROM users WHERE number = ?1";
+    database.prepare_cached(find)?.query_row([number], |row| row.get(0)).optional()
+}
+
+/// The URL of the app whose bot is in a row ("": none).
+pub(super) fn url_of_app(database: &Connection, bot: i64) -> Result<Option<String>> {
+    let find = "SELECT url FROM apps WHERE bot = ?1";
+    database.prepare_cached(find)?.query_row([bot], |row| row.get(0)).optional()
+}
+
+/// The key of the store's tickets, made where there is none.
+pub(super) fn ticket_key(database: &Connection) -> Result<Box<str>> {
+    let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let insert = "INSERT INTO secrets (name, value) VALUES ('tickets', ?1) ON CONFLICT DO NOTHING";
+    database.execute(insert, [key])?;
+    let known =
+        database.query_row("SELECT value FROM secrets WHERE name = 'tickets'", [], |row| row.get::<_, String>(0));
+    known.map(Into::into)
 }
 
 /// Enters a token, and gives the row of its user.
@@ -185,6 +228,10 @@ pub(super) fn add_member(database: &Connection, channel: i64, user: i64) -> Resu
     const INSERT: &str = "INSERT INTO members (channel, user) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     database.prepare_cached(INSERT)?.execute([channel, user])?;
     Ok(())
+}
+
+pub(super) fn is_member(database: &Connection, channel: i64, user: i64) -> Result<bool> {
+    database.prepare_cached("SELECT 1 FROM members WHERE channel = ?1 AND user = ?2")?.exists([channel, user])
 }
 
 pub(super) fn remove_member(database: &Connection, channel: i64, user: i64) -> Result<()> {

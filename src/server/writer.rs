@@ -2,149 +2,30 @@
 //! one transaction, and hands them on only when the commit is on disk. While
 //! one commit waits for the disk, the next batch gathers.
 
-use super::apps::App;
-use super::changes::{self, Change, Changed};
+use super::changes;
 use super::channel::Channel;
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
-use super::directory::User;
 use super::limits::{Pace, burn};
+use super::log::Log;
 use super::options::{Commit, Options};
 use super::publisher::Notice;
-use super::socket::Socket;
 use super::store::{self, NewMessage};
+use super::write::{Effect, Failure, Post, Stored, Told, Write};
 use reqwest::Url;
 use rusqlite::Connection;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Writes that may wait; more are refused, and nothing of them is stored.
 pub(super) const QUEUE_WRITES: usize = 8_192;
 /// Writes of one commit at most, so that the first of them does not wait for
 /// thousands behind it.
 const BATCH_WRITES: usize = 1_024;
-
-/// Why a write has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The queue is full; nothing is stored.
-    Overloaded,
-    /// The store failed; whether something is stored is open.
-    Internal,
-    /// It cannot be, for this reason of Slack's; nothing is stored.
-    Refused(&'static str),
-}
-
-/// A message as it was posted.
-#[derive(Debug)]
-pub(super) struct Post {
-    pub(super) channel: Arc<Channel>,
-    pub(super) user: Arc<User>,
-    /// `client_msg_id`
-    pub(super) key: Option<Box<str>>,
-    pub(super) text: Box<str>,
-    /// The position of the message that it replies to, in µs, where it does.
-    pub(super) thread: Option<u64>,
-    /// The position at which it was pushed already, in µs: `fanout_first`.
-    pub(super) pushed_ts: Option<u64>,
-}
-
-/// What became of a post.
-#[derive(Debug)]
-pub(super) struct Stored {
-    /// Position in µs.
-    pub(super) ts: u64,
-    /// The text that the first row of the key holds, where this post is a
-    /// repetition of it.
-    pub(super) repeats: Option<Box<str>>,
-    /// Whether the message is to be pushed now.
-    pub(super) push: bool,
-    /// What the sender is told.
-    pub(super) told: Told,
-}
-
-/// What the sender of a message is told of it once it is stored. All but the
-/// first are planted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// Its position.
-    Position,
-    /// Nothing: the connection is closed.
-    Nothing,
-    /// That it was refused, with this error.
-    Refusal(&'static str),
-    /// That the server broke.
-    Crash,
-}
-
-/// Where the answer to a post goes.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// To the call that waits for it.
-    Call(oneshot::Sender<Result<Stored, Failure>>),
-    /// Into a socket, with the id that the sender gave, if any.
-    Socket(Arc<Socket>, Option<serde_json::Value>),
-}
-
-/// Something to store.
-#[derive(Debug)]
-pub(super) enum Write {
-    User {
-        token: Box<str>,
-        answer: oneshot::Sender<Result<Arc<User>, Failure>>,
-    },
-    App {
-        bot: Arc<User>,
-        /// To be set, where there is one (`Some(None)`: none).
-        url: Option<Option<Url>>,
-        answer: oneshot::Sender<Result<Arc<App>, Failure>>,
-    },
-    Channel {
-        name: Box<str>,
-        creator: Arc<User>,
-        is_private: bool,
-        answer: oneshot::Sender<Result<Arc<Channel>, Failure>>,
-    },
-    Join {
-        channel: Arc<Channel>,
-        users: Vec<Arc<User>>,
-        answer: oneshot::Sender<Result<(), Failure>>,
-    },
-    Leave {
-        channel: Arc<Channel>,
-        user: Arc<User>,
-        answer: oneshot::Sender<Result<(), Failure>>,
-    },
-    Post(Arc<Post>, Answer),
-    Change(Box<Change>, oneshot::Sender<Result<(), Failure>>),
-    /// Undoes a deletion: a defect.
-    Resurrect {
-        channel: i64,
-        ts: u64,
-    },
-    /// The last one.
-    End,
-}
-
-/// What a write did to the store.
-#[derive(Debug)]
-pub(super) enum Effect {
-    User(i64),
-    App,
-    Channel(Arc<Channel>),
-    Joined,
-    Left,
-    Post(Stored),
-    Changed(Changed),
-    /// Nothing that anybody is told.
-    Nothing,
-}
-
-/// A write and its effect, or why it has none.
-pub(super) type Done = (Write, Result<Effect, Failure>);
 
 /// The writing thread's state.
 pub(super) struct Writer {
@@ -155,7 +36,17 @@ pub(super) struct Writer {
     store_fail_while: Option<PathBuf>,
     pace: Option<Pace>,
     burn_post: Duration,
+    /// Where other servers use the same store.
+    shared: Option<SharedStore>,
     faulty: Option<FaultyWriter>,
+}
+
+/// What a writer needs that is not the only one of its store.
+pub(super) struct SharedStore {
+    pub(super) log: Log,
+    /// Locked while a transaction is open: SQLite has those who wait for
+    /// another's try again after a while, this has them take turns.
+    pub(super) turn: File,
 }
 
 impl Writer {
@@ -165,6 +56,7 @@ impl Writer {
         (again, writes): (mpsc::WeakSender<Write>, mpsc::Receiver<Write>),
         publisher: mpsc::Sender<Notice>,
         defects: &Arc<Defects>,
+        shared: Option<SharedStore>,
     ) -> Self {
         database.set_prepared_statement_cache_capacity(64);
         let batch_writes = match options.commit {
@@ -175,7 +67,7 @@ impl Writer {
         let store_fail_while = options.store_fail_while.clone();
         let pace = options.limits.posts_per_s.map(Pace::new);
         let burn_post = options.limits.burn_post;
-        Self { database, batch_writes, writes, publisher, store_fail_while, pace, burn_post, faulty }
+        Self { database, batch_writes, writes, publisher, store_fail_while, pace, burn_post, shared, faulty }
     }
 
     /// Stores until no sender of writes is left.
@@ -202,7 +94,10 @@ impl Writer {
                 }
             }
         }
-        if let Err(error) = self.database.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+        // Where others use the store, the last of them does it when it closes.
+        if self.shared.is_none()
+            && let Err(error) = self.database.pragma_update(None, "wal_checkpoint", "TRUNCATE")
+        {
             tracing::debug!("no last checkpoint: {error}");
         }
     }
@@ -231,8 +126,19 @@ impl Writer {
         waiting.drain(..end).collect()
     }
 
-    /// All of a batch or nothing of it.
+    /// All of a batch or nothing of it, in this server's turn.
     fn commit(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
+        if let Some(Err(error)) = self.shared.as_ref().map(|shared| shared.turn.lock()) {
+            tracing::warn!("no turn among the servers of the store: {error}");
+        }
+        let stored = self.commit_or_roll_back(batch);
+        if let Some(Err(error)) = self.shared.as_ref().map(|shared| shared.turn.unlock()) {
+            tracing::warn!("the turn among the servers of the store stays taken: {error}");
+        }
+        stored
+    }
+
+    fn commit_or_roll_back(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
         let stored = self.store(batch);
         if let Some(faulty) = &mut self.faulty {
             faulty.end_of_batch(stored.is_ok());
@@ -245,6 +151,9 @@ impl Writer {
 
     fn store(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
         self.database.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        if let Some(shared) = &mut self.shared {
+            shared.log.begin(&self.database, batch.iter())?;
+        }
         if let Some(faulty) = &mut self.faulty {
             faulty.begin_batch(&self.database)?;
         }
@@ -257,6 +166,9 @@ impl Writer {
                 Write::Change(..) if refuses => Err(Failure::Internal),
                 _ => self.apply(write)?,
             });
+            if let (Some(shared), Some(Ok(effect))) = (&self.shared, effects.last()) {
+                shared.log.tell(&self.database, write, effect)?;
+            }
         }
         let posts = batch.iter().filter(|write| matches!(write, Write::Post(..))).count();
         burn(self.burn_post * posts as u32);
@@ -275,6 +187,10 @@ impl Writer {
     fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
         let database = &self.database;
         Ok(match write {
+            // Another server of the store may have had the user leave just now.
+            Write::Post(post, _) if self.shared.is_some() && !is_member(database, post)? => {
+                Err(Failure::Refused("not_in_channel"))
+            }
             Write::Post(post, _) if !may_be_stored(database, post)? => Err(Failure::Refused("thread_not_found")),
             Write::Change(change, _) => match &mut self.faulty {
                 None => changes::apply(database, change, true)?.map(Effect::Changed),
@@ -320,9 +236,13 @@ impl Writer {
                 }
                 Ok(Effect::Nothing)
             }
-            Write::End => Ok(Effect::Nothing),
+            Write::Private { .. } | Write::Hint { .. } | Write::End => Ok(Effect::Nothing),
         })
     }
+}
+
+fn is_member(database: &Connection, post: &Post) -> rusqlite::Result<bool> {
+    store::is_member(database, post.channel.number, post.user.number)
 }
 
 /// Whether what a post replies to takes replies; the repetition of one that was

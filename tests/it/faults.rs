@@ -67,6 +67,24 @@ fn a_correct_server_is_correct_under_faults_of_its_process() {
 }
 
 #[test]
+fn three_servers_over_one_store_are_correct_under_faults_of_each() {
+    let faults = r#"[{kind="crash",at="700ms"},{kind="disconnect",at="1200ms",for="200ms"},
+        {kind="hedge",at="0s",share=0.3},{kind="pause",at="1500ms",for="300ms"},{kind="deploy",at="2100ms"}]"#;
+    let run = with(faults, &["--serve", "replicas=3"]);
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
+    run.only(&[]);
+    run.adds_up();
+    let touched = hit(&run);
+    assert_eq!((touched[0].1, touched[3].1, touched[4].1), (1, 1, 3), "each process was replaced: {touched:?}");
+    assert!(run.ledger("healed") > 0);
+    for refused in [&["--defect", "drop-live"][..], &["--set", "receive.design=socket-mode"]] {
+        let run = with("[]", &[&["--serve", "replicas=3"], refused].concat());
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains("is of one process alone"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_correct_server_is_correct_under_faults_of_its_clients() {
     let run = with(
         r#"[{kind="disconnect",at="800ms",for="200ms"},{kind="hedge",at="0s",share=0.3},

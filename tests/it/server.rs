@@ -12,5 +12,6 @@ mod limits;
 mod process;
 mod questions;
 mod replay;
+mod replicas;
 mod socket_mode;
 mod sockets;

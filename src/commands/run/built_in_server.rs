@@ -4,13 +4,12 @@
 use super::inputs::serve_flag;
 use super::observed::Source;
 use crate::cli::RunArgs;
-use crate::engine::{Means, SharedProcess};
-use crate::faults::{ProcessCommand, ServerProcess};
+use crate::engine::Means;
+use crate::faults::{ProcessCommand, Replicas};
 use crate::plan::RunPlan;
 use crate::results::RunFolder;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// What `posthaste serve` signs with where it is not told otherwise.
@@ -20,7 +19,7 @@ pub const BUILT_IN_SECRET: &str = "posthaste";
 pub struct BuiltInServer {
     /// Where it listens.
     pub url: String,
-    process: SharedProcess,
+    replicas: Replicas,
     /// While this file exists, the store refuses writes.
     store_fails_while: PathBuf,
     /// The certificate that it makes for itself where it is to speak TLS.
@@ -56,17 +55,20 @@ impl BuiltInServer {
         if !plan.send.design.stores_first() {
             flags.push("--fanout-first".to_owned());
         }
-        flags.extend(args.aim.serve.iter().map(|option| serve_flag(option)));
-        let command = ProcessCommand { program, args: flags, log: folder.file("server.log") };
-        let server = ServerProcess::start(command).context("the built-in server did not start")?;
-        let url = server.url().to_owned();
-        Ok(Self { url, process: Arc::new(Mutex::new(server)), store_fails_while, certificate, _database: database })
+        let (count, options) = replicas_of(&args.aim.serve);
+        if count > 1 {
+            flags.push("--shared".to_owned());
+        }
+        flags.extend(options.iter().map(|option| serve_flag(option)));
+        let command = ProcessCommand { program, args: flags, log: Some(folder.file("server.log")) };
+        let replicas = Replicas::start(&command, count, None).context("the built-in server did not start")?;
+        Ok(Self { url: replicas.url(), replicas, store_fails_while, certificate, _database: database })
     }
 
     /// What faults can be done to it with.
     pub fn means(&self) -> Means {
         Means {
-            process: Some(self.process.clone()),
+            processes: self.replicas.processes().to_vec(),
             store_fails_while: Some(self.store_fails_while.clone()),
             proxy: None,
         }
@@ -77,15 +79,33 @@ impl BuiltInServer {
         self.certificate.exists().then_some(&*self.certificate)
     }
 
-    /// What its process uses.
+    /// What its processes use.
     pub fn usage(&self) -> Source {
-        Source::BuiltIn(self.process.clone())
+        Source::BuiltIn(self.replicas.processes().to_vec())
     }
 
     /// Ends it.
     pub fn stop(self) {
-        if let Some(process) = Arc::into_inner(self.process) {
-            process.into_inner().unwrap_or_else(PoisonError::into_inner).stop();
-        }
+        self.replicas.stop();
+    }
+}
+
+/// How many processes `--serve replicas=N` asks for, and the options for each of
+/// them: here they are posthaste's own, so that faults can be done to them.
+pub fn replicas_of(options: &[String]) -> (usize, Vec<&String>) {
+    let number = |option: &str| option.strip_prefix("replicas=")?.parse().ok();
+    let count = options.iter().rev().find_map(|option| number(option)).unwrap_or(1);
+    (count, options.iter().filter(|option| number(option).is_none()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_processes_is_an_option_of_the_whole() {
+        let options = ["max-rate=5", "replicas=3"].map(str::to_owned);
+        assert_eq!(replicas_of(&options), (3, vec![&options[0]]));
+        assert_eq!(replicas_of(&options[..1]), (1, vec![&options[0]]));
     }
 }

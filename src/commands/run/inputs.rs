@@ -1,5 +1,6 @@
 //! What a run is asked to do: profiles read, flags applied, addresses checked.
 
+use super::built_in_server::replicas_of;
 use super::casting;
 use super::sources::sources;
 use super::trust::trust;
@@ -7,7 +8,7 @@ use crate::cli::{AimArgs, Cli, ReachArgs, RunArgs};
 use crate::engine::CastingOptions;
 use crate::plan::near::nearest;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
-use crate::plan::{Fault, Observe, RunPlan, Touches};
+use crate::plan::{Fault, Observe, ReceiveDesign, RunPlan, Touches};
 use crate::server::DefectSpec;
 use crate::target::{Address, TargetProfile, built_in_targets};
 use anyhow::{Context, bail};
@@ -58,6 +59,7 @@ pub fn read(args: &RunArgs) -> anyhow::Result<Inputs> {
             fault.kind.name()
         );
     }
+    check_replicas(args, &resolved.plan)?;
     casting::check(&resolved.plan, &target, address.is_some(), &casting)?;
     check_reach(&args.aim.reach, &resolved.plan)?;
     Ok(Inputs { resolved, target, address, casting })
@@ -124,7 +126,7 @@ pub fn args_of(workload_name: &str, aim: &AimArgs) -> Vec<String> {
 }
 
 /// Options of `posthaste serve` that posthaste sets itself.
-const OWN_OPTIONS: [&str; 6] = ["host", "port", "db", "store-fail-while", "exit-with-stdin", "defect-log"];
+const OWN_OPTIONS: [&str; 7] = ["shared", "host", "port", "db", "store-fail-while", "exit-with-stdin", "defect-log"];
 
 fn check_serve(aim: &AimArgs) -> anyhow::Result<()> {
     for option in &aim.serve {
@@ -142,6 +144,20 @@ fn check_serve(aim: &AimArgs) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What cannot be had where several processes serve one store.
+fn check_replicas(args: &RunArgs, plan: &RunPlan) -> anyhow::Result<()> {
+    let (count, _) = replicas_of(&args.aim.serve);
+    let alone = [
+        ("--defect", !args.defect.is_empty()),
+        ("send.design ws-fanout-first", !plan.send.design.stores_first()),
+        ("receive.design socket-mode", plan.receive.design == ReceiveDesign::SocketMode),
+    ];
+    match alone.into_iter().find(|(_, is_asked)| *is_asked && count > 1) {
+        Some((what, _)) => bail!("{what} is of one process alone: remove it, or --serve replicas={count}"),
+        None => Ok(()),
+    }
 }
 
 /// `max-rate=1000` as `posthaste serve` is given it.

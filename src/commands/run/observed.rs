@@ -1,10 +1,12 @@
 //! What the target's process uses during a run: read ten times a second, and
 //! summed up between two moments of the run.
 
-use crate::engine::{SharedProcess, Trust};
+use crate::engine::Trust;
+use crate::faults::SharedProcess;
 use crate::ledger::TargetFigures;
 use crate::plan::Observe;
 use nix::unistd::Pid;
+use std::iter::Sum;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -20,8 +22,8 @@ const MOST_ANSWERED: usize = 1 << 20;
 
 /// Where the figures are read.
 pub enum Source {
-    /// The server that posthaste started.
-    BuiltIn(SharedProcess),
+    /// The server that posthaste started, in one process or several.
+    BuiltIn(Vec<SharedProcess>),
     /// What the workload names; a query over TLS believes these authorities.
     Named(Observe, Trust),
 }
@@ -157,9 +159,10 @@ impl Source {
     /// What it is, in words.
     pub fn name(&self) -> String {
         match self {
-            Source::BuiltIn(process) => {
-                let pid = process.lock().unwrap_or_else(PoisonError::into_inner).id();
-                format!("the built-in server, process {pid}")
+            Source::BuiltIn(processes) => {
+                let pids: Vec<String> = processes.iter().map(|process| id(process).to_string()).collect();
+                let plural = if pids.len() == 1 { "process" } else { "processes" };
+                format!("the built-in server, {plural} {}", pids.join(", "))
             }
             Source::Named(Observe::Pid(pid), _) => format!("process {pid} and its children"),
             Source::Named(Observe::Cgroup(path), _) => format!("cgroup {path}"),
@@ -170,7 +173,7 @@ impl Source {
     /// What it used so far.
     pub fn read(&self) -> Result<Usage, String> {
         match self {
-            Source::BuiltIn(process) => tree(process.lock().unwrap_or_else(PoisonError::into_inner).id()),
+            Source::BuiltIn(processes) => processes.iter().map(|process| tree(id(process))).sum(),
             Source::Named(Observe::Pid(pid), _) => tree(*pid),
             Source::Named(Observe::Cgroup(path), _) => cgroup(Path::new(path)),
             Source::Named(Observe::Prometheus(query), trust) => prometheus(query, trust),
@@ -178,19 +181,31 @@ impl Source {
     }
 }
 
+fn id(process: &SharedProcess) -> u32 {
+    process.lock().unwrap_or_else(PoisonError::into_inner).id()
+}
+
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let nothing = Self { cpu_us: 0, rss_bytes: Some(0) };
+        all.fold(nothing, |sum, more| Self {
+            cpu_us: sum.cpu_us + more.cpu_us,
+            rss_bytes: sum.rss_bytes.zip(more.rss_bytes).map(|(sum, more)| sum + more),
+        })
+    }
+}
+
 /// A process and all its children that live.
 fn tree(root: u32) -> Result<Usage, String> {
-    let mut sum = process(root).ok_or_else(|| format!("process {root} cannot be observed (--observe pid={root})"))?;
+    let own = process(root).ok_or_else(|| format!("process {root} cannot be observed (--observe pid={root})"))?;
+    let mut all = vec![own];
     let mut pending = children(root);
     while let Some(pid) = pending.pop() {
         pending.extend(children(pid));
         // One that ended meanwhile is no more.
-        if let Some(usage) = process(pid) {
-            sum.cpu_us += usage.cpu_us;
-            sum.rss_bytes = sum.rss_bytes.zip(usage.rss_bytes).map(|(sum, more)| sum + more);
-        }
+        all.extend(process(pid));
     }
-    Ok(sum)
+    Ok(all.into_iter().sum())
 }
 
 fn process(pid: u32) -> Option<Usage> {

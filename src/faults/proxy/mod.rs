@@ -24,7 +24,7 @@ pub use tally::{ProxyCounters, Touched};
 
 use registry::Registry;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use tokio::net::TcpListener;
@@ -53,6 +53,14 @@ impl FaultProxy {
     /// # Errors
     /// `InvalidInput` without an upstream; what the system says.
     pub fn start(upstreams: Vec<SocketAddr>) -> io::Result<Self> {
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), upstreams)
+    }
+
+    /// The same at an address of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`FaultProxy::start`].
+    pub fn start_at(at: SocketAddr, upstreams: Vec<SocketAddr>) -> io::Result<Self> {
         if upstreams.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a proxy needs an upstream"));
         }
@@ -60,7 +68,7 @@ impl FaultProxy {
         let (stop, stopped) = oneshot::channel();
         let (said, says) = mpsc::channel();
         let own = Arc::clone(&registry);
-        let thread = thread::Builder::new().name("fault-proxy".to_owned()).spawn(move || match prepare() {
+        let thread = thread::Builder::new().name("fault-proxy".to_owned()).spawn(move || match prepare(at) {
             Ok((runtime, listener, address)) => {
                 let _ = said.send(Ok(address));
                 runtime.block_on(serve::serve(listener, upstreams.into(), own, stopped));
@@ -134,11 +142,11 @@ impl Drop for FaultProxy {
     }
 }
 
-fn prepare() -> io::Result<(Runtime, TcpListener, SocketAddr)> {
+fn prepare(at: SocketAddr) -> io::Result<(Runtime, TcpListener, SocketAddr)> {
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let listener = {
         let _within = runtime.enter();
-        serve::listen()?
+        serve::listen(at)?
     };
     let address = listener.local_addr()?;
     Ok((runtime, listener, address))

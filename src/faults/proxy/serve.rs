@@ -4,7 +4,7 @@ use super::flow::{Flow, Parting};
 use super::registry::{Place, Registry};
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -20,13 +20,15 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Binds on loopback; to be called within the runtime.
-pub(super) fn listen() -> io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
+/// Binds; to be called within the runtime.
+pub(super) fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A port of the caller's choice may have connections of an earlier owner.
+    socket.set_reuseaddr(true)?;
     // Accepted sockets inherit it: else the kernel would join small writes,
     // and delay them.
     socket.set_nodelay(true)?;
-    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.bind(at)?;
     socket.listen(BACKLOG)
 }
 
@@ -136,10 +138,11 @@ impl Drop for Open<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     #[tokio::test]
     async fn small_writes_are_not_delayed_for_the_client() {
-        let listener = listen().unwrap();
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         assert!(accepted.nodelay().unwrap());

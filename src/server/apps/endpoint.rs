@@ -50,6 +50,10 @@ impl Endpoint {
         Self { identity, url, poster, slots, pending: Mutex::default(), closing: AtomicBool::new(false) }
     }
 
+    pub(in super::super) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Posts a question; the body of its answer.
     pub(super) async fn ask(&self, form: String) -> Result<String, PostError> {
         self.poster.form(&self.url, form).await

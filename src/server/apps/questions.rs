@@ -11,10 +11,11 @@ use super::super::channel::Channel;
 use super::super::directory::User;
 use super::super::ids::TEAM_ID;
 use super::super::sync::lock;
+use super::super::tickets::Tickets;
 use super::poster::PostError;
 use super::{App, Identity, VERIFICATION_TOKEN};
 use serde_json::{Map, Value, json};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -173,53 +174,59 @@ fn form(kind: QuestionKind, question: &Value) -> String {
     form.finish()
 }
 
-/// How long a `response_url` is good for, and how often.
+/// How long a `response_url` is good for, and how often on each server.
 const RESPONSE_LIFE: Duration = Duration::from_secs(30 * 60);
 const RESPONSES: u8 = 5;
-/// Open ones at most; the oldest are forgotten first.
-const OPEN: usize = 10_000;
 
-/// The `response_url`s that are open, by their last part.
-#[derive(Debug, Default)]
-pub(in super::super) struct Responses(Mutex<Open>);
-
-#[derive(Debug, Default)]
-struct Open {
-    lines: HashMap<Uuid, Line>,
-    issued: VecDeque<(Instant, Uuid)>,
+/// What the last part of a `response_url` says, sealed: every server of the
+/// store takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Claim {
+    /// Rows of the user who asked, of the channel, and of the app's bot.
+    pub(in super::super) user: i64,
+    pub(in super::super) channel: i64,
+    pub(in super::super) app: i64,
+    pub(in super::super) trigger_id: String,
 }
 
-/// One of them.
-#[derive(Debug)]
-struct Line {
-    asker: Asker,
-    app: Arc<App>,
-    left: u8,
-    issued: Instant,
+impl Claim {
+    pub(in super::super) fn of(asker: &Asker, app: i64) -> Self {
+        let (user, channel) = (asker.user.number, asker.channel.number);
+        Self { user, channel, app, trigger_id: asker.trigger_id.clone() }
+    }
 }
+
+/// How often each `response_url` was used, as long as it would be good.
+#[derive(Debug, Default)]
+pub(in super::super) struct Responses(Mutex<HashMap<Uuid, (Instant, u8)>>);
 
 impl Responses {
     /// Opens one for the answers of an app.
-    pub(in super::super) fn open(&self, asker: &Asker, app: &Arc<App>) -> Uuid {
-        let mut open = lock(&self.0);
-        let is_stale = |(issued, _): &(Instant, Uuid)| issued.elapsed() >= RESPONSE_LIFE;
-        while open.issued.len() >= OPEN || open.issued.front().is_some_and(is_stale) {
-            let Some((_, stale)) = open.issued.pop_front() else { break };
-            open.lines.remove(&stale);
-        }
-        let (id, issued) = (Uuid::new_v4(), Instant::now());
-        open.issued.push_back((issued, id));
-        open.lines.insert(id, Line { asker: asker.clone(), app: app.clone(), left: RESPONSES, issued });
-        id
+    pub(in super::super) fn open(&self, tickets: &Tickets, claim: &Claim) -> String {
+        let Claim { user, channel, app, trigger_id } = claim;
+        // Whatever the caller chose, in letters that need no escape.
+        let trigger: String = trigger_id.bytes().map(|byte| format!("{byte:02x}")).collect();
+        tickets.sign(&format!("r.{user}.{channel}.{app}.{trigger}"), RESPONSE_LIFE)
     }
 
     /// Uses one: whom the answer is for, and which app answers. `None` where it
     /// is unknown, stale or used up.
-    pub(in super::super) fn take(&self, id: Uuid) -> Option<(Asker, Arc<App>)> {
-        let mut open = lock(&self.0);
-        let line = open.lines.get_mut(&id).filter(|line| line.issued.elapsed() < RESPONSE_LIFE)?;
-        line.left = line.left.checked_sub(1)?;
-        Some((line.asker.clone(), line.app.clone()))
+    pub(in super::super) fn take(&self, tickets: &Tickets, id: &str) -> Option<Claim> {
+        let (claim, nonce) = tickets.verify(id)?;
+        let parts: Vec<&str> = claim.split('.').collect();
+        let ["r", user, channel, app, trigger] = parts[..] else { return None };
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let trigger: Option<Vec<u8>> = trigger.as_bytes().chunks(2).map(byte).collect();
+        let trigger_id = String::from_utf8(trigger?).ok()?;
+        let mut used = lock(&self.0);
+        // A table that is about to grow is rid of what is stale first.
+        if used.len() == used.capacity() {
+            used.retain(|_, (first, _)| first.elapsed() <= RESPONSE_LIFE);
+        }
+        let (_, count) = used.entry(nonce).or_insert((Instant::now(), 0));
+        *count = count.checked_add(1).filter(|count| *count <= RESPONSES)?;
+        let row = |text: &str| text.parse().ok();
+        Some(Claim { user: row(user)?, channel: row(channel)?, app: row(app)?, trigger_id })
     }
 }
 

@@ -4,7 +4,7 @@
 use super::super::changes::{self, Change, Changed, What};
 use super::super::rows::{self, Row};
 use super::super::store;
-use super::super::writer::{Failure, Write};
+use super::super::write::{Failure, Write};
 use super::writes::FaultyWriter;
 use super::{Defect, Instance};
 use rusqlite::Connection;

@@ -6,7 +6,7 @@ use super::super::options::ReplayWindow;
 use super::super::publisher::event;
 use super::super::socket::Socket;
 use super::super::sync::lock;
-use super::super::writer::Post;
+use super::super::write::Post;
 use super::{Defect, Defects, Instance};
 use axum::extract::ws::Utf8Bytes;
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 
 use super::super::shared::Shared;
 use super::super::store;
-use super::super::writer::{Failure, Post, Stored, Told};
+use super::super::write::{Failure, Post, Stored, Told};
 use super::{Defect, Defects};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

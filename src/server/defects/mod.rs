@@ -24,7 +24,7 @@ use super::channel::Channel;
 use super::directory::User;
 use super::ids;
 use super::sync::lock;
-use super::writer::Post;
+use super::write::Post;
 use rows::{Doomed, Uncommitted};
 use serde::Serialize;
 use std::fs::File;

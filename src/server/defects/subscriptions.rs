@@ -4,7 +4,7 @@
 use super::super::shared::Shared;
 use super::super::socket::Socket;
 use super::super::sync::lock;
-use super::super::writer::Post;
+use super::super::write::Post;
 use super::{Defect, Defects, Instance};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

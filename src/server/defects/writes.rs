@@ -4,7 +4,8 @@
 
 use super::super::publisher::Notice;
 use super::super::store::{self, NewMessage};
-use super::super::writer::{Answer, Failure, Post, Stored, Told, Write, next_ts, row};
+use super::super::write::{Answer, Failure, Post, Stored, Told, Write};
+use super::super::writer::{next_ts, row};
 use super::keys::{Identity, Keys, TakenFor, identity};
 use super::rows::Given;
 use super::{Defect, Defects, Instance};

@@ -196,11 +196,12 @@ impl Running {
         Self::of(Options { defects, lose_ack, ..Options::default() }).await
     }
 
-    /// With options; the files are its own.
+    /// With options; the files are its own, but for a database that is named.
     pub async fn of(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let db = Some(options.db.clone()).filter(|db| !db.as_os_str().is_empty());
         let options = Options {
-            db: folder.path().join("test.db"),
+            db: db.unwrap_or_else(|| folder.path().join("test.db")),
             defect_log: Some(folder.path().join("defects.ndjson")),
             ..options
         };
