@@ -24,7 +24,8 @@ pub struct CheckArgs {
     /// How long is waited at most until a key is used again
     #[arg(long, value_name = "TIME", default_value = "36s")]
     pub patience: String,
-    /// Messages with which the depth of a history is looked for
+    /// Messages with which the depth of a history is looked for, and that a connection
+    /// misses before it is resumed
     #[arg(long, value_name = "NUMBER", default_value_t = 60)]
     pub messages: u32,
     /// Replaces a value of the workload that is checked

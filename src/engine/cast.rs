@@ -120,12 +120,17 @@ impl People {
     }
 }
 
-/// Makes one step's call in a scope, and reads the answer.
+/// Makes one step's call in a scope, reads the answer, and makes of it what the step says.
 pub async fn make<F>(step: &Step, scope: &Scope<'_>, prefix: &str, ask: impl Fn(Call) -> F) -> Result<Captured, String>
 where
     F: Future<Output = Result<super::api::ApiAnswer, String>>,
 {
-    let call = step.request.render(scope, prefix).map_err(|error| format!("{}: {error}", step.name))?;
-    let answer = ask(call).await.map_err(|error| format!("{}: {error}", step.name))?;
-    step.read(answer.as_http(), |variable| scope.value(variable).is_some())
+    let mut captured = Captured::default();
+    if let Some(request) = &step.request {
+        let call = request.render(scope, prefix).map_err(|error| format!("{}: {error}", step.name))?;
+        let answer = ask(call).await.map_err(|error| format!("{}: {error}", step.name))?;
+        captured = step.read(answer.as_http(), |variable| scope.value(variable).is_some())?;
+    }
+    step.compute(scope, &mut captured).map_err(|error| format!("{}: {error}", step.name))?;
+    Ok(captured)
 }

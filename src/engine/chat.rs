@@ -153,6 +153,13 @@ impl<'a> Reading<'a> {
         people.and_then(|people| people.cast.described.history.as_ref()).is_some_and(|history| history.backwards)
     }
 
+    /// Whether its pages are counted from the newest row: a new row moves them.
+    pub fn moves(&self) -> bool {
+        let people = self.api.people.as_ref();
+        let history = people.and_then(|people| people.cast.described.history.as_ref());
+        history.is_some_and(crate::target::History::moves)
+    }
+
     /// The request of the next page. An error is in words.
     pub fn call(&self) -> Result<Call, String> {
         let cursor = self.progress.cursor.as_deref();

@@ -129,10 +129,10 @@ fn stored_row(rank: u64, row: &SendRow) -> HistoryRow {
 /// Waits until the target answers.
 async fn answers(leader: &mut Orchestrator<'_>, deadline_us: u64) -> Result<bool, EngineError> {
     let (api, address, clock) = (leader.fresh_api()?, leader.shared.address.clone(), leader.shared.clock);
-    let described = leader.shared.target.described.clone();
+    let (described, cast) = (leader.shared.target.described.clone(), leader.shared.cast.clone());
     let asking = async {
         loop {
-            match setup::greet(&api, &address, described.as_deref()).await {
+            match setup::greet(&api, &address, described.as_deref(), cast.as_ref().map(|cast| &cast.run.given)).await {
                 Ok(()) => return Ok(()),
                 Err(error) if clock.now_us() >= deadline_us => return Err(error),
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(500)).await,

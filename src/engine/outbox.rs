@@ -7,6 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use tokio::sync::{Notify, oneshot};
 
+/// So many outcomes are kept for who does not wait for them yet.
+const MOST_EARLY: usize = 64;
+
 /// A frame that waits to be written.
 pub struct Outgoing {
     /// The frame.
@@ -31,6 +34,10 @@ pub enum Errand {
 pub struct Outbox {
     queue: RefCell<VecDeque<Outgoing>>,
     answers: RefCell<HashMap<u64, oneshot::Sender<Box<str>>>>,
+    /// Of messages that were only taken on, by what the target calls them.
+    outcomes: RefCell<HashMap<Box<str>, oneshot::Sender<Box<str>>>>,
+    /// Outcomes that came before anybody waited for them.
+    early: RefCell<VecDeque<(Box<str>, Box<str>)>>,
     last_id: Cell<u64>,
     /// The socket's own address, while there is a confirmed one.
     local: Cell<Option<SocketAddr>>,
@@ -67,6 +74,43 @@ impl Outbox {
         (id, coming)
     }
 
+    /// What becomes of a message that the target calls so; an error where the socket
+    /// ended before it was said.
+    pub fn expect_outcome(&self, named: &str) -> oneshot::Receiver<Box<str>> {
+        let (outcome, coming) = oneshot::channel();
+        let mut early = self.early.borrow_mut();
+        match early.iter().position(|(of, _)| **of == *named).and_then(|at| early.remove(at)) {
+            Some((_, text)) => _ = outcome.send(text),
+            None => _ = self.outcomes.borrow_mut().insert(named.into(), outcome),
+        }
+        coming
+    }
+
+    /// Nobody waits for the outcome any longer.
+    pub fn forget_outcome(&self, named: &str) {
+        self.outcomes.borrow_mut().remove(named);
+    }
+
+    /// A frame says what became of a message: the answer to one that left over the
+    /// socket has the number of that as its name.
+    pub fn say(&self, named: &str, text: &str) {
+        if let Ok(number) = named.parse()
+            && self.answers.borrow().contains_key(&number)
+        {
+            return self.answer(number, text);
+        }
+        match self.outcomes.borrow_mut().remove(named) {
+            Some(outcome) => _ = outcome.send(text.into()),
+            None => {
+                let mut early = self.early.borrow_mut();
+                early.push_back((named.into(), text.into()));
+                if early.len() > MOST_EARLY {
+                    early.pop_front();
+                }
+            }
+        }
+    }
+
     /// Nobody waits for the answer any longer.
     pub fn forget(&self, id: u64) {
         self.answers.borrow_mut().remove(&id);
@@ -97,6 +141,7 @@ impl Outbox {
         self.local.set(None);
         self.queue.borrow_mut().clear();
         self.answers.borrow_mut().clear();
+        self.outcomes.borrow_mut().clear();
     }
 
     /// What the subscriber is to do next.
@@ -161,6 +206,27 @@ mod tests {
         assert_eq!(to_second.try_recv().as_deref(), Ok("b"));
         outbox.forget(first);
         assert!(matches!(to_first.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+    }
+
+    #[test]
+    fn an_outcome_reaches_who_waits_for_it_and_who_comes_too_late() {
+        let outbox = Outbox::default();
+        let mut waits = outbox.expect_outcome("k1");
+        outbox.say("k2", "b");
+        outbox.say("k1", "a");
+        assert_eq!(waits.try_recv().as_deref(), Ok("a"));
+        assert_eq!(outbox.expect_outcome("k2").try_recv().as_deref(), Ok("b"));
+        let (number, mut answer) = outbox.expect_answer();
+        outbox.say(&number.to_string(), "c");
+        assert_eq!(answer.try_recv().as_deref(), Ok("c"), "an answer over the socket");
+        (0..100).for_each(|other| outbox.say(&format!("o{other}"), ""));
+        assert_eq!(outbox.early.borrow().len(), MOST_EARLY);
+        let _too_late = outbox.expect_outcome("k4");
+        outbox.forget_outcome("k4");
+        assert!(outbox.outcomes.borrow().is_empty());
+        let mut cut_off = outbox.expect_outcome("k3");
+        outbox.close();
+        assert!(cut_off.try_recv() == Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::{CastingOptions, EngineError};
 use crate::model::{ChannelId, RunId, UserId};
 use crate::plan::{Roster, RunPlan, is_private};
 use crate::target::{
-    Address, CHANNEL_ID, Call, Described, RunValues, Scope, Variable, parse_created_channel, parse_done, parse_invited,
-    parse_user_id,
+    Address, CHANNEL_ID, Call, Described, RunValues, Scope, Values, Variable, parse_created_channel, parse_done,
+    parse_invited, parse_user_id,
 };
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -45,7 +45,12 @@ pub async fn resolve(address: &Address, allowed_hosts: &[String]) -> Result<Vec<
 
 /// Whether the target is there and speaks the wire: who a user is, or what the
 /// profile asks first.
-pub async fn greet(api: &Api, address: &Address, described: Option<&Described>) -> Result<(), EngineError> {
+pub async fn greet(
+    api: &Api,
+    address: &Address,
+    described: Option<&Described>,
+    given: Option<&Values>,
+) -> Result<(), EngineError> {
     let greeted = match described {
         None => {
             let answer = api.call(UserId(0), api.slack.auth_test(), CALL_TIMEOUT).await;
@@ -53,13 +58,22 @@ pub async fn greet(api: &Api, address: &Address, described: Option<&Described>) 
             parsed.map_err(|reason| format!("auth.test: {reason}"))
         }
         Some(Described { greet: Some(greet), .. }) => {
-            let run = RunValues { url: address.url(), host: address.authority(), ..RunValues::default() };
+            let run = RunValues {
+                url: address.url(),
+                host: address.authority(),
+                given: given.cloned().unwrap_or_default(),
+                ..RunValues::default()
+            };
             let scope = Scope { run: Some(&run), ..Scope::default() };
             make(greet, &scope, &address.prefix, |call| api.call(UserId(0), call, CALL_TIMEOUT)).await.map(|_| ())
         }
         Some(_) => api.reach(address).await,
     };
     greeted.map_err(|reason| EngineError::Unreachable(format!("{}: {reason}", address.url())))
+}
+
+fn values_of(given: &[String]) -> Values {
+    given.iter().map(|value| Some(value.as_str().into())).collect()
 }
 
 /// What a set-up is asked for.
@@ -84,7 +98,8 @@ impl Asked<'_> {
         options: &CastingOptions,
         observer: &mut dyn Observer,
     ) -> Result<(Directory, Option<Arc<Cast>>), EngineError> {
-        greet(self.api, self.address, described.map(|described| &**described)).await?;
+        greet(self.api, self.address, described.map(|described| &**described), Some(&values_of(&options.given)))
+            .await?;
         let Some(described) = described else {
             return Ok((create_channels(self.api, self.roster, self.plan, self.run).await?, None));
         };
@@ -113,7 +128,7 @@ impl Asked<'_> {
             id: kept.map_or_else(|| self.run.to_string(), |kept| kept.names_id.clone()),
             url: self.address.url(),
             host: self.address.authority(),
-            given: options.given.iter().map(|value| Some(value.as_str().into())).collect(),
+            given: values_of(&options.given),
             captured: Vec::new(),
             names: described.names.clone(),
         };

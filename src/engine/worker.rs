@@ -166,7 +166,9 @@ fn start_subscribers(
         }
         let log = Rc::new(RefCell::new(SubscriberLog::new(user, roster.channels(user).iter().copied())));
         shard.logs.borrow_mut().push(log.clone());
-        if shard.plan().send.design.is_over_socket() || shard.plan().hints.any() {
+        let described = shard.shared.target.described.as_ref();
+        let confirmed_later = described.is_some_and(|described| described.send.confirms_later());
+        if shard.plan().send.design.is_over_socket() || shard.plan().hints.any() || confirmed_later {
             shard.outboxes.borrow_mut().insert(user, Rc::default());
         }
         let subscriber = Subscriber::new(shard.clone(), user, log, phase.clone());

@@ -1,7 +1,7 @@
 //! What was seen when a target was asked, held against what its profile
 //! declares.
 
-use crate::ledger::{Again, AnswerFact, PagingFact, ProbeFacts, RepeatFact, ShownFact};
+use crate::ledger::{Again, AnswerFact, PagingFact, ProbeFacts, RepeatFact, ResumeFact, ShownFact};
 use crate::plan::{Capabilities, Positions};
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ pub fn table(facts: &ProbeFacts, declared: Declared<'_>) -> Vec<ProbeRow> {
     facts.repeats.iter().for_each(|repeat| rows.extend(again(repeat, declared)));
     history(&mut rows, facts, declared);
     if let Some(resumed) = facts.resumed {
-        rows.push(all_or_none("missed while away, came after a resume", NOTHING, resumed));
+        rows.push(missed(resumed));
     }
     for text in &facts.texts {
         let refused = text.answer.meaning != "acknowledged";
@@ -109,9 +109,24 @@ fn row(question: &str, declared: &str, observed: String, agreement: Agreement) -
     ProbeRow { question: question.to_owned(), declared: declared.to_owned(), observed, agreement }
 }
 
-fn all_or_none(question: &str, declared: &str, shown: ShownFact) -> ProbeRow {
-    let agreement = if shown.shown == shown.of { Agreement::Agrees } else { Agreement::Noted };
-    row(question, declared, format!("{} of {}", shown.shown, shown.of), agreement)
+/// What a resumed connection missed comes, or the target says that it does not: a
+/// buffer that begins after a gap and says nothing loses messages.
+fn missed(ResumeFact { pushed, read, of }: ResumeFact) -> ProbeRow {
+    let mut observed = format!("{pushed} of {of} came");
+    if read > 0 {
+        observed.push_str(&format!(", {read} were read from history, as the target said that some are missing"));
+    }
+    let lost = of.saturating_sub(pushed + read);
+    if lost > 0 {
+        observed.push_str(&format!("; {lost} are missing, and nothing says so"));
+    }
+    let agreement = match (of, lost, read) {
+        (0, ..) => Agreement::NotSeen,
+        (_, 0, 0) => Agreement::Agrees,
+        (_, 0, _) => Agreement::Noted,
+        _ => Agreement::Broken,
+    };
+    row("missed while away, after a resume", "all come, or a gap is told", observed, agreement)
 }
 
 fn connections(rows: &mut Vec<ProbeRow>, facts: &ProbeFacts) {
@@ -202,7 +217,11 @@ fn same_message(repeat: &RepeatFact, Declared { capabilities, key_window_us, .. 
     let pushes = format!("{:.1} pushes to each member", repeat.pushes);
     let Some(copies) = repeat.copies else {
         let one = repeat.pushes < 1.5;
-        let agreement = if promised { agrees(one) } else { Agreement::Noted };
+        let agreement = match (promised, one) {
+            (true, one) => agrees(one),
+            (false, true) => Agreement::Noted,
+            (false, false) => Agreement::Agrees,
+        };
         return row(&question(repeat.again), &declared, format!("{pushes}; {}", answers(repeat)), agreement);
     };
     let observed = format!("{} stored, {pushes}; {}", copies_in_words(copies), answers(repeat));
@@ -311,7 +330,12 @@ fn paged(question: &str, paging: &PagingFact) -> ProbeRow {
             observed.push_str(&format!(", {count} {what}"));
         }
     }
-    row(question, "complete, no row twice", observed, agrees(shown == of && paging.repeated + paging.before_point == 0))
+    let broken = shown < of || paging.before_point > 0 || paging.repeated > 0 && !paging.moves;
+    if !broken && paging.repeated > 0 {
+        observed.push_str(": pages that are counted from the newest row move while others write");
+        return row(question, "complete", observed, Agreement::Noted);
+    }
+    row(question, "complete, no row twice", observed, agrees(!broken))
 }
 
 fn agrees(agrees: bool) -> Agreement {
@@ -442,6 +466,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_resumed_connection_missed_comes_or_is_told() {
+        for ((pushed, read, of), expected, part) in [
+            ((60, 0, 60), Agrees, "60 of 60 came"),
+            ((0, 60, 60), Noted, "60 were read from history"),
+            ((10, 0, 60), Broken, "10 of 60 came; 50 are missing, and nothing says so"),
+            ((10, 40, 60), Broken, "10 are missing"),
+            ((0, 0, 0), NotSeen, "0 of 0"),
+        ] {
+            let facts = ProbeFacts { resumed: Some(ResumeFact { pushed, read, of }), ..ProbeFacts::default() };
+            assert_eq!(one(&facts, &Capabilities::ALL, "missed while away, after a resume"), expected, "{part}");
+            let row = missed(ResumeFact { pushed, read, of });
+            assert!(row.observed.contains(part), "{}", row.observed);
+        }
+    }
+
+    #[test]
     fn a_read_in_pages_is_held_against_what_was_there() {
         let whole =
             || PagingFact { page_size: 7, pages: 6, shown: ShownFact { shown: 40, of: 40 }, ..PagingFact::default() };
@@ -452,6 +492,8 @@ mod tests {
             (whole(), &Capabilities::ALL, start, Agrees),
             (PagingFact { shown: ShownFact { shown: 39, of: 40 }, ..whole() }, &Capabilities::ALL, start, Broken),
             (PagingFact { repeated: 1, ..whole() }, &Capabilities::ALL, start, Broken),
+            (PagingFact { repeated: 1, moves: true, ..whole() }, &Capabilities::ALL, start, Noted),
+            (PagingFact { before_point: 1, moves: true, ..whole() }, &Capabilities::ALL, start, Broken),
             (PagingFact { failure: Some("HTTP 500".to_owned()), ..whole() }, &Capabilities::ALL, start, Broken),
             (PagingFact { out_of_order: 1, ..whole() }, &Capabilities::ALL, order, Broken),
             (PagingFact { out_of_order: 1, ..whole() }, &coarse, order, Agrees),

@@ -26,7 +26,9 @@ pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use interval::{IntervalFigures, IntervalLatency, MeasuredInterval};
 pub use latency::{Latencies, new_histogram};
 pub use page_log::{PageLog, Spill};
-pub use probe::{Again, AnswerFact, PagingFact, PostFact, ProbeFacts, RefusalFact, RepeatFact, ShownFact, TextFact};
+pub use probe::{
+    Again, AnswerFact, PagingFact, PostFact, ProbeFacts, RefusalFact, RepeatFact, ResumeFact, ShownFact, TextFact,
+};
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
 pub use record::{
     AppFigures, Drain, FaultRecord, GeneratorFigures, HintFigures, RunRecord, TargetFigures, WorkerFigures,

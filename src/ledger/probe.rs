@@ -16,7 +16,7 @@ pub struct ProbeFacts {
     pub repeats: Vec<RepeatFact>,
     /// What was missed while a connection was away, and came by itself after it
     /// was resumed; `None` where there is no resume.
-    pub resumed: Option<ShownFact>,
+    pub resumed: Option<ResumeFact>,
     /// A hundred messages, read from the start in small pages while others write.
     pub from_start: Option<PagingFact>,
     /// The same from a row in the middle.
@@ -108,6 +108,18 @@ pub struct ShownFact {
     pub of: u32,
 }
 
+/// What became of messages that were sent while a connection was away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeFact {
+    /// Came by themselves after the resume.
+    pub pushed: u32,
+    /// Were read from history instead: the target had said that some are missing, or
+    /// did not take the connection up again.
+    pub read: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
 /// A read in pages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PagingFact {
@@ -129,6 +141,9 @@ pub struct PagingFact {
     pub without_position: u32,
     /// Why it did not come to its end.
     pub failure: Option<String>,
+    /// Whether its pages are counted from the newest row: what is written meanwhile
+    /// moves rows into the next page, where they come again.
+    pub moves: bool,
 }
 
 /// What becomes of a text.

@@ -137,6 +137,13 @@ impl TargetProfile {
         acknowledged(posted.ts.filter(|_| !echo_differs))
     }
 
+    /// What a frame will call the message that says what became of it, where the answer
+    /// only says that the target has taken it on.
+    pub fn awaited(&self, answer: Answer<'_>, told: Option<&str>) -> Option<String> {
+        let answer = HttpAnswer { status: answer.status, headers: answer.headers, body: answer.body };
+        self.described.as_ref()?.send.awaited(answer, told)
+    }
+
     /// Classifies an answer that is no acknowledgement, whatever was asked.
     pub(super) fn classify_refusal(&self, answer: Answer<'_>) -> Classified {
         #[derive(Deserialize)]

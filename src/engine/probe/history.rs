@@ -25,6 +25,8 @@ struct Read {
     pages: u32,
     without_position: u32,
     failure: Option<String>,
+    /// Whether its pages are counted from the newest row.
+    moves: bool,
 }
 
 impl Prober {
@@ -43,7 +45,7 @@ impl Prober {
         let place = ChannelAt { channel, channel_id: self.shard.shared.directory.id(channel) };
         let mut reading = Reading::new(&self.shard.api, user, place, size, bound);
         let timeout = Duration::from_micros(self.shard.plan().catch_up.timeout_us);
-        let (mut read, mut pages) = (Read::default(), Vec::new());
+        let (mut read, mut pages) = (Read { moves: reading.moves(), ..Read::default() }, Vec::new());
         loop {
             let answer = self.shard.api.call_renewing(user, || reading.call(), timeout).await;
             let page = answer
@@ -191,5 +193,6 @@ fn paging(read: &Read, sent: &[MessageRef], before: Option<&[MessageRef]>) -> Pa
         tied_positions: if read.without_position > 0 { 0 } else { tied.saturating_sub(repeated) },
         without_position: read.without_position,
         failure: read.failure.clone(),
+        moves: read.moves,
     }
 }

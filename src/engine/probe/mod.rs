@@ -15,7 +15,7 @@ use super::subscriber::Subscriber;
 use super::telemetry::Observer;
 use super::worker::Phase;
 use super::{EngineError, Job, Stop};
-use crate::ledger::{Again, PostFact, ProbeFacts, RepeatFact, ShownFact, SubscriberLog};
+use crate::ledger::{Again, PostFact, ProbeFacts, RepeatFact, ResumeFact, ShownFact, SubscriberLog};
 use crate::model::{ChannelId, MessageRef, UserId};
 use crate::plan::{Act, Wish};
 use crate::target::Row;
@@ -207,21 +207,32 @@ impl Prober {
         self.shard.shared.roster.members(MAIN).last().copied().unwrap_or(UserId(0))
     }
 
-    /// A connection goes away, misses three messages, and comes back.
-    async fn ask_for_resume(&self) -> Option<ShownFact> {
+    /// A connection goes away, misses more messages than many a buffer holds, and comes
+    /// back.
+    async fn ask_for_resume(&self) -> Option<ResumeFact> {
         let begun_us = self.shard.load_start_us.get();
         let user = self.shard.shared.roster.members(MAIN).get(1).copied()?;
         // Who has seen nothing yet has nothing to go on from.
         self.say(self.sender(), MAIN).await;
         self.until(begun_us + 2_000_000).await;
         let mut missed = Vec::new();
-        for _ in 0..3 {
-            missed.push(self.say(self.sender(), MAIN).await.message);
+        let back_us = begun_us + 1_000_000 + AWAY_US;
+        while missed.len() < self.options.burst as usize && self.shard.now_us() < back_us - 300_000 {
+            let said = self.say(self.sender(), MAIN).await;
+            if said.answer.meaning == "acknowledged" {
+                missed.push(said.message);
+            }
         }
-        self.until(begun_us + 1_000_000 + AWAY_US + 3_000_000).await;
+        self.until(back_us + 3_000_000).await;
         let log = &self.logs.iter().find(|(of, _)| *of == user)?.1;
-        let shown = missed.iter().filter(|message| is_live(log, **message)).count() as u32;
-        Some(ShownFact { shown, of: missed.len() as u32 })
+        let pushed = missed.iter().filter(|message| is_live(log, **message)).count() as u32;
+        let is_read = |message: &MessageRef| {
+            let log = log.borrow();
+            let window = log.window(message.channel);
+            window.is_some_and(|window| window.is_obtained(message.index) && !window.is_live(message.index))
+        };
+        let read = missed.iter().filter(|message| is_read(message)).count() as u32;
+        Some(ResumeFact { pushed, read, of: missed.len() as u32 })
     }
 
     async fn until(&self, at_us: u64) {
@@ -281,7 +292,9 @@ impl Prober {
                 let (key, text) = self.key_and_text(message);
                 let eight = (0..8).map(|_| self.say_with(sender, message, &key, &text));
                 let mut said = futures_util::future::join_all(eight).await;
-                let first = said.remove(0);
+                // Whichever was the first: the others may be refused meanwhile.
+                let first = said.iter().position(|said| said.answer.meaning == "acknowledged").unwrap_or(0);
+                let first = said.remove(first);
                 (first, said, None)
             }
             Again::OtherText | Again::OtherUser | Again::OtherChannel => {

@@ -58,7 +58,7 @@ impl Prober {
             false => {
                 let call = || self.shard.api.post(&outgoing, shared.target.key_format);
                 let answered = self.shard.api.call_renewing(user, call, self.timeout()).await;
-                self.answered(answered, *key)
+                self.answered(user, answered, *key).await
             }
         };
         let answered_at_us = self.shard.now_us();
@@ -85,7 +85,7 @@ impl Prober {
         Duration::from_micros(self.shard.plan().send.timeout_us)
     }
 
-    fn answered(&self, answered: Result<ApiAnswer, String>, key: MessageKey) -> AnswerFact {
+    async fn answered(&self, user: UserId, answered: Result<ApiAnswer, String>, key: MessageKey) -> AnswerFact {
         let answered = match answered {
             Ok(answered) => answered,
             Err(said) => return AnswerFact { meaning: "no answer".to_owned(), said, ..AnswerFact::default() },
@@ -97,7 +97,14 @@ impl Prober {
             headers: &answered.headers,
             body: &answered.body,
         };
-        let classified = self.shard.shared.target.classify(answer, key);
+        let target = &self.shard.shared.target;
+        if let Some(named) = target.awaited(answer, Some(&target.key_format.write(key)))
+            && let Some(outbox) = self.shard.outbox(user)
+            && let Ok(Ok(said)) = tokio::time::timeout(self.timeout(), outbox.expect_outcome(&named)).await
+        {
+            return fact(target.classify_reply(&said).effect, Some(answered.status), &said);
+        }
+        let classified = target.classify(answer, key);
         fact(classified.effect, Some(answered.status), &String::from_utf8_lossy(&answered.body))
     }
 
@@ -144,7 +151,7 @@ impl Prober {
     /// Without renewing a token: that it is wrong is the point.
     async fn post_once(&self, call: Call, key: MessageKey) -> AnswerFact {
         let answered = self.shard.api.call(self.sender(), call, self.timeout()).await;
-        self.answered(answered, key)
+        self.answered(self.sender(), answered, key).await
     }
 
     /// `None` where the profile has nothing that could be wrong.

@@ -24,13 +24,25 @@ pub struct Attempt {
     pub ended_us: u64,
     /// Whether the connection was open before.
     pub reused: bool,
+    /// The message was only taken on: what a frame will call it that says what became
+    /// of it.
+    pub awaited: Option<String>,
 }
 
 impl Attempt {
     /// One that never reached a transport.
     pub fn not_made(shard: &Shard, classified: Classified) -> Self {
         let now_us = shard.now_us();
-        Self { classified, own_fault: false, started_us: now_us, first_byte_us: None, ended_us: now_us, reused: false }
+        let (first_byte_us, awaited) = (None, None);
+        Self {
+            classified,
+            own_fault: false,
+            started_us: now_us,
+            first_byte_us,
+            ended_us: now_us,
+            reused: false,
+            awaited,
+        }
     }
 }
 
@@ -114,8 +126,21 @@ pub async fn attempt_over_socket(
             unanswered(&first_byte)
         }
     };
-    let ended_us = shard.now_us();
-    Attempt { classified, own_fault: false, started_us, first_byte_us: first_byte.get(), ended_us, reused }
+    let (first_byte_us, ended_us) = (first_byte.get(), shard.now_us());
+    Attempt { classified, own_fault: false, started_us, first_byte_us, ended_us, reused, awaited: None }
+}
+
+/// Waits for the frame that says what became of a message that was only taken on.
+/// Whoever holds no subscription never hears of it.
+pub async fn await_outcome(shard: &Shard, user: UserId, mut attempt: Attempt) -> Attempt {
+    let (Some(named), Some(outbox)) = (attempt.awaited.take(), shard.outbox(user)) else { return attempt };
+    let outcome = outbox.expect_outcome(&named);
+    match tokio::time::timeout(Duration::from_micros(shard.plan().send.timeout_us), outcome).await {
+        Ok(Ok(said)) => attempt.classified = shard.shared.target.classify_reply(&said),
+        _ => outbox.forget_outcome(&named),
+    }
+    attempt.ended_us = shard.now_us();
+    attempt
 }
 
 /// `None` where the socket ended before there was an answer.

@@ -112,7 +112,7 @@ impl Line {
         let first_byte = FirstByte::default();
         let started_us = shard.now_us();
         let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard, &first_byte)).await;
-        let mut own_fault = false;
+        let (mut own_fault, mut awaited) = (false, None);
         let classified = match exchanged {
             Ok(Ok(answer)) => {
                 shard.count(|counters| counters.answer_bytes += answer.length);
@@ -120,7 +120,12 @@ impl Line {
                 let headers = answer.headers.as_str();
                 let answer = Answer { status: answer.status, retry_after, headers, body: &answer.body };
                 match asked {
-                    Asked::Message(key) => shard.shared.target.classify(answer, key),
+                    Asked::Message(key) => {
+                        let told = shard.plan().send.design.carries_key();
+                        let told = told.then(|| shard.shared.target.key_format.write(key));
+                        awaited = shard.shared.target.awaited(answer, told.as_deref());
+                        shard.shared.target.classify(answer, key)
+                    }
                     Asked::Change => shard.shared.target.classify_change(answer),
                 }
             }
@@ -136,7 +141,7 @@ impl Line {
             }
         };
         let (first_byte_us, ended_us) = (first_byte.get(), shard.now_us());
-        Attempt { classified, own_fault, started_us, first_byte_us, ended_us, reused }
+        Attempt { classified, own_fault, started_us, first_byte_us, ended_us, reused, awaited }
     }
 
     /// After an attempt without an answer. A connection is dropped before the

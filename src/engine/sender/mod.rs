@@ -14,7 +14,7 @@ use crate::ledger::SendRow;
 use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, TRACEPARENT, UserId};
 use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
-use attempt::{Asked, Attempt, Parcel, Transport, attempt_over_socket, not_said};
+use attempt::{Asked, Attempt, Parcel, Transport, attempt_over_socket, await_outcome, not_said};
 use line::Line;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -245,6 +245,7 @@ impl Tries<'_> {
                 }
             }
         };
+        let attempt = await_outcome(shard, self.user, attempt).await;
         shard.count(|counters| counters.in_flight -= 1);
         if first && let Some(SendRow { intended_us, .. }) = shard.sends.borrow().get(self.row) {
             // Queueing behind the user's own sends and connecting are the

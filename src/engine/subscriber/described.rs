@@ -212,15 +212,16 @@ impl Subscriber {
             }
             Deed::Ready => self.arm_afresh(held),
             Deed::Resumed => {
-                // What was missed comes by itself.
-                if self.wired.as_ref().is_some_and(|wired| !wired.unread) {
+                // What was missed comes by itself; where the subscription stands already,
+                // it was not resumed.
+                if !held.armed && self.wired.as_ref().is_some_and(|wired| !wired.unread) {
                     self.owed = None;
                 }
                 self.arm_described(held);
             }
-            Deed::Reply(number, text) => {
+            Deed::Reply(named, text) => {
                 if let Some(outbox) = &self.outbox {
-                    outbox.answer(number, &text);
+                    outbox.say(&named, &text);
                 }
             }
             Deed::Pong => {}

@@ -10,8 +10,8 @@ use super::step::Step;
 use super::template::{Escape, Template};
 use super::variables::{CHANNEL_ID, Names, Variable};
 use super::written::{
-    ConnectionPer, Do, Per, ReceiveWritten, RuleWritten, StepWritten, Texts, Transport, VariableFrom, VariableWritten,
-    Written,
+    ConnectionPer, Do, Per, ReceiveWritten, ResumeWritten, RuleWritten, StepWritten, Texts, Transport, VariableFrom,
+    VariableWritten, Written,
 };
 use super::{TargetError, place};
 use std::ops::Range;
@@ -238,7 +238,7 @@ fn names(written: &Written, compiling: &Compiling<'_>) -> Result<Names, TargetEr
     debug_assert_eq!(CHANNEL_ID, 0);
     let steps = [&written.setup, &written.login, &written.boot, &written.join, &written.leave, &written.cleanup];
     for step in steps.into_iter().flatten() {
-        for name in step.get_ref().capture.keys() {
+        for name in step.get_ref().capture.keys().chain(step.get_ref().set.keys()) {
             compiling.at(step.span(), "capture", names.captured(name).map(|_| ()))?;
         }
     }
@@ -279,24 +279,21 @@ impl Receiving {
     }
 
     fn with_rules(written: &ReceiveWritten, rules: Rules, names: &Names) -> Result<Self, String> {
-        let url = written.url.as_deref().unwrap_or("/");
         if written.url.is_none() && written.transport != Transport::None {
             return Err("url is missing: where do messages come from?".to_owned());
         }
         if !rules.have(Do::Deliver) && written.transport != Transport::None {
             return Err("no [[receive.rule]] has do = \"deliver\": which frame is a message?".to_owned());
         }
-        let open_request = handshake(url, &written.query, &written.headers, names)?;
+        if written.transport == Transport::Ws && written.method.is_some() {
+            return Err("method is for streams and long polls: a handshake of a WebSocket is a GET".to_owned());
+        }
+        let open_request = handshake(written, None, names)?;
         let open = templates(&written.open, names)?;
         let resume = written.resume.as_ref().map(|resume| {
             Ok::<_, String>(Resuming {
                 needs: resume.needs.iter().map(|name| names.variable(name)).collect::<Result<_, String>>()?,
-                open_request: handshake(
-                    resume.url.as_deref().unwrap_or(url),
-                    resume.query.as_ref().unwrap_or(&written.query),
-                    resume.headers.as_ref().unwrap_or(&written.headers),
-                    names,
-                )?,
+                open_request: handshake(written, Some(resume), names)?,
                 open: resume.open.as_ref().map_or(Ok(open.clone()), |open| templates(open, names))?,
             })
         });
@@ -338,9 +335,22 @@ impl Receiving {
     }
 }
 
-fn handshake(url: &str, query: &Texts, headers: &Texts, names: &Names) -> Result<Request, String> {
-    let rest = RequestWritten { query: query.clone(), headers: headers.clone(), ..RequestWritten::default() };
-    Request::get(url, &rest, names)
+/// What a connection is opened with; what resumes one takes the place of it.
+fn handshake(written: &ReceiveWritten, resume: Option<&ResumeWritten>, names: &Names) -> Result<Request, String> {
+    let of = |resumed: fn(&ResumeWritten) -> Option<&Texts>, usual: &Texts| {
+        resume.and_then(resumed).unwrap_or(usual).clone()
+    };
+    let rest = RequestWritten {
+        query: of(|resume| resume.query.as_ref(), &written.query),
+        headers: of(|resume| resume.headers.as_ref(), &written.headers),
+        json: resume.and_then(|resume| resume.json.clone()).or_else(|| written.json.clone()),
+        form: resume.and_then(|resume| resume.form.clone()).or_else(|| written.form.clone()),
+        body: resume.and_then(|resume| resume.body.clone()).or_else(|| written.body.clone()),
+        signature: written.signature.clone(),
+        request: None,
+    };
+    let url = resume.and_then(|resume| resume.url.as_deref()).or(written.url.as_deref()).unwrap_or("/");
+    Request::to(written.method.as_deref(), url, &rest, names)
 }
 
 fn templates(texts: &[String], names: &Names) -> Result<Vec<Template>, String> {

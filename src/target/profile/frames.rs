@@ -2,7 +2,7 @@
 
 use super::scope::{Connection, Scope, set};
 use super::send::At;
-use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten, clash, parse_pointer};
+use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten, parse_pointer};
 use super::step::captures;
 use super::template::{Escape, Template};
 use super::trie::{Item, ROOT, Trie, stars};
@@ -12,6 +12,7 @@ use crate::model::TextCodec;
 use crate::target::history::Named;
 use crate::target::{Frame, Push};
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// The rules, compiled.
 #[derive(Clone, Debug)]
@@ -63,8 +64,8 @@ pub enum Deed<'f> {
     Ready,
     /// It stands, and what was missed comes by itself.
     Resumed,
-    /// The answer to the message with this number; the frame.
-    Reply(u64, String),
+    /// What became of the message that is called so; the frame.
+    Reply(String, String),
     /// The answer to a heartbeat.
     Pong,
     /// Live messages were dropped; in this channel, where it is known.
@@ -164,15 +165,16 @@ impl Rules {
             Codec::Prefixed => body.split_at(body.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(body.len())),
             _ => ("", body),
         };
-        let (mut read, is_json) = match self.trie.read(json) {
+        let (read, is_json) = match self.trie.read(json) {
             Some(read) => (read, true),
             None if self.wants_json() && !json.trim().is_empty() => return place.deeds.push(Deed::Garbage),
             None => (self.trie.nothing(), false),
         };
-        let items = std::mem::take(&mut read.items);
-        let mut document = Document { read, status: None, headers, body, digits, is_json };
+        let mut document = Document { read, status: None, headers, body, digits, matched: Cell::new(0), is_json };
         document.status = document.header("status").and_then(|status| status.parse().ok());
         let frame = Looked { digits, json };
+        let document = &document;
+        let items = &document.read.items;
         let mut taken = vec![false; items.len()];
         let mut rules = &self.rules[..];
         while let Some(first) = rules.first() {
@@ -180,14 +182,14 @@ impl Rules {
             let (now, later) = rules.split_at(of_level);
             rules = later;
             if first.level == ROOT {
-                if frame.decide(now, &mut document, None, place) {
+                if frame.decide(now, document, None, place) {
                     return;
                 }
                 continue;
             }
             let items = items.iter().zip(&mut taken).filter(|(item, taken)| item.level == first.level && !**taken);
             for (item, taken) in items {
-                *taken = frame.decide(now, &mut document, Some(item), place);
+                *taken = frame.decide(now, document, Some(item), place);
             }
         }
     }
@@ -211,7 +213,7 @@ impl<'a> Looked<'a> {
     fn decide(
         &self,
         rules: &[Rule],
-        document: &mut Document<'a>,
+        document: &Document<'a>,
         item: Option<&Item<'a>>,
         place: &mut Place<'_, 'a>,
     ) -> bool {
@@ -221,7 +223,7 @@ impl<'a> Looked<'a> {
                 None => Some(self.digits),
             };
             let Some(behind) = behind.filter(|_| !rule.empty || self.is_empty()) else { continue };
-            document.digits = behind;
+            document.matched.set(self.digits.len() - behind.len());
             if rule.conditions.hold(document, item) {
                 rule.follow(document, item, place);
                 if !rule.goes_on {
@@ -250,17 +252,16 @@ impl Rule {
         time: &dyn Fn(&str) -> Result<u64, String>,
     ) -> Result<Self, String> {
         check(written, codec)?;
-        let mut compiler = match &written.each {
-            None => Compiler { trie, level: ROOT, stars: 0 },
-            Some(each) => {
-                let path = parse_pointer(each).filter(|path| stars(path) > 0);
-                let path =
-                    path.ok_or_else(|| format!("each = {each:?} must be a path with a star, such as \"/events/*\""))?;
-                let level = trie.level(&path).ok_or_else(|| clash(each))?;
-                Compiler { trie, level, stars: stars(&path) }
-            }
+        let path = written.each.as_deref().map(|each| {
+            let path = parse_pointer(each).filter(|path| stars(path) > 0);
+            path.ok_or_else(|| format!("each = {each:?} must be a path with a star, such as \"/events/*\""))
+        });
+        let path = path.transpose()?.unwrap_or_default();
+        let level = match &written.each {
+            None => ROOT,
+            Some(_) => trie.level(&path),
         };
-        let level = compiler.level;
+        let mut compiler = Compiler { trie, level, path: &path };
         let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
         let captures = captures(&mut compiler, &written.capture, names)?;
         if captures.iter().any(|(variable, _)| !matches!(variable, Variable::Conn(_))) {
@@ -322,10 +323,10 @@ impl Rule {
             Do::Resumed => Deed::Resumed,
             Do::Reply => {
                 let reference = self.reference.as_ref().and_then(|reference| reference.text(document, item));
-                match reference.and_then(|reference| reference.parse().ok()) {
+                match reference {
                     Some(reference) => {
                         let json = document.body.trim_start_matches(|letter: char| letter.is_ascii_digit());
-                        Deed::Reply(reference, json.to_owned())
+                        Deed::Reply(reference.into_owned(), json.to_owned())
                     }
                     None => return,
                 }

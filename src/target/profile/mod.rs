@@ -8,6 +8,7 @@
 
 mod described;
 mod frames;
+mod hops;
 mod json;
 mod pages;
 mod request;

@@ -145,6 +145,11 @@ impl History {
         self.fields.id.is_some() || self.fields.position.is_some()
     }
 
+    /// Whether pages are counted from the newest row: each new row moves them.
+    pub fn moves(&self) -> bool {
+        self.backwards && matches!(self.by, By::Offset | By::Page)
+    }
+
     /// The format of positions in requests.
     pub fn write_position(&self, position: Position) -> String {
         self.fields.position.as_ref().map_or_else(|| position.0.to_string(), |at| at.format.write(position))

@@ -2,8 +2,8 @@
 //! signature, headers), so that each may refer to what came before it.
 
 use super::json::Json;
-use super::scope::{RequestScope, Scope};
-use super::template::{Escape, RenderError, Template, percent_encode, sign};
+use super::scope::{Moment, RequestScope, Scope};
+use super::template::{Algorithm, Encoding, Escape, RenderError, Template, percent_encode};
 use super::variables::{Names, Variable};
 use crate::target::Call;
 use hyper::Method;
@@ -28,13 +28,20 @@ pub struct RequestWritten {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureWritten {
-    /// "query.NAME" or "header.NAME".
+    /// "query.NAME" or "header.NAME"; left out where `{{request.signature}}` stands
+    /// in a header.
     #[serde(rename = "in")]
-    place: String,
+    place: Option<String>,
     /// What is signed.
     of: String,
     /// The variable that has the secret.
     key: String,
+    /// What signs.
+    #[serde(default)]
+    algorithm: Algorithm,
+    /// How it is written.
+    #[serde(default)]
+    encoding: Encoding,
 }
 
 /// A request, compiled.
@@ -67,6 +74,8 @@ enum Body {
 struct Signature {
     of: Template,
     key: Variable,
+    algorithm: Algorithm,
+    encoding: Encoding,
     /// The name of a pair of the query; `None` where it is a header.
     query: Option<Box<str>>,
     header: Option<HeaderName>,
@@ -88,9 +97,11 @@ impl Request {
         Ok(Self { method, ..Self::of(path, written, names)? })
     }
 
-    /// The GET of a URL, or of a path, with the rest of a request.
-    pub fn get(url: &str, written: &RequestWritten, names: &Names) -> Result<Self, String> {
-        Self::of(url, written, names)
+    /// The request for a stream: of a URL, or of a path; a GET where nothing is said.
+    pub fn to(method: Option<&str>, url: &str, written: &RequestWritten, names: &Names) -> Result<Self, String> {
+        let method = method.unwrap_or("GET");
+        let method = method.parse().map_err(|_| format!("method = {method:?} is none"))?;
+        Ok(Self { method, ..Self::of(url, written, names)? })
     }
 
     fn of(path: &str, written: &RequestWritten, names: &Names) -> Result<Self, String> {
@@ -99,25 +110,41 @@ impl Request {
             let header: HeaderName = name.parse().map_err(|_| format!("{name:?} is no name of a header"))?;
             Ok((header, Pair { name: name.as_str().into(), value: Template::compile(value, names, Escape::No)? }))
         });
-        Ok(Self {
+        let request = Self {
             method: Method::GET,
             path: Template::compile(path, names, escape)?,
             query: pairs(&written.query, names)?,
             headers: headers.collect::<Result<_, String>>()?,
             body: Body::compile(written, names)?,
             signature: written.signature.as_ref().map(|signature| Signature::compile(signature, names)).transpose()?,
-        })
+        };
+        let shown = request.uses(|variable| variable == Variable::Signature);
+        match &request.signature {
+            None if shown => Err("request.signature has no value without signature = { of, key }".to_owned()),
+            Some(Signature { query: None, header: None, .. }) if !shown => {
+                Err("signature needs in, or {{request.signature}} in a header: where does it go?".to_owned())
+            }
+            _ => Ok(request),
+        }
     }
 
     /// Renders it behind the path of the target's URL.
     pub fn render(&self, scope: &Scope<'_>, prefix: &str) -> Result<Call, RenderError> {
+        let moment = Moment::default();
+        let scope = &Scope { moment: Some(&moment), ..*scope };
         let body = self.body.render(scope)?;
         let mut path = prefix.to_owned();
         self.path.render_into(&mut path, scope)?;
-        let mut request = RequestScope { method: self.method.as_str(), path: &path, query: "", body: &body.1 };
+        let mut request =
+            RequestScope { method: self.method.as_str(), path: &path, query: "", body: &body.1, signature: None };
         let mut query = render_pairs(&self.query, &Scope { request: Some(request), ..*scope })?;
         let sorted = joined(&query);
         request.query = &sorted;
+        let signed = match &self.signature {
+            Some(signature) => Some(signature.sign(&Scope { request: Some(request), ..*scope })?),
+            None => None,
+        };
+        request.signature = signed.as_deref();
         let scope = Scope { request: Some(request), ..*scope };
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
         let typed = self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
@@ -129,14 +156,12 @@ impl Request {
                 headers.push((name.clone(), header_value(name, &pair.value.render(&scope)?)?));
             }
         }
-        if let Some(signature) = &self.signature {
-            let secret = scope.value(signature.key).ok_or_else(|| scope.missing(signature.key))?;
-            let signed = sign(&secret, &signature.of.render(&scope)?);
+        if let (Some(signature), Some(signed)) = (&self.signature, &signed) {
             if let Some(name) = &signature.header {
-                headers.push((name.clone(), header_value(name, &signed)?));
+                headers.push((name.clone(), header_value(name, signed)?));
             }
             if let Some(name) = &signature.query {
-                query.push((name.to_string(), signed));
+                query.push((name.to_string(), signed.clone()));
             }
         }
         let query = joined(&query);
@@ -197,15 +222,22 @@ impl Body {
 
 impl Signature {
     fn compile(written: &SignatureWritten, names: &Names) -> Result<Self, String> {
-        let (query, header) = match written.place.split_once('.') {
-            Some(("query", name)) => (Some(name.into()), None),
-            Some(("header", name)) => {
+        let (query, header) = match written.place.as_deref().map(|place| (place, place.split_once('.'))) {
+            None => (None, None),
+            Some((_, Some(("query", name)))) => (Some(name.into()), None),
+            Some((_, Some(("header", name)))) => {
                 (None, Some(name.parse().map_err(|_| format!("{name:?} is no name of a header"))?))
             }
-            _ => return Err(format!("signature.in = {:?} must be query.NAME or header.NAME", written.place)),
+            Some((place, _)) => return Err(format!("signature.in = {place:?} must be query.NAME or header.NAME")),
         };
         let of = Template::compile(&written.of, names, Escape::No)?;
-        Ok(Self { of, key: names.variable(&written.key)?, query, header })
+        let SignatureWritten { algorithm, encoding, .. } = *written;
+        Ok(Self { of, key: names.variable(&written.key)?, algorithm, encoding, query, header })
+    }
+
+    fn sign(&self, scope: &Scope<'_>) -> Result<String, RenderError> {
+        let secret = scope.value(self.key).ok_or_else(|| scope.missing(self.key))?;
+        Ok(self.algorithm.sign(&secret, &self.of.render(scope)?, self.encoding))
     }
 }
 

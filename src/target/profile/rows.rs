@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use super::send::At;
-use super::source::{Conditions, Document, Sources, SourcesWritten, clash, parse_pointer};
+use super::source::{Conditions, Document, Sources, SourcesWritten, parse_pointer};
 use super::step::{HttpAnswer, Reader};
 use super::trie::Item;
 use super::variables::Names;
@@ -21,8 +21,8 @@ pub struct Fields {
     /// Where a row stands.
     pub position: Option<At>,
     conditions: Conditions,
-    /// Rows are items; without it, the whole answer is one.
-    items: bool,
+    /// The level of the rows; `None` where the document is one.
+    level: Option<u16>,
     text: Sources,
     key: Option<Sources>,
     channel: Option<Sources>,
@@ -59,24 +59,24 @@ impl Fields {
         });
         let path = path.transpose()?;
         let mut compiler = match &path {
-            Some(path) => reader.items(path).ok_or_else(|| clash(rows.unwrap_or_default()))?,
+            Some(path) => reader.items(path),
             None => reader.compiler(),
         };
+        let level = path.is_some().then_some(compiler.level);
         let mut optional =
             |sources: &Option<SourcesWritten>| sources.as_ref().map(|sources| compiler.sources(sources)).transpose();
         let (id, key, channel) = (optional(&written.id)?, optional(&written.key)?, optional(&written.channel)?);
         let text = optional(&written.text)?.ok_or("history needs text: where does the text of a row stand?")?;
         let position = written.position.as_ref().map(|written| At::compile(&mut compiler, written)).transpose()?;
         let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &written.absent)?;
-        Ok(Self { items: path.is_some(), conditions, id, position, text, key, channel, reader })
+        Ok(Self { level, conditions, id, position, text, key, channel, reader })
     }
 
     /// The rows of a document, as it has them.
     pub fn rows(&self, document: &Document<'_>, texts: &TextCodec) -> Vec<PageRow> {
-        if !self.items {
-            return vec![self.row(document, None, texts)];
-        }
-        document.read.items.iter().map(|item| self.row(document, Some(item), texts)).collect()
+        let Some(level) = self.level else { return vec![self.row(document, None, texts)] };
+        let rows = document.read.items.iter().filter(|item| item.level == level);
+        rows.map(|item| self.row(document, Some(item), texts)).collect()
     }
 
     fn row(&self, document: &Document<'_>, item: Option<&Item<'_>>, texts: &TextCodec) -> PageRow {
@@ -110,7 +110,7 @@ impl PointRequest {
         let request = Request::compile(&written.request(), names)?;
         Ok(Self {
             request,
-            missing: written.missing.clone(),
+            missing: written.missing.clone().unwrap_or_else(|| vec![404]),
             fields: Fields::compile(history, written.rows.as_deref())?,
         })
     }

@@ -3,7 +3,7 @@
 use super::template::RenderError;
 use super::variables::{CHANNEL_ID, Names, Variable};
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 /// Values by slot.
@@ -108,6 +108,25 @@ pub struct RequestScope<'a> {
     pub query: &'a str,
     /// The body.
     pub body: &'a str,
+    /// Its signature, once there is one.
+    pub signature: Option<&'a str>,
+}
+
+/// What is one for a whole request, however often it stands in it.
+#[derive(Debug, Default)]
+pub struct Moment {
+    now: OnceCell<jiff::Timestamp>,
+    uuid: OnceCell<uuid::Uuid>,
+}
+
+impl Moment {
+    fn now(&self) -> jiff::Timestamp {
+        *self.now.get_or_init(jiff::Timestamp::now)
+    }
+
+    fn uuid(&self) -> uuid::Uuid {
+        *self.uuid.get_or_init(uuid::Uuid::new_v4)
+    }
 }
 
 /// What a template may refer to.
@@ -133,6 +152,8 @@ pub struct Scope<'a> {
     pub row_id: Option<&'a str>,
     /// The request itself.
     pub request: Option<RequestScope<'a>>,
+    /// When it is made; each use is a moment of its own without it.
+    pub moment: Option<&'a Moment>,
 }
 
 impl<'a> Scope<'a> {
@@ -156,6 +177,7 @@ impl<'a> Scope<'a> {
             Variable::UserIndex => own(self.user?.index.to_string()),
             Variable::UserPassword => own(password(&self.run?.id, self.user?.index)),
             Variable::OwnerName => own(user_name(&self.run?.id, self.owner?.index)),
+            Variable::OwnerPassword => own(password(&self.run?.id, self.owner?.index)),
             Variable::OwnerIndex => own(self.owner?.index.to_string()),
             Variable::ChannelName => own(self.channel_name()?),
             Variable::ChannelIndex => own(self.channel?.index.to_string()),
@@ -190,18 +212,51 @@ impl<'a> Scope<'a> {
             Variable::PageOffset => own(self.page?.offset.to_string()),
             Variable::AfterId => self.page?.after_id.map(Cow::Borrowed),
             Variable::AfterPosition => self.page?.after_position.map(Cow::Borrowed),
-            Variable::NowS => own(jiff::Timestamp::now().as_second().to_string()),
-            Variable::NowMs => own(jiff::Timestamp::now().as_millisecond().to_string()),
-            Variable::NowIso => own(format!("{:.3}", jiff::Timestamp::now())),
-            Variable::Uuid => own(uuid::Uuid::new_v4().to_string()),
+            Variable::NowS => own(self.now().as_second().to_string()),
+            Variable::NowMs => own(self.now().as_millisecond().to_string()),
+            Variable::NowIso => own(format!("{:.3}", self.now())),
+            Variable::Uuid => own(self.moment.map_or_else(uuid::Uuid::new_v4, Moment::uuid).to_string()),
             Variable::TargetUrl => Some(Cow::Borrowed(&self.run?.url)),
             Variable::TargetHost => Some(Cow::Borrowed(&self.run?.host)),
             Variable::Method => Some(Cow::Borrowed(self.request?.method)),
             Variable::Path => Some(Cow::Borrowed(self.request?.path)),
             Variable::Query => Some(Cow::Borrowed(self.request?.query)),
             Variable::Body => Some(Cow::Borrowed(self.request?.body)),
+            Variable::Signature => self.request?.signature.map(Cow::Borrowed),
             _ => None,
         }
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        self.moment.map_or_else(jiff::Timestamp::now, Moment::now)
+    }
+
+    /// The same with what a step has brought so far.
+    pub fn with<T>(&self, captured: &[(Variable, String)], then: impl FnOnce(&Scope<'_>) -> T) -> T {
+        let of = |values: Option<&Values>| values.cloned().unwrap_or_default();
+        let mut run = self.run.cloned().unwrap_or_default();
+        let mut user = of(self.user.map(|user| user.values));
+        let mut channel = of(self.channel.map(|channel| channel.values));
+        let mut connection = Connection::default();
+        if let Some(known) = self.connection {
+            connection = Connection { values: known.values.clone(), numbered: Cell::new(known.numbered.get()) };
+        }
+        for (variable, value) in captured {
+            match variable {
+                Variable::Run(slot) => set(&mut run.captured, *slot, value),
+                Variable::User(slot) => set(&mut user, *slot, value),
+                Variable::Channel(slot) => set(&mut channel, *slot, value),
+                Variable::Conn(slot) => set(&mut connection.values, *slot, value),
+                _ => {}
+            }
+        }
+        then(&Scope {
+            run: Some(&run),
+            user: self.user.map(|known| UserScope { values: &user, ..known }),
+            channel: self.channel.map(|known| ChannelScope { values: &channel, ..known }),
+            connection: Some(&connection),
+            ..*self
+        })
     }
 
     fn channel_name(&self) -> Option<String> {

@@ -28,6 +28,7 @@ pub struct Sending {
     id: Option<Sources>,
     position: Option<At>,
     key: Option<Sources>,
+    reference: Option<Sources>,
     answers: Vec<AnswerRow>,
 }
 
@@ -96,6 +97,7 @@ impl Sending {
         let mut optional =
             |sources: &Option<SourcesWritten>| sources.as_ref().map(|sources| compiler.sources(sources)).transpose();
         let (id, key) = (optional(&written.id)?, optional(&written.key)?);
+        let reference = optional(&written.reference)?;
         let position = written.position.as_ref().map(|written| At::compile(&mut compiler, written)).transpose()?;
         let rows = written.answer.iter().map(|row| AnswerRow::compile(&mut compiler, row.get_ref()));
         let mut answers = rows.collect::<Result<Vec<_>, _>>()?;
@@ -108,12 +110,32 @@ impl Sending {
             );
         }
         let verify = written.verify.as_ref().map(|verify| Verify::compile(verify, names)).transpose()?;
-        Ok(Self { request, frame, verify, reader, id, position, key, answers })
+        Ok(Self { request, frame, verify, reader, id, position, key, reference, answers })
     }
 
     /// What an answer to a message with a key means.
     pub fn classify(&self, answer: HttpAnswer<'_>, key: MessageKey, format: KeyFormat) -> Classified {
         self.classify_document(&self.reader.read(answer), Some((key, format)))
+    }
+
+    /// Whether an answer may say that a message was only taken on.
+    pub fn confirms_later(&self) -> bool {
+        self.answers.iter().any(|row| row.effect == EffectWritten::Pending)
+    }
+
+    /// What the frame will call the message that says what became of it, where the
+    /// answer to it says that it was only taken on.
+    pub fn awaited(&self, answer: HttpAnswer<'_>, told: Option<&str>) -> Option<String> {
+        if !self.confirms_later() {
+            return None;
+        }
+        let document = self.reader.read(answer);
+        let row = self.answers.iter().find(|row| row.matches(&document))?;
+        let named = match &self.reference {
+            Some(reference) => reference.text(&document, None).map(|named| named.into_owned()),
+            None => told.map(str::to_owned),
+        };
+        named.filter(|_| row.effect == EffectWritten::Pending)
     }
 
     /// What an answer over the socket means.
@@ -126,7 +148,7 @@ impl Sending {
         let retry = row.retry(document);
         let effect = match row.effect {
             EffectWritten::None => Effect::None,
-            EffectWritten::Indeterminate => Effect::Indeterminate,
+            EffectWritten::Indeterminate | EffectWritten::Pending => Effect::Indeterminate,
             EffectWritten::Ok | EffectWritten::Duplicate => {
                 let echo = self.key.as_ref().and_then(|echo| echo.text(document, None));
                 if let (Some(echo), Some((key, format))) = (echo, key)
@@ -158,7 +180,7 @@ impl AnswerRow {
         let effect = written.effect;
         let usual = match effect {
             _ if written.after.is_some() => RetryWritten::After,
-            EffectWritten::Indeterminate => RetryWritten::Backoff,
+            EffectWritten::Indeterminate | EffectWritten::Pending => RetryWritten::Backoff,
             EffectWritten::Ok | EffectWritten::Duplicate | EffectWritten::None => RetryWritten::No,
         };
         if written.retry == Some(RetryWritten::After) && written.after.is_none() {

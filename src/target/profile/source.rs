@@ -1,11 +1,13 @@
 //! Where a profile reads something from: a place in an answer or in a frame.
 
+use super::hops::Hops;
 use super::trie::{Item, ROOT, Read, Step, Trie};
 use super::value::Value;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// A source as written, or several of which the first that is there counts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -25,12 +27,25 @@ pub struct Sources {
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+struct Source {
+    place: Place,
+    hops: Hops,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
     /// A slot of the document, or of the item that is looked at.
     Root(u16),
     Item(u16),
     Star(usize),
+    /// A slot of what so many of the item's stars stand for.
+    Above {
+        level: u16,
+        stars: usize,
+        slot: u16,
+    },
     Header(Box<str>),
+    Cookie(Box<str>),
     Status,
     Body,
     Digits,
@@ -48,8 +63,10 @@ pub struct Document<'a> {
     pub headers: &'a str,
     /// All of it, as text.
     pub body: &'a str,
-    /// The digits behind the prefix that a rule has matched.
+    /// The digits of a prefixed frame.
     pub digits: &'a str,
+    /// How many of them a rule's prefix has matched.
+    pub matched: Cell<usize>,
     /// Whether the body is JSON.
     pub is_json: bool,
 }
@@ -60,6 +77,14 @@ impl<'a> Document<'a> {
         let mut lines = self.headers.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
+
+    /// The value of a cookie that the answer sets.
+    fn cookie(&self, name: &str) -> Option<&'a str> {
+        let lines = self.headers.lines().filter_map(|line| line.split_once(':'));
+        let cookies = lines.filter(|(found, _)| found.trim().eq_ignore_ascii_case("set-cookie"));
+        let mut pairs = cookies.filter_map(|(_, cookie)| cookie.split(';').next()?.split_once('='));
+        pairs.find(|(found, _)| found.trim() == name).map(|(_, value)| value.trim())
+    }
 }
 
 /// Compiles sources: their paths go into a trie.
@@ -67,8 +92,8 @@ pub struct Compiler<'t> {
     pub trie: &'t mut Trie,
     /// The level of the items that the sources are about.
     pub level: u16,
-    /// How many stars the path of the items has.
-    pub stars: usize,
+    /// The path of the items.
+    pub path: &'t [Step],
 }
 
 impl Compiler<'_> {
@@ -91,47 +116,62 @@ impl Compiler<'_> {
     }
 
     fn source(&mut self, text: &str) -> Result<Source, String> {
-        if let Some(name) = text.strip_prefix("header:") {
-            return Ok(Source::Header(name.trim().into()));
-        }
         if let Some(pattern) = text.strip_prefix("regex:") {
             let regex = Regex::new(pattern).map_err(|error| format!("{text:?} is no pattern: {error}"))?;
-            return Ok(Source::Pattern(regex.into()));
+            return Ok(Source { place: Place::Pattern(regex.into()), hops: Hops::default() });
+        }
+        let (place, hops) = Hops::split(text);
+        let hops = Hops::compile(hops).map_err(|error| format!("{text:?}: {error}"))?;
+        Ok(Source { place: self.place(place)?, hops })
+    }
+
+    fn place(&mut self, text: &str) -> Result<Place, String> {
+        if let Some(name) = text.strip_prefix("header:") {
+            return Ok(Place::Header(name.trim().into()));
+        }
+        if let Some(name) = text.strip_prefix("cookie:") {
+            return Ok(Place::Cookie(name.trim().into()));
         }
         match text {
-            "status" => return Ok(Source::Status),
-            "body" => return Ok(Source::Body),
-            "digits" => return Ok(Source::Digits),
+            "status" => return Ok(Place::Status),
+            "body" => return Ok(Place::Body),
+            "digits" => return Ok(Place::Digits),
             _ => {}
         }
         if let Some(star) = text.strip_prefix('*') {
-            let number: usize = star.parse().ok().filter(|number| *number > 0).ok_or_else(|| unknown(text))?;
-            if number > self.stars {
+            let (number, below) = star.split_at(star.find('/').unwrap_or(star.len()));
+            let number: usize = number.parse().ok().filter(|number| *number > 0).ok_or_else(|| unknown(text))?;
+            let stars = self.path.iter().enumerate().filter(|(_, step)| **step == Step::Star);
+            let Some((at, _)) = stars.clone().nth(number - 1) else {
                 return Err(format!("{text:?}: the path of the items has no star number {number}"));
+            };
+            if below.is_empty() {
+                return Ok(Place::Star(number - 1));
             }
-            return Ok(Source::Star(number - 1));
+            let path = parse_pointer(below).filter(|path| !path.contains(&Step::Star)).ok_or_else(|| unknown(text))?;
+            let level = self.trie.level(&self.path[..=at]);
+            let slot = self.trie.slot(level, &path);
+            return Ok(Place::Above { level, stars: number, slot });
         }
         let (level, pointer) = match text.strip_prefix('$') {
             Some(pointer) => (ROOT, pointer),
             None => (self.level, text),
         };
+        if let Some(hop) = pointer.split('|').skip(1).find(|hop| !hop.starts_with("json")) {
+            return Err(format!("{text:?}: |{hop}: there are |json, |base64 and |regex:PATTERN"));
+        }
         let path = parse_pointer(pointer).ok_or_else(|| unknown(text))?;
         if path.contains(&Step::Star) {
             return Err(format!("{text:?} has a star: only each and rows may have one"));
         }
-        let slot = self.trie.slot(level, &path).ok_or_else(|| clash(text))?;
-        Ok(if level == ROOT { Source::Root(slot) } else { Source::Item(slot) })
+        let slot = self.trie.slot(level, &path);
+        Ok(if level == ROOT { Place::Root(slot) } else { Place::Item(slot) })
     }
-}
-
-/// The error of a path that a trie cannot have.
-pub fn clash(path: &str) -> String {
-    format!("{path:?}: another path has a star where this one has a name, or a name where this one has a star")
 }
 
 fn unknown(text: &str) -> String {
     format!(
-        "{text:?} is no source; write a path such as \"/a/b\", or header:NAME, status, body, digits, *1 or regex:PATTERN"
+        "{text:?} is no source; write a path such as \"/a/b\", or header:NAME, cookie:NAME, status, body, digits, *1, *1/a or regex:PATTERN"
     )
 }
 
@@ -172,12 +212,14 @@ impl Sources {
 }
 
 /// What stands at a source.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Found<'d, 'a> {
     /// A place in JSON.
     Value(&'d Value<'a>),
     /// Text beside it.
     Text(&'d str),
+    /// What was made of either.
+    Made(String),
     /// An HTTP status.
     Status(u16),
 }
@@ -188,6 +230,7 @@ impl<'d, 'a> Found<'d, 'a> {
         match self {
             Found::Value(value) => value.text(),
             Found::Text(text) => Some(text.into()),
+            Found::Made(text) => Some(text.into()),
             Found::Status(status) => Some(status.to_string().into()),
         }
     }
@@ -200,25 +243,40 @@ impl<'d, 'a> Found<'d, 'a> {
         }
     }
 
-    fn is(self, wanted: &str) -> bool {
+    fn is(&self, wanted: &str) -> bool {
         match self {
             Found::Value(Value::Text(text)) => **text == *wanted,
-            other => other.text().is_some_and(|text| *text == *wanted),
+            other => other.clone().text().is_some_and(|text| *text == *wanted),
         }
     }
 }
 
 impl Source {
     fn found<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Found<'d, 'a>> {
+        let found = self.place.found(document, item)?;
+        if self.hops.is_empty() { Some(found) } else { self.hops.follow(&found.text()?).map(Found::Made) }
+    }
+}
+
+impl Place {
+    fn found<'d, 'a>(&self, document: &'d Document<'a>, item: Option<&'d Item<'a>>) -> Option<Found<'d, 'a>> {
         match self {
-            Source::Root(slot) => document.read.root.get(*slot as usize)?.as_ref().map(Found::Value),
-            Source::Item(slot) => item?.slots.get(*slot as usize)?.as_ref().map(Found::Value),
-            Source::Star(number) => item?.stars.get(*number).map(|star| Found::Text(star)),
-            Source::Header(name) => document.header(name).filter(|value| !value.is_empty()).map(Found::Text),
-            Source::Status => document.status.map(Found::Status),
-            Source::Body => Some(Found::Text(document.body)),
-            Source::Digits => Some(document.digits).filter(|digits| !digits.is_empty()).map(Found::Text),
-            Source::Pattern(regex) => {
+            Place::Root(slot) => document.read.root.get(*slot as usize)?.as_ref().map(Found::Value),
+            Place::Item(slot) => item?.slots.get(*slot as usize)?.as_ref().map(Found::Value),
+            Place::Above { level, stars, slot } => {
+                let of = item?.stars.get(..*stars)?;
+                let above = document.read.items.iter().find(|above| above.level == *level && *above.stars == *of)?;
+                above.slots.get(*slot as usize)?.as_ref().map(Found::Value)
+            }
+            Place::Star(number) => item?.stars.get(*number).map(|star| Found::Text(star)),
+            Place::Cookie(name) => document.cookie(name).filter(|value| !value.is_empty()).map(Found::Text),
+            Place::Header(name) => document.header(name).filter(|value| !value.is_empty()).map(Found::Text),
+            Place::Status => document.status.map(Found::Status),
+            Place::Body => Some(Found::Text(document.body)),
+            Place::Digits => {
+                document.digits.get(document.matched.get()..).filter(|digits| !digits.is_empty()).map(Found::Text)
+            }
+            Place::Pattern(regex) => {
                 let found = regex.captures(document.body)?;
                 found.get(1).or_else(|| found.get(0)).map(|group| Found::Text(group.as_str()))
             }

@@ -2,10 +2,13 @@
 //! of it.
 
 use super::request::Request;
+use super::scope::Scope;
 use super::source::{Compiler, Conditions, Document, Sources, SourcesWritten};
+use super::template::{Escape, RenderError, Template};
 use super::trie::{ROOT, Trie};
 use super::variables::{Names, Variable};
 use super::written::{Captures, Only, Per, StatusWritten, StepWritten};
+use std::cell::Cell;
 
 /// No more of an answer stands in an error.
 const SHOWN_CHARACTERS: usize = 200;
@@ -68,14 +71,13 @@ pub struct Reader {
 impl Reader {
     /// Compiles what belongs to the document itself.
     pub fn compiler(&mut self) -> Compiler<'_> {
-        Compiler { trie: &mut self.trie, level: ROOT, stars: 0 }
+        Compiler { trie: &mut self.trie, level: ROOT, path: &[] }
     }
 
-    /// Compiles what belongs to the items at a path; `None` where another path
-    /// stands in the way.
-    pub fn items(&mut self, path: &[super::trie::Step]) -> Option<Compiler<'_>> {
-        let level = self.trie.level(path)?;
-        Some(Compiler { trie: &mut self.trie, level, stars: super::trie::stars(path) })
+    /// Compiles what belongs to the items at a path.
+    pub fn items<'t>(&'t mut self, path: &'t [super::trie::Step]) -> Compiler<'t> {
+        let level = self.trie.level(path);
+        Compiler { trie: &mut self.trie, level, path }
     }
 
     /// Reads an answer; one that is no JSON has no values, but a status,
@@ -91,7 +93,7 @@ impl Reader {
             Some(read) => (read, true),
             None => (self.trie.nothing(), false),
         };
-        Document { read, status: None, headers: "", body: text, digits: "", is_json }
+        Document { read, status: None, headers: "", body: text, digits: "", matched: Cell::new(0), is_json }
     }
 }
 
@@ -104,12 +106,14 @@ pub struct Step {
     pub per: Per,
     /// For which channels.
     pub only: Option<Only>,
-    /// The request.
-    pub request: Request,
+    /// The request; a step may do without, where it only makes something of what is
+    /// known.
+    pub request: Option<Request>,
     expect: Vec<u16>,
     conditions: Conditions,
     also: Vec<(Statuses, Conditions)>,
     captures: Vec<(Variable, Sources)>,
+    sets: Vec<(Variable, Template)>,
     expires: Option<Sources>,
     reader: Reader,
 }
@@ -126,7 +130,16 @@ pub struct Captured {
 impl Step {
     /// Compiles a step; an error is in words.
     pub fn compile(written: &StepWritten, names: &Names) -> Result<Self, String> {
-        let request = Request::compile(&written.request(), names)?;
+        let computes = written.request.is_none() && !written.set.is_empty();
+        let request = (!computes).then(|| Request::compile(&written.request(), names)).transpose()?;
+        if computes && !written.capture.is_empty() {
+            return Err("a step without a request has no answer to capture from".to_owned());
+        }
+        let sets = written
+            .set
+            .iter()
+            .map(|(name, template)| Ok((names.variable(name)?, Template::compile(template, names, Escape::No)?)));
+        let sets = in_their_order(sets.collect::<Result<_, String>>()?, names)?;
         let mut reader = Reader::default();
         let mut compiler = reader.compiler();
         let also = written.also.iter().map(|also| {
@@ -136,7 +149,7 @@ impl Step {
         let conditions = Conditions::compile(&mut compiler, &written.when, &written.exists, &[])?;
         let captures = captures(&mut compiler, &written.capture, names)?;
         let expires = written.expires.as_ref().map(|expires| compiler.sources(expires)).transpose()?;
-        let line = written.request.clone().unwrap_or_default();
+        let line = written.request.clone().unwrap_or_else(|| "set".to_owned());
         Ok(Self {
             name: written.name.clone().unwrap_or(line),
             per: written.per.unwrap_or(Per::Run),
@@ -146,6 +159,7 @@ impl Step {
             conditions,
             also,
             captures,
+            sets,
             expires,
             reader,
         })
@@ -184,10 +198,34 @@ impl Step {
         Ok(captured)
     }
 
+    /// Adds what is made of what is known, each behind what it is made of.
+    pub fn compute(&self, scope: &Scope<'_>, captured: &mut Captured) -> Result<(), RenderError> {
+        for (variable, template) in &self.sets {
+            let value = scope.with(&captured.values, |scope| template.render(scope))?;
+            captured.values.push((*variable, value));
+        }
+        Ok(())
+    }
+
     /// The variables that it gives a value.
     pub fn captures(&self) -> impl Iterator<Item = Variable> + '_ {
-        self.captures.iter().map(|(variable, _)| *variable)
+        let set = self.sets.iter().map(|(variable, _)| *variable);
+        self.captures.iter().map(|(variable, _)| *variable).chain(set)
     }
+}
+
+/// What is made of something that is made too comes behind that.
+fn in_their_order(mut sets: Vec<(Variable, Template)>, names: &Names) -> Result<Vec<(Variable, Template)>, String> {
+    let mut ordered = Vec::with_capacity(sets.len());
+    while !sets.is_empty() {
+        let waits =
+            |(_, template): &(Variable, Template)| sets.iter().any(|(other, _)| template.uses(|of| of == *other));
+        let Some(at) = sets.iter().position(|set| !waits(set)) else {
+            return Err(format!("set: {} is made of itself", names.name(sets[0].0)));
+        };
+        ordered.push(sets.remove(at));
+    }
+    Ok(ordered)
 }
 
 /// Compiles captures.

@@ -3,10 +3,12 @@
 use super::scope::Scope;
 use super::variables::{Names, Variable};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::{Digest, Sha256, Sha512};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -34,9 +36,11 @@ enum Filter {
     Json,
     UrlEncode,
     Base64,
-    Md5,
-    Sha256,
-    HmacSha256(Variable),
+    Base64Url,
+    Md5(Encoding),
+    Sha256(Encoding),
+    Sha512(Encoding),
+    Hmac(Algorithm, Variable, Encoding),
     /// Basic authentication, with the value of another variable as the name.
     Basic(Variable),
     /// A whole number, and so much more.
@@ -47,8 +51,32 @@ enum Filter {
     Or(Box<str>),
 }
 
-const FILTERS: &str =
-    "json, urlencode, base64, md5, sha256, hmac_sha256(NAME), basic(NAME), add(NUMBER), int, upper, lower and or(TEXT)";
+const FILTERS: &str = "json, urlencode, base64, base64url, md5, sha256, sha512, hmac_sha256(NAME), hmac_sha512(NAME), \
+                       basic(NAME), add(NUMBER), int, upper, lower and or(TEXT)";
+
+/// How the bytes of a digest are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// In hexadecimal.
+    #[default]
+    Hex,
+    /// In base64.
+    Base64,
+    /// In base64 for URLs, without padding.
+    Base64url,
+}
+
+/// What signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    #[default]
+    HmacSha256,
+    /// HMAC with SHA-512.
+    HmacSha512,
+}
 
 /// What becomes of a value by where the template stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,7 +140,7 @@ impl Template {
                     || value
                         .filters
                         .iter()
-                        .any(|filter| matches!(filter, Filter::HmacSha256(key) | Filter::Basic(key) if wanted(*key)))
+                        .any(|filter| matches!(filter, Filter::Hmac(_, key, _) | Filter::Basic(key) if wanted(*key)))
             }
         })
     }
@@ -165,9 +193,15 @@ fn filter(text: &str, names: &Names) -> Result<Filter, String> {
         ("json", None) => Filter::Json,
         ("urlencode", None) => Filter::UrlEncode,
         ("base64", None) => Filter::Base64,
-        ("md5", None) => Filter::Md5,
-        ("sha256", None) => Filter::Sha256,
-        ("hmac_sha256", Some(key)) => Filter::HmacSha256(names.variable(key.trim())?),
+        ("base64url", None) => Filter::Base64Url,
+        ("md5", written) => Filter::Md5(encoding(written)?),
+        ("sha256", written) => Filter::Sha256(encoding(written)?),
+        ("sha512", written) => Filter::Sha512(encoding(written)?),
+        ("hmac_sha256" | "hmac_sha512", Some(arguments)) => {
+            let (key, written) = arguments.split_once(',').map_or((arguments, None), |(key, how)| (key, Some(how)));
+            let algorithm = if name == "hmac_sha256" { Algorithm::HmacSha256 } else { Algorithm::HmacSha512 };
+            Filter::Hmac(algorithm, names.variable(key.trim())?, encoding(written)?)
+        }
         ("basic", Some(name)) => Filter::Basic(names.variable(name.trim())?),
         ("add", Some(number)) => {
             Filter::Add(number.trim().parse().map_err(|_| format!("{text:?}: {number:?} is no whole number"))?)
@@ -178,6 +212,25 @@ fn filter(text: &str, names: &Names) -> Result<Filter, String> {
         ("or", Some(text)) => Filter::Or(text.trim_matches(['"', '\'']).into()),
         _ => return Err(format!("{text:?} is no filter; there are {FILTERS}")),
     })
+}
+
+fn encoding(written: Option<&str>) -> Result<Encoding, String> {
+    Ok(match written.map(str::trim) {
+        None | Some("hex") => Encoding::Hex,
+        Some("base64") => Encoding::Base64,
+        Some("base64url") => Encoding::Base64url,
+        Some(other) => return Err(format!("{other:?} is no encoding; there are hex, base64 and base64url")),
+    })
+}
+
+impl Encoding {
+    fn write(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex(bytes),
+            Self::Base64 => BASE64.encode(bytes),
+            Self::Base64url => BASE64_URL.encode(bytes),
+        }
+    }
 }
 
 impl Value {
@@ -217,11 +270,13 @@ impl Filter {
                 encoded
             }
             Filter::Base64 => BASE64.encode(text.as_bytes()),
-            Filter::Md5 => hex(&Md5::digest(text.as_bytes())),
-            Filter::Sha256 => hex(&Sha256::digest(text.as_bytes())),
-            Filter::HmacSha256(key) => {
+            Filter::Base64Url => BASE64_URL.encode(text.as_bytes()),
+            Filter::Md5(encoding) => encoding.write(&Md5::digest(text.as_bytes())),
+            Filter::Sha256(encoding) => encoding.write(&Sha256::digest(text.as_bytes())),
+            Filter::Sha512(encoding) => encoding.write(&Sha512::digest(text.as_bytes())),
+            Filter::Hmac(algorithm, key, encoding) => {
                 let secret = scope.value(*key).ok_or_else(|| scope.missing(*key))?;
-                sign(&secret, &text)
+                algorithm.sign(&secret, &text, *encoding)
             }
             Filter::Basic(name) => {
                 let name = scope.value(*name).ok_or_else(|| scope.missing(*name))?;
@@ -241,11 +296,37 @@ fn whole(text: &str) -> Result<i128, RenderError> {
     digits.parse().map_err(|_| RenderError(format!("{digits:?} is no whole number")))
 }
 
-/// HMAC-SHA256 in hexadecimal.
-pub fn sign(secret: &str, text: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
-    mac.update(text.as_bytes());
-    hex(&mac.finalize().into_bytes())
+impl Algorithm {
+    /// Signs a text.
+    pub fn sign(self, secret: &str, text: &str, encoding: Encoding) -> String {
+        const ANY: &str = "a key of any length will do";
+        match self {
+            Self::HmacSha256 => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect(ANY);
+                mac.update(text.as_bytes());
+                encoding.write(&mac.finalize().into_bytes())
+            }
+            Self::HmacSha512 => {
+                let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect(ANY);
+                mac.update(text.as_bytes());
+                encoding.write(&mac.finalize().into_bytes())
+            }
+        }
+    }
+}
+
+/// What base64 of either alphabet, padded or not, encodes.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.trim().trim_end_matches('=').chars().map(of_urls).collect();
+    BASE64_URL.decode(text).ok()
+}
+
+fn of_urls(letter: char) -> char {
+    match letter {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

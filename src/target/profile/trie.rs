@@ -7,6 +7,7 @@
 
 use super::value::Value;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -76,50 +77,40 @@ pub fn stars(path: &[Step]) -> usize {
 }
 
 impl Trie {
-    /// The level of the items at a path with stars; `None` as of `slot`.
-    pub fn level(&mut self, path: &[Step]) -> Option<u16> {
-        let node = self.node(0, path)?;
+    /// The level of the items at a path with stars.
+    pub fn level(&mut self, path: &[Step]) -> u16 {
+        let node = self.node(0, path);
         if let Some(level) = self.nodes[node as usize].level {
-            return Some(level);
+            return level;
         }
         let level = self.slots.len() as u16;
         self.slots.push(0);
         self.nodes[node as usize].level = Some(level);
-        Some(level)
+        level
     }
 
-    /// The slot of a path that begins at a level. `None` where it has a name and
-    /// another path a star at the same place: one walk would have to read the
-    /// element twice.
-    pub fn slot(&mut self, level: u16, path: &[Step]) -> Option<u16> {
+    /// The slot of a path that begins at a level.
+    pub fn slot(&mut self, level: u16, path: &[Step]) -> u16 {
         let top = self.nodes.iter().position(|node| node.level == Some(level)).unwrap_or(0);
-        let node = self.node(top as u32, path)? as usize;
+        let node = self.node(top as u32, path) as usize;
         if let Some((_, slot)) = self.nodes[node].leaves.iter().find(|(of, _)| *of == level) {
-            return Some(*slot);
+            return *slot;
         }
         let slot = self.slots[level as usize] as u16;
         self.slots[level as usize] += 1;
         self.nodes[node].leaves.push((level, slot));
-        Some(slot)
+        slot
     }
 
-    fn node(&mut self, from: u32, path: &[Step]) -> Option<u32> {
-        path.iter().try_fold(from, |at, step| {
+    fn node(&mut self, from: u32, path: &[Step]) -> u32 {
+        path.iter().fold(from, |at, step| {
             let node = &self.nodes[at as usize];
-            let clashes = match step {
-                Step::Name(_) => node.star.is_some(),
-                Step::Star => !node.names.is_empty(),
-                Step::Json => false,
-            };
-            if clashes {
-                return None;
-            }
             let known = match step {
                 Step::Name(name) => node.names.iter().find(|(known, _)| known == name).map(|(_, child)| *child),
                 Step::Star => node.star,
                 Step::Json => node.json,
             };
-            Some(known.unwrap_or_else(|| {
+            known.unwrap_or_else(|| {
                 let child = self.nodes.len() as u32;
                 self.nodes.push(Node::default());
                 let node = &mut self.nodes[at as usize];
@@ -129,7 +120,7 @@ impl Trie {
                     Step::Json => node.json = Some(child),
                 }
                 child
-            }))
+            })
         })
     }
 
@@ -186,6 +177,14 @@ impl<'t, 'a> Walk<'t, 'a> {
                 }
             }
         }
+    }
+
+    /// An element that one path leads to by its name, and another by a star.
+    fn read_twice(&mut self, named: u32, star: u32, key: Cow<'a, str>, element: &'a str) {
+        let _ = self.read(named, element);
+        self.stars.push(key);
+        let _ = self.read(star, element);
+        self.stars.pop();
     }
 
     /// Into the JSON that a string holds.
@@ -308,7 +307,10 @@ impl<'a> Visitor<'a> for Seed<'_, '_, 'a> {
         let mut empty = true;
         while let Some((key, child)) = map.next_key_seed(Key(node))? {
             empty = false;
-            if let Some(child) = child {
+            if let (Some(child), Some(star)) = (child, node.star) {
+                let element: &'a RawValue = map.next_value()?;
+                self.walk.read_twice(child, star, key.unwrap_or_default(), element.get());
+            } else if let Some(child) = child {
                 map.next_value_seed(Seed { walk: &mut *self.walk, node: child })?;
             } else if let Some(star) = node.star {
                 self.walk.stars.push(key.unwrap_or_default());
@@ -327,7 +329,13 @@ impl<'a> Visitor<'a> for Seed<'_, '_, 'a> {
         let mut index = 0;
         loop {
             let named = node.names.iter().find(|(name, _)| is_index(name, index)).map(|(_, child)| *child);
-            let more = if let Some(child) = named {
+            let more = if let (Some(child), Some(star)) = (named, node.star) {
+                let element: Option<&'a RawValue> = elements.next_element()?;
+                if let Some(element) = element {
+                    self.walk.read_twice(child, star, index.to_string().into(), element.get());
+                }
+                element.is_some()
+            } else if let Some(child) = named {
                 elements.next_element_seed(Seed { walk: &mut *self.walk, node: child })?.is_some()
             } else if let Some(star) = node.star {
                 self.walk.stars.push(index.to_string().into());
@@ -354,8 +362,7 @@ fn is_index(name: &str, index: usize) -> bool {
     }
 }
 
-/// The key of a member: the child that it leads to; its text where only a star
-/// takes it.
+/// The key of a member: the child that it leads to; its text where a star takes it.
 struct Key<'t>(&'t Node);
 
 impl Key<'_> {
@@ -385,7 +392,7 @@ impl<'a> Visitor<'a> for Key<'_> {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         let child = self.child(key);
-        let kept = (child.is_none() && self.0.star.is_some()).then(|| Cow::Owned(key.to_owned()));
+        let kept = self.0.star.is_some().then(|| Cow::Owned(key.to_owned()));
         Ok((kept, child))
     }
 }
@@ -407,9 +414,9 @@ mod tests {
         let mut trie = Trie::default();
         let paths =
             ["/type", "/data/post|json/id", "/data/post|json/n", "/list/1", "/list/10", "/missing", "/a~1b", "/o"];
-        let slots: Vec<u16> = paths.iter().map(|text| trie.slot(ROOT, &path(text)).unwrap()).collect();
+        let slots: Vec<u16> = paths.iter().map(|text| trie.slot(ROOT, &path(text))).collect();
         assert_eq!(slots, (0..8).collect::<Vec<u16>>());
-        assert_eq!(trie.slot(ROOT, &path("/type")), Some(0), "a path is one slot");
+        assert_eq!(trie.slot(ROOT, &path("/type")), 0, "a path is one slot");
         let read = trie
             .read(r#"{"type":"x","data":{"post":"{\"id\":\"p\",\"n\":7,\"z\":[]}","q":[1]},"list":[0,1.5],"a/b":true,"o":{},"type":"y"}"#)
             .unwrap();
@@ -437,10 +444,10 @@ mod tests {
     #[test]
     fn stars_are_items_with_their_keys() {
         let mut trie = Trie::default();
-        let events = trie.level(&path("/rooms/*/events/*")).unwrap();
-        let (id, room) = (trie.slot(events, &path("/id")).unwrap(), trie.level(&path("/rooms/*")).unwrap());
-        let limited = trie.slot(room, &path("/limited")).unwrap();
-        let next = trie.slot(ROOT, &path("/next")).unwrap();
+        let events = trie.level(&path("/rooms/*/events/*"));
+        let (id, room) = (trie.slot(events, &path("/id")), trie.level(&path("/rooms/*")));
+        let limited = trie.slot(room, &path("/limited"));
+        let next = trie.slot(ROOT, &path("/next"));
         let read = trie
             .read(r#"{"rooms":{"!a":{"limited":true,"events":[{"id":"1"},{"id":2}]},"!b":{"events":[{}]}},"next":"n"}"#)
             .unwrap();
@@ -469,17 +476,44 @@ mod tests {
     #[test]
     fn items_may_stand_in_a_string_and_at_the_root() {
         let mut trie = Trie::default();
-        let level = trie.level(&path("/d|json/*")).unwrap();
-        let slot = trie.slot(level, &path("/x")).unwrap();
+        let level = trie.level(&path("/d|json/*"));
+        let slot = trie.slot(level, &path("/x"));
         let read = trie.read(r#"{"d":"[{\"x\":1},{\"x\":\"é\"}]"}"#).unwrap();
         let seen: Vec<_> = read.items.iter().map(|item| texts(&item.slots)[slot as usize].clone().unwrap()).collect();
         assert_eq!(seen, ["1", "é"]);
         let mut trie = Trie::default();
-        let level = trie.level(&path("/*")).unwrap();
-        assert_eq!(trie.slot(level, &[]), Some(0));
-        assert_eq!(trie.slot(ROOT, &path("/0")), None, "an element is read once: by its name, or by a star");
+        let level = trie.level(&path("/*"));
+        assert_eq!(trie.slot(level, &[]), 0);
+        let first = trie.slot(ROOT, &path("/0"));
         let read = trie.read("[1,2]").unwrap();
         assert_eq!(read.items.len(), 2);
         assert_eq!(read.items[1].slots[0], Some(Value::Whole(2)));
+        assert_eq!(read.root[first as usize], Some(Value::Whole(1)), "by its name, and by a star");
+    }
+
+    #[test]
+    fn an_element_may_be_read_by_its_name_and_by_a_star() {
+        let mut trie = Trie::default();
+        let (kind, list) = (trie.slot(ROOT, &path("/0")), trie.slot(ROOT, &path("/1/0/n")));
+        let inner = trie.level(&path("/1/*/x/*"));
+        let (own, named) = (trie.slot(inner, &[]), trie.slot(ROOT, &path("/m/a|json/k")));
+        let members = trie.level(&path("/m/*"));
+        let of_member = trie.slot(members, &[]);
+        let read = trie.read(r#"["k",[{"n":"\u00e9","x":[1,2]},{"x":[3]}]]"#).unwrap();
+        let root = texts(&read.root);
+        assert_eq!((root[kind as usize].as_deref(), root[list as usize].as_deref()), (Some("k"), Some("é")));
+        let seen: Vec<_> =
+            read.items.iter().map(|item| (item.stars.join(" "), item.slots[own as usize].clone())).collect();
+        let whole = |number| Some(Value::Whole(number));
+        let place = |text: &str| text.to_owned();
+        assert_eq!(seen, [(place("0 0"), whole(1)), (place("0 1"), whole(2)), (place("1 0"), whole(3))]);
+        let read = trie.read(r#"{"m":{"a":"{\"k\":7}","b":"c"}}"#).unwrap();
+        assert_eq!(texts(&read.root)[named as usize].as_deref(), Some("7"));
+        let seen: Vec<_> = read
+            .items
+            .iter()
+            .map(|item| (item.stars.join(" "), texts(&item.slots)[of_member as usize].clone()))
+            .collect();
+        assert_eq!(seen, [(place("a"), Some(place("{\"k\":7}"))), (place("b"), Some(place("c")))]);
     }
 }

@@ -30,6 +30,8 @@ pub enum Variable {
     OwnerName,
     /// `owner.index`.
     OwnerIndex,
+    /// `owner.password`.
+    OwnerPassword,
     /// `channel.name`.
     ChannelName,
     /// `channel.index`.
@@ -78,15 +80,18 @@ pub enum Variable {
     Query,
     /// `request.body`.
     Body,
+    /// `request.signature`.
+    Signature,
 }
 
-const FIXED: [(&str, Variable); 30] = [
+const FIXED: [(&str, Variable); 32] = [
     ("run.id", Variable::RunId),
     ("user.name", Variable::UserName),
     ("user.index", Variable::UserIndex),
     ("user.password", Variable::UserPassword),
     ("owner.name", Variable::OwnerName),
     ("owner.index", Variable::OwnerIndex),
+    ("owner.password", Variable::OwnerPassword),
     ("channel.name", Variable::ChannelName),
     ("channel.index", Variable::ChannelIndex),
     ("channels", Variable::Channels),
@@ -111,6 +116,7 @@ const FIXED: [(&str, Variable); 30] = [
     ("request.path", Variable::Path),
     ("request.query", Variable::Query),
     ("request.body", Variable::Body),
+    ("request.signature", Variable::Signature),
 ];
 
 /// The names in each scope, in the order of their slots.

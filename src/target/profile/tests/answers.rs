@@ -47,6 +47,35 @@ const SEND: &str = "
     retry = 'backoff'
 ";
 
+#[test]
+fn a_pending_answer_says_what_the_frame_calls_it() {
+    let rows = "
+        [[send.answer]]
+        status = 202
+        effect = 'pending'
+        [[send.answer]]
+        when = { '/ok' = true }
+        effect = 'ok'
+        [[send.answer]]
+        when = { '/ok' = false }
+        effect = 'none'
+    ";
+    let answer = |status| HttpAnswer { status, headers: "", body: br#"{"job":"j7"}"# };
+    for (keys, status, told, expected, reason) in [
+        ("ref = '/job'", 202, Some("k"), Some("j7"), "as the answer says"),
+        ("", 202, Some("k"), Some("k"), "by its key"),
+        ("", 202, None, None, "it has none"),
+        ("ref = '/gone'", 202, Some("k"), None, "it does not say"),
+        ("ref = '/job'", 200, Some("k"), None, "another answer"),
+    ] {
+        let stage = Stage::of(&format!("[send]\nrequest = 'POST /a'\nid = '/no'\n{keys}\n{rows}"), &[]);
+        assert_eq!(stage.described.send.awaited(answer(status), told).as_deref(), expected, "{reason}");
+        let said = stage.described.send.classify_reply(r#"{"ok":true,"no":9}"#);
+        assert_eq!(said.effect, stored("9", None), "{reason}");
+        assert_eq!(stage.described.send.classify_reply(r#"{"ok":false}"#).effect, Effect::None);
+    }
+}
+
 fn stored(id: &str, position: Option<u64>) -> Effect {
     Effect::Acknowledged { server_id: id.into(), position: position.map(Position) }
 }

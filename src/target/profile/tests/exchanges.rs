@@ -171,7 +171,7 @@ fn frame_differences(stage: &mut Stage, recorded: &RecordedFrame) -> Vec<String>
     for deed in &deeds {
         if let Deed::Reply(number, text) = deed {
             let classified = stage.described.send.classify_reply(text);
-            if *number == 0 || classified.effect == Effect::Indeterminate {
+            if number == "0" || classified.effect == Effect::Indeterminate {
                 found.push(format!("the reply {number} means {classified:?}"));
             }
         }

@@ -110,10 +110,6 @@ const RULE: &[(&str, &str)] = &[
         "each = '/a/*'\nwhen = { '*2' = 1 }",
         "t:7:11: receive.rule 1: \"*2\": the path of the items has no star number 2",
     ),
-    (
-        "each = '/a/*'\nwhen = { '$/a/0' = 1 }",
-        "t:7:11: receive.rule 1: \"$/a/0\": another path has a star where this one has a name",
-    ),
     ("capture = { 'user.x' = '/x' }", "t:5:1: receive.rule 1: a rule captures into conn.NAME"),
     ("send_share = 2.0", "t:5:1: receive.rule 1: send_share = 2 must be from 0 to 1"),
     ("do = 'reconnect'\ndelay = 'soon'", "t:7:10: receive.rule 1: \"soon\" is no duration"),

@@ -160,7 +160,8 @@ impl Play {
             }
             _ => {
                 let step = step(stage, section, rank).ok_or_else(missing)?;
-                let call = render(&step.request, &stage.scope())?;
+                let request = step.request.as_ref().ok_or("a step without a request")?;
+                let call = render(request, &stage.scope())?;
                 Ok((Some(call), if answered { Came::Captured(captured(stage, step, answer)) } else { Came::Nothing }))
             }
         }

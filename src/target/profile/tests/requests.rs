@@ -1,3 +1,4 @@
+use super::super::template::{Algorithm, Encoding};
 use super::stage::Stage;
 use crate::target::Call;
 
@@ -91,6 +92,32 @@ fn what_a_request_cannot_be_without() {
     assert_eq!((header(&call, "x-a"), header(&call, "x-b")), (vec![], vec!["K 1"]), "a header is left out");
 }
 
+#[test]
+fn a_request_has_one_moment_and_may_show_its_signature() {
+    let send = "
+        request = 'POST /a/{{random.uuid}}'
+        body = '{{now.ms}}'
+        headers = { X-Nonce = '{{random.uuid}}', X-Time = '{{now.ms}}', X-Signed = 'v1={{request.signature}}' }
+        signature = { of = '{{random.uuid}} {{request.body}}', key = 'var.secret', algorithm = 'hmac-sha512', encoding = 'base64url' }
+    ";
+    let made = call(send, "").unwrap();
+    let (nonce, time) = (header(&made, "x-nonce").concat(), header(&made, "x-time").concat());
+    assert_eq!((made.path.as_str(), &made.body[..]), (&*format!("/a/{nonce}"), time.as_bytes()));
+    let signed = Algorithm::HmacSha512.sign("7ad3773142a6692b25b8", &format!("{nonce} {time}"), Encoding::Base64url);
+    assert_eq!(header(&made, "x-signed"), [format!("v1={signed}")]);
+    assert_ne!(call(send, "").unwrap().path, made.path, "another request, another nonce");
+    for (send, part) in [
+        ("request = 'POST /a'\nsignature = { of = 'x', key = 'var.secret' }", "where does it go?"),
+        ("request = 'POST /a'\nheaders = { X-A = '{{request.signature}}' }", "has no value without signature"),
+    ] {
+        let text = super::stage::profile(&format!(
+            "[variables]\nsecret = {{}}\n[send]\n{send}\n[[send.answer]]\neffect = 'ok'\n"
+        ));
+        let error = crate::target::TargetProfile::parse(&text, "t").unwrap_err().to_string();
+        assert!(error.contains(part), "{send}: {error}");
+    }
+}
+
 /// The example of pusher.com/docs/channels/library_auth_reference/rest-api.
 #[test]
 fn a_signed_request_is_that_of_pushers_documentation() {
@@ -117,5 +144,6 @@ fn a_signature_may_stand_in_a_header() {
     ";
     let call = call(send, "").unwrap();
     assert_eq!(call.path, "/a");
-    assert_eq!(header(&call, "x-signature"), [super::super::template::sign("7ad3773142a6692b25b8", "abc")]);
+    let expected = Algorithm::HmacSha256.sign("7ad3773142a6692b25b8", "abc", Encoding::Hex);
+    assert_eq!(header(&call, "x-signature"), [expected]);
 }

@@ -68,7 +68,7 @@ fn what_each_rule_does() {
         ("do = 'reconnect'\nresume = true\ndelay = '2s'", "{\"a\":1}", "reconnect(true,2000000)"),
         ("do = 'fatal'", "{\"a\":\n1}", "fatal({\"a\": 1})"),
         ("do = 'reply'\nref = '/a'", "{\"a\":1}", "reply(1:{\"a\":1})"),
-        ("do = 'reply'\nref = '/a'", "{\"a\":\"x\"}", ""),
+        ("do = 'reply'\nref = '/a'", "{\"a\":\"x\"}", "reply(x:{\"a\":\"x\"})"),
         ("do = 'ignore'", "{\"a\":1}", ""),
         ("capture = { 'conn.a' = '/a' }", "{\"a\":1}", "conn.a=1"),
         ("capture = { 'conn.a' = '/b' }", "{\"a\":1}", ""),
@@ -236,5 +236,36 @@ fn every_codec() {
         ("transport = 'sse'\nurl = '/sse'", headed, "id: 8\nevent: \n\n@TEXT@", "push conn.last=8", "an event"),
     ] {
         assert_eq!(take(receive, rules, &[frame]), [expected], "{reason}");
+    }
+}
+
+#[test]
+fn what_stands_beside_a_list_belongs_to_each_of_its_elements() {
+    let rules = "
+        [[receive.rule]]
+        each = '/*/events/*'
+        do = 'deliver'
+        text = '/text'
+        channel = '*1/room/id'
+        position = '*1/first'
+        key = '/key'
+    ";
+    let event = r#"{"text":"@TEXT@","key":"@KEY@"}"#;
+    for (frame, expected, reason) in [
+        (format!(r#"[{{"room":{{"id":"a"}},"first":3,"events":[{event}]}}]"#), "push(a)@3", "before the list"),
+        (format!(r#"[{{"events":[{event}],"first":3,"room":{{"id":"a"}}}}]"#), "push(a)@3", "behind it"),
+        (
+            format!(r#"[{{"events":[{event}],"room":{{"id":"a"}}}},{{"events":[{event}],"room":{{"id":"b"}}}}]"#),
+            "push(a) push(b)",
+            "each its own",
+        ),
+        (format!(r#"[{{"events":[{event}]}}]"#), "push", "nothing beside it"),
+    ] {
+        assert_eq!(take(WS, rules, &[&frame]), [expected], "{reason}");
+    }
+    for wrong in ["*2/room", "*3", "*1/a/*", "*x/a"] {
+        let rules = format!("[[receive.rule]]\neach = '/*/e'\ncapture = {{ 'conn.a' = '{wrong}' }}\n");
+        let text = super::stage::profile(&format!("[receive]\n{WS}\n{rules}{DELIVER}"));
+        assert!(crate::target::TargetProfile::parse(&text, "t").is_err(), "{wrong}");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 const ANSWER: HttpAnswer<'_> = HttpAnswer {
     status: 201,
-    headers: "content-type: application/json\ntoken:  T1 \nempty: \n",
-    body: r#"{"a":{"b":[{"c":"x"},{"c":7}]},"t":true,"n":null,"e":"","o":{},"l":[],"f":1.5,"m":-3,"s":"{\"d\":{\"id\":9}}","q/r~":"odd","big":18446744073709551615}"#
+    headers: "content-type: application/json\ntoken:  T1 \nempty: \nset-cookie: lang=en; Path=/\nSet-Cookie: sid=a=b; HttpOnly\nlocation: /rooms/7/messages/19\n",
+    body: r#"{"a":{"b":[{"c":"x"},{"c":7}]},"t":true,"n":null,"e":"","o":{},"l":[],"f":1.5,"m":-3,"s":"{\"d\":{\"id\":9}}","q/r~":"odd","p":"eyJkIjp7ImlkIjo5fX0","w":"kö=","b":"w6TDvA==","big":18446744073709551615}"#
         .as_bytes(),
 };
 
@@ -29,6 +29,16 @@ fn every_kind_of_source() {
         (&["$/t"], Some("true"), "the root, said so"),
         (&["header:Token"], Some("T1"), "a header, in any case and without blanks"),
         (&["header:X-Gone"], None, "no such header"),
+        (&["cookie:sid"], Some("a=b"), "a cookie that is set, without its attributes"),
+        (&["cookie:Path"], None, "an attribute is no cookie"),
+        (&[r"header:Location|regex:/messages/(\d+)$"], Some("19"), "a part of a header"),
+        (&["header:Location|regex:gone"], None, "a part that is not there"),
+        (&["/b|base64"], Some("äü"), "what base64 encodes"),
+        (&["/w|base64"], None, "no base64"),
+        (&["/p|base64|json/d/id"], Some("9"), "JSON in it, in the alphabet of URLs and without padding"),
+        (&["/p|base64|json/d/gone", "/t"], Some("true"), "a hop that leads nowhere"),
+        (&[r#"/s|regex:"id":(\d)"#], Some("9"), "a part of a text"),
+        (&["/a/b/1/c|regex:7|8"], Some("7"), "a pattern with a bar, of a number"),
         (&["header:empty"], None, "an empty header"),
         (&["status"], Some("201"), "the status"),
         (&[r#"regex:"c":"(.)""#], Some("x"), "the group of a pattern"),
@@ -48,6 +58,16 @@ fn every_kind_of_source() {
     let body = reader.compiler().one("body").unwrap();
     let document = reader.read(HttpAnswer { body: b"urn:1", ..ANSWER });
     assert_eq!((body.text(&document, None).as_deref(), document.is_json), (Some("urn:1"), false), "no JSON at all");
+}
+
+#[test]
+fn a_hop_that_is_none_is_named() {
+    for (source, part) in
+        [("/a|base46", "|base46"), ("header:A|regex:(", "is no pattern"), ("/a|base64|json/*", "is no path")]
+    {
+        let error = Reader::default().compiler().one(source).unwrap_err();
+        assert!(error.contains(part), "{source}: {error}");
+    }
 }
 
 #[test]

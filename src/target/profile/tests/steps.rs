@@ -47,6 +47,32 @@ fn a_step_is_done_or_says_what_was_wrong() {
 }
 
 #[test]
+fn a_step_makes_something_of_what_is_known() {
+    let sections = "
+        [variables]
+        secret = {}
+        [[login]]
+        set = { 'user.a' = '<{{user.c}}>', 'user.b' = '{{user.name|lower}}', 'user.c' = '{{user.b|upper}}' }
+    ";
+    let stage = Stage::of(sections, &[("var.secret", "s")]);
+    let mut captured = super::super::Captured::default();
+    stage.described.login[0].compute(&stage.scope(), &mut captured).unwrap();
+    let mut values: Vec<&str> = captured.values.iter().map(|(_, value)| &**value).collect();
+    values.sort_unstable();
+    assert_eq!(values, ["<PH-00112233445566AA-0>", "PH-00112233445566AA-0", "ph-00112233445566aa-0"]);
+    for (step, part) in [
+        ("set = { 'user.a' = '{{user.b}}', 'user.b' = '{{user.a}}' }", "is made of itself"),
+        ("set = { 'user.a' = 'x' }\ncapture = { 'user.b' = '/b' }", "has no answer to capture from"),
+        ("name = 'nothing'", "must be a method and a path"),
+        ("set = { 'run.a' = 'x' }", "this step cannot keep it"),
+    ] {
+        let text = super::stage::profile(&format!("[[login]]\n{step}\n"));
+        let error = crate::target::TargetProfile::parse(&text, "t").unwrap_err().to_string();
+        assert!(error.contains(part), "{step}: {error}");
+    }
+}
+
+#[test]
 fn an_error_shows_the_beginning_of_an_answer() {
     let stage = Stage::of("[[login]]\nrequest = 'POST /login'\n", &[]);
     let read = |body: &str| {

@@ -11,6 +11,7 @@ fn stage() -> Stage {
         number = {}
         odd = {}
         gone = {}
+        question = {}
         [[login]]
         request = 'POST /login'
         capture = { 'user.token' = '/token', 'user.later' = '/later' }
@@ -18,6 +19,7 @@ fn stage() -> Stage {
     let values = [
         ("var.abc", "abc"),
         ("var.secret", "Jefe"),
+        ("var.question", "what do ya want for nothing?"),
         ("var.login", "Aladdin"),
         ("var.number", " 17 "),
         ("var.odd", "a b/\"é\\\n\u{1}"),
@@ -25,6 +27,9 @@ fn stage() -> Stage {
     ];
     Stage::of(sections, &values)
 }
+
+const SHA512_OF_ABC: &str = "DDAF35A193617ABACC417349AE20413112E6FA4E89A97EA20A9EEEE64B55D39A\
+                             2192992A274FC1A836BA3C23A3FEEBBD454D4423643CE80E2A9AC94FA54CA49F";
 
 #[test]
 fn every_filter() {
@@ -38,6 +43,15 @@ fn every_filter() {
         ("{{var.odd|urlencode}}", "a%20b%2F%22%C3%A9%5C%0A%01", "urlencode"),
         ("{{var.abc|base64}}", "YWJj", "base64"),
         ("{{var.abc|md5}}", "900150983cd24fb0d6963f7d28e17f72", "RFC 1321"),
+        ("{{var.odd|base64url}}", "YSBiLyLDqVwKAQ", "base64 for URLs, without padding"),
+        ("{{var.abc|md5(base64)}}", "kAFQmDzST7DWlj99KOF/cg==", "a digest in base64"),
+        ("{{var.abc|sha256(base64url)}}", "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", "and in that of URLs"),
+        ("{{var.abc|sha512|upper}}", SHA512_OF_ABC, "FIPS 180, its first example"),
+        (
+            "{{var.question|hmac_sha256(var.secret, base64)}}",
+            "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=",
+            "RFC 4231, its second case",
+        ),
         (
             "{{var.abc|sha256}}",
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",

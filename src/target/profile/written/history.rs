@@ -120,8 +120,7 @@ with_request! {
     RowWritten {
         /// Where it stands in the answer; the whole answer where nothing is said.
         rows: Option<String>,
-        /// Statuses that mean that there is none.
-        #[serde(default)]
-        missing: Vec<u16>,
+        /// Statuses that mean that there is none: 404 where nothing is said.
+        missing: Option<Vec<u16>>,
     }
 }

@@ -10,7 +10,7 @@ mod step;
 
 pub use history::{By, HistoryWritten, Order, PageFormat, RowWritten, Until};
 pub use promises::{CapabilitiesWritten, KeyEcho, KeyScope, KeyWritten};
-pub use receive::{Codec, ConnectionPer, Do, HeartbeatWritten, ReceiveWritten, RuleWritten, Transport};
+pub use receive::{Codec, ConnectionPer, Do, HeartbeatWritten, ReceiveWritten, ResumeWritten, RuleWritten, Transport};
 pub use send::{AnswerWritten, EffectWritten, RetryWritten, SendWritten, StatusWritten, Unit, VerifyWritten};
 pub use step::{Only, Per, StepWritten};
 

@@ -67,6 +67,17 @@ pub struct ReceiveWritten {
     /// Headers of the handshake.
     #[serde(default)]
     pub headers: Texts,
+    /// Of a stream or a long poll that is not asked for with GET.
+    pub method: Option<String>,
+    /// A body of JSON.
+    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
+    pub json: Option<toml::Table>,
+    /// A body of form fields.
+    pub form: Option<Texts>,
+    /// A body as it is.
+    pub body: Option<String>,
+    /// An HMAC over the rest.
+    pub signature: Option<crate::target::profile::request::SignatureWritten>,
     /// `Sec-WebSocket-Protocol`.
     pub protocol: Option<String>,
     /// For what a connection is.
@@ -216,6 +227,13 @@ pub struct ResumeWritten {
     pub query: Option<Texts>,
     /// In place of those of `receive`.
     pub headers: Option<Texts>,
+    /// In place of that of `receive`.
+    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
+    pub json: Option<toml::Table>,
+    /// In place of that of `receive`.
+    pub form: Option<Texts>,
+    /// In place of that of `receive`.
+    pub body: Option<String>,
     /// In place of those of `receive`.
     pub open: Option<Vec<String>>,
 }

@@ -15,6 +15,10 @@ with_request! {
         position: Option<PositionWritten>,
         /// Where the answer echoes the key.
         key: Option<SourcesWritten>,
+        /// What a pending message is called by the frame that says what became of it;
+        /// by its key where nothing is said.
+        #[serde(rename = "ref")]
+        reference: Option<SourcesWritten>,
         /// What answers mean.
         #[serde(default)]
         #[schemars(with = "Vec<AnswerWritten>")]
@@ -83,6 +87,8 @@ pub enum EffectWritten {
     None,
     /// It may be stored.
     Indeterminate,
+    /// It was taken on: a frame says what becomes of it.
+    Pending,
 }
 
 /// Whether it may be repeated.

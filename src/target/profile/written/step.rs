@@ -1,6 +1,6 @@
 //! Steps, as written.
 
-use super::{Captures, StatusWritten, When, with_request};
+use super::{Captures, StatusWritten, Texts, When, with_request};
 use crate::target::profile::source::SourcesWritten;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,6 +53,9 @@ with_request! {
         /// What is kept of the answer.
         #[serde(default)]
         capture: Captures,
+        /// What is made of what is known, afterwards: templates.
+        #[serde(default)]
+        set: Texts,
         /// A token's lifetime in seconds.
         expires: Option<SourcesWritten>,
     }
