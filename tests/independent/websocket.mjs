@@ -1,11 +1,11 @@
 // WebSockets by hand, for the servers of this folder: RFC 6455, text frames.
 import { createHash } from 'node:crypto';
 
-// Accepts an upgrade.
-export function accept(request, socket) {
+// Accepts an upgrade, with a subprotocol where one is given.
+export function accept(request, socket, protocol) {
   const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
   const answer = createHash('sha1').update(key).digest('base64');
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${answer}\r\n\r\n`);
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${answer}\r\n${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`);
 }
 
 // Calls `take` with the text of each frame; closes and pings are answered.

@@ -21,6 +21,7 @@ mod run;
 mod safety;
 mod sdk;
 mod server;
+mod standins;
 mod targets;
 mod tidy;
 mod tls;
