@@ -309,8 +309,7 @@ fn check_tells_a_whole_buffer_from_a_short_one() {
         let rows = found["rows"].as_array().unwrap();
         let row = |question: &str| rows.iter().find(|row| row["question"] == question).unwrap().clone();
         let missed = row("missed while away, after a resume");
-        let (agreement, observed) =
-            if code == 0 { ("agrees", "60 of 60") } else { ("broken", "10 of 60") };
+        let (agreement, observed) = if code == 0 { ("agrees", "60 of 60") } else { ("broken", "10 of 60") };
         assert_eq!(missed["agreement"], agreement, "{missed}");
         assert!(missed["observed"].as_str().unwrap().starts_with(observed), "{missed}");
         assert_eq!(row("the same key twice")["declared"], "no dedup");

@@ -124,7 +124,7 @@ fn mattermost_as_its_source_has_it() {
     let run = server.run(&[]);
     is_whole(&run);
     assert!(run.ledger("healed") > 0);
-    let run = server.run(&[RESUMES, &["--set", "population.private=1"]].concat());
+    let run = server.run(&[RESUMES, &["--set", "population.private_share=0.4"]].concat());
     is_whole(&run);
     let reconnects = run.ledger("connections") - run.ledger("subscribers");
     assert!(reconnects > 0 && run.ledger("healed") == 0, "what was missed came by itself");
@@ -149,7 +149,7 @@ fn mattermost_as_its_source_has_it() {
 #[test]
 fn rocketchat_as_its_source_has_it() {
     let Some(server) = Server::start("rocketchat", &[]) else { return };
-    let run = server.run(&["--set", "population.private=1"]);
+    let run = server.run(&["--set", "population.private_share=0.4"]);
     is_whole(&run);
     assert!(run.ledger("healed") > 0);
     // A retry is answered with an error: only send.verify tells.
@@ -228,7 +228,7 @@ fn bugs_of_apis_that_do_not_exist_are_counted() {
         ("tern", &["--doubles", "23", "--throttles", "9"], &[("store_duplicates", "doubles")], "stored twice"),
         ("plover", &["--loses", "23"], LOST, "confirmed and not stored"),
         ("plover", &["--ghosts", "23"], &[("phantom", "ghosts")], "told to others, and failed"),
-        ("merlin", &["--late", "1500"], &[("stale_read", "")], "acknowledged, and later than promised to be read"),
+        ("merlin", &["--late", "1800"], &[("stale_read", "")], "acknowledged, and later than promised to be read"),
         ("merlin", &["--astray", "23"], &[("acked_lost", "astray"), ("foreign", "astray")], "stored elsewhere"),
     ] {
         let Some(server) = Server::start(name, options) else { return };

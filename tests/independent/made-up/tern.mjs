@@ -5,7 +5,7 @@
 // UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, BAD_INPUT (nothing was done), THROTTLED
 // (nothing was done; wait), INTERNAL (who knows).
 // login(name) sets the cookie `tern` and gives {"csrf", "expiresIn"}: both go with every
-// further request, as cookie and as X-Csrf. They live for three seconds (--life S).
+// further request, as cookie and as X-Csrf. They live for five seconds (--life S).
 // openRoom(name), enter(room), say(room, content, clientId): content is a text of JSON,
 // {"v": 1, "text"}; gives {"id", "at", "fresh"}, fresh: false where the user has used the
 // clientId before.
@@ -20,7 +20,7 @@
 import { randomUUID } from 'node:crypto';
 import { number, serve, strikes } from '../standin.mjs';
 
-const life = number('--life', 3);
+const life = number('--life', 5);
 const kept = number('--kept', 50);
 const throttles = number('--throttles', 0);
 const [sessions, rooms] = [new Map(), new Map()];
