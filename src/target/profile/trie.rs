@@ -430,8 +430,8 @@ mod tests {
     #[test]
     fn what_is_nested_without_end_overflows_nothing() {
         let mut trie = Trie::default();
-        let slot = usize::from(trie.slot(ROOT, &path("/a/b")).unwrap());
-        trie.level(&path("/list/*/x")).unwrap();
+        let slot = usize::from(trie.slot(ROOT, &path("/a/b")));
+        trie.level(&path("/list/*/x"));
         for open in ["[", "{\"a\":", "{\"list\":[", "{\"z\":["] {
             assert!(trie.read(&open.repeat(200_000)).is_none(), "{open}");
         }
