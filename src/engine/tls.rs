@@ -32,7 +32,7 @@ const KEPT_SESSIONS: usize = 32;
 /// HTTP/2 as TLS calls it.
 const HTTP2: &[u8] = b"h2";
 /// How long is waited for tickets.
-const SETTLED_BY: Duration = Duration::from_millis(100);
+const SETTLED_BY: Duration = Duration::from_secs(1);
 
 /// Whose certificates are believed. Clones share what was read.
 #[derive(Clone, Debug)]
@@ -186,9 +186,11 @@ fn with_hint(error: io::Error) -> io::Error {
 
 /// What to do about an error, to be put behind its words, where it is one of TLS.
 pub fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let tls = inner.and_then(|inner| inner.downcast_ref()).or(error.downcast_ref::<rustls::Error>());
-    match tls? {
+    // Libraries wrap it more than once.
+    if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        return hint(inner);
+    }
+    match error.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
             Some("; believe its authority with --ca FILE, or anybody with --insecure")
         }

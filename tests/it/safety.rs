@@ -53,8 +53,8 @@ fn no_second_has_more_attempts_than_the_ceiling() {
     let server = ServerProcess::start(&folder.path().join("db"), &["--store-fail-while", fails.to_str().unwrap()]);
     std::fs::write(&fails, "").unwrap();
     let eager = ["--set", "send.backoff.base=1ms", "--set", "send.backoff.max=2ms", "--set", "send.attempts=8"];
-    let args = ["--url", &server.client.base, "--ceiling", "100", "--rate", "40", "--duration", "2s"];
-    let run = Run::short(&[&args[..], &eager].concat());
+    let args = ["--url", &server.client.base, "--ceiling", "100", "--rate", "40", "--duration", "2s", "--users", "60"];
+    let run = Run::new(&[&args[..], &eager].concat());
     let table = std::fs::read_to_string(run.folder().join("intervals.csv")).unwrap();
     let mut rows = table.lines();
     let column = |name: &str, head: &str| head.split(',').position(|column| column == name).unwrap();
@@ -93,8 +93,8 @@ fn a_run_whose_sends_fail_ends_itself() {
     let server = ServerProcess::start(&folder.path().join("db"), &["--store-fail-while", fails.to_str().unwrap()]);
     std::fs::write(&fails, "").unwrap();
     let began = Instant::now();
-    let stop = ["--set", "stop.failed_for=2s", "--set", "send.attempts=1", "--duration", "60s"];
-    let run = Run::short(&[&["--url", &server.client.base][..], &stop].concat());
+    let stop = ["--set", "stop.failed_for=2s", "--set", "send.attempts=1", "--users", "60", "--duration", "60s"];
+    let run = Run::new(&[&["--url", &server.client.base][..], &stop].concat());
     assert!(began.elapsed() < Duration::from_secs(45), "it went on");
     let reasons = run.summary["correctness"]["reasons"].to_string();
     assert!(run.code == 3 && reasons.contains("stop.failed_share"), "{} {reasons} {}", run.code, run.stderr);
@@ -141,7 +141,7 @@ fn the_signing_secret_stands_in_no_output() {
     const CANARY: &str = "canary-9d31f7";
     let variables = [("POSTHASTE_SIGNING_SECRET", CANARY), ("RUST_LOG", "debug")];
     let signed = format!("signing-secret={CANARY}");
-    let short = ["--users", "60", "--duration", "2s", "--set", "connect.rate=2000"];
+    let short = ["--users", "60", "--duration", "2s", "--set", "churn.share_per_minute=0"];
     let run = Run::with(&variables, &[&short[..], &["--set", "receive.design=webhook", "--serve", &signed]].concat());
     assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary);
     assert!(!run.stderr.contains(CANARY) && !run.summary.to_string().contains(CANARY));

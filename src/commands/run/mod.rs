@@ -95,9 +95,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
     };
     let trust = trust::trust(&args.aim.reach, server.as_ref().and_then(BuiltInServer::authority))?;
-    if trust.is_insecure() {
-        complain("--insecure: certificates are not verified");
-    }
+    args.aim.reach.warnings().iter().for_each(|warning| complain(warning));
     let observed = observe(&resolved.plan, server.as_ref(), &trust)?;
     let spill = Arc::new(SpillFile::new(&folder));
     let job = Job {
