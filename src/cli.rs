@@ -62,7 +62,8 @@ pub enum Command {
     /// With --url, a target is asked with about 170 messages: the same key
     /// again in six ways, small pages, odd texts, a wrong token. The table shows
     /// declared against observed; the exit code is 97 where a promise does not
-    /// hold.
+    /// hold. With --self, posthaste checks itself; the exit code is 3 where its
+    /// latencies cannot be believed on this machine.
     Check(CheckArgs),
     /// List the built-in profiles, or print one
     Profiles(ProfilesArgs),

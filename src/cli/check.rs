@@ -12,6 +12,11 @@ pub struct CheckArgs {
     /// Asks the target at this address whether its profile is true
     #[arg(long)]
     pub url: Option<String>,
+    /// Checks posthaste itself, on this machine, in under a minute: known delays,
+    /// a known stall, and how many messages a second can be measured, or as many
+    /// as a workload asks for
+    #[arg(long = "self", conflicts_with_all = ["url", "schema"])]
+    pub of_itself: bool,
     /// Gives a variable of the target profile a value; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub var: Vec<String>,

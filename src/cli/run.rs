@@ -61,6 +61,9 @@ pub struct RunArgs {
     /// Print summary.json on stdout, and nothing else
     #[arg(long)]
     pub json: bool,
+    /// Does not check posthaste itself before the run, which takes a second or two
+    #[arg(long)]
+    pub no_self_check: bool,
     /// Show the effective plan and send nothing
     #[arg(long)]
     pub dry_run: bool,

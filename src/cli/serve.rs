@@ -91,6 +91,20 @@ pub struct ServeArgs {
     /// CPU time in µs that is spent on each event that a socket is sent.
     #[arg(long, value_name = "US", default_value_t = 0)]
     pub burn_delivery: u64,
+    /// Keeps nothing and answers at once: for measuring a generator, with its
+    /// target profile in posthaste check --self. Only --host, --port and the
+    /// next three count.
+    #[arg(long)]
+    pub null: bool,
+    /// With --null: how long a post waits for its acknowledgement.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, requires = "null")]
+    pub ack_delay: Duration,
+    /// With --null: how long a post waits until it is pushed.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, requires = "null")]
+    pub push_delay: Duration,
+    /// With --null: writes at the end what the server itself has stamped.
+    #[arg(long, value_name = "FILE", requires = "null")]
+    pub stamps: Option<PathBuf>,
     /// Ends when standard input does, so that a server does not outlive the
     /// process that started it.
     #[arg(long, hide = true)]

@@ -12,7 +12,7 @@ use crate::cli::CheckArgs;
 use crate::engine::{self, EngineError, Interval, Job, Means, Observer, ProbeOptions, Snapshot, Stop};
 use crate::exit_code;
 use crate::judge::probe::{Agreement, Declared, ProbeRow, Within, table};
-use crate::ledger::{Latencies, ProbeFacts, RunRecord, Spill};
+use crate::ledger::{Latencies, NoSpill, ProbeFacts, RunRecord};
 use crate::model::RunId;
 use crate::plan::profile::{BuiltIn, find_built_in, load, parse_duration};
 use crate::report::{Progress, ProgressMode, probed, target_in_words};
@@ -30,9 +30,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
         print(&format!("{}\n", serde_json::to_string_pretty(&schema())?))?;
         return Ok(exit_code::PASS);
     }
+    if args.of_itself {
+        return super::self_check::run(args);
+    }
     let Some(what) = args.what.as_deref() else {
         complain(
-            "name a workload or a target profile, or ask for --schema; posthaste profiles lists the built-in ones",
+            "name a workload or a target profile, or ask for --self or --schema; posthaste profiles lists the built-in \
+             ones",
         );
         return Ok(exit_code::USAGE);
     };
@@ -158,20 +162,6 @@ fn declared_by(target: &TargetProfile) -> Declared<'_> {
             KeyScope::User => Within::User,
             KeyScope::Server => Within::Server,
         }),
-    }
-}
-
-/// Nothing of a probe is too much for the memory.
-#[derive(Debug)]
-struct NoSpill;
-
-impl Spill for NoSpill {
-    fn write(&self, _: &[u8]) -> Result<u64, String> {
-        Err("a probe keeps nothing on disk".to_owned())
-    }
-
-    fn read(&self, _: u64, _: usize) -> Result<Vec<u8>, String> {
-        Err("a probe keeps nothing on disk".to_owned())
     }
 }
 

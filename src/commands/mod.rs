@@ -10,6 +10,7 @@ pub mod matrix;
 pub mod profiles;
 pub mod report;
 pub mod run;
+mod self_check;
 pub mod serve;
 mod signals;
 

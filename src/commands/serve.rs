@@ -7,8 +7,8 @@ use crate::commands::complain;
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
 use crate::server::{
-    AppOptions, Certificate, Commit, Defect, DefectSpec, Limits, Options, ReplayWindow, Server, Synchronous,
-    self_signed,
+    AppOptions, Certificate, Commit, Defect, DefectSpec, Limits, NullOptions, Options, ReplayWindow, Server,
+    Synchronous, self_signed, serve_nothing,
 };
 use anyhow::Context;
 use std::io::Write;
@@ -74,6 +74,9 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     // Somebody else's subscriber serves as well.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     raise_descriptor_limit();
+    if args.null {
+        return serve_null(&args);
+    }
     let (db, _temporary) = database(args.db.clone())?;
     let certificate = certificate(&args, &db)?;
     if args.replicas > 1 {
@@ -112,23 +115,49 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind((args.host.as_str(), args.port)).await;
-        let listener =
-            listener.with_context(|| format!("cannot listen on {}:{} (--host, --port)", args.host, args.port))?;
+        let listener = listen(&args.host, args.port).await?;
         let server = Server::open(&options)?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stdin_ended = stdin_end(args.exit_with_stdin)?;
+        let shutdown = shutdown(args.exit_with_stdin)?;
         announce(&format!("{scheme}://{}", listener.local_addr()?))?;
-        let shutdown = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                Ok(()) = stdin_ended => {}
-            }
-        };
         server.run(listener, shutdown).await?;
         Ok(())
+    })
+}
+
+/// The null server, on this thread.
+fn serve_null(args: &ServeArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stamps = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let listener = listen(&args.host, args.port).await?;
+        let shutdown = shutdown(args.exit_with_stdin)?;
+        announce(&format!("http://{}", listener.local_addr()?))?;
+        let options = NullOptions { ack_delay: args.ack_delay, push_delay: args.push_delay };
+        serve_nothing(listener, options, shutdown).await.context("cannot start a thread for a delay")
+    })?;
+    if let Some(path) = &args.stamps {
+        let text = serde_json::to_string(&stamps)? + "\n";
+        std::fs::write(path, text).with_context(|| format!("cannot write {} (--stamps)", path.display()))?;
+    }
+    Ok(())
+}
+
+async fn listen(host: &str, port: u16) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind((host, port)).await;
+    listener.with_context(|| format!("cannot listen on {host}:{port} (--host, --port)"))
+}
+
+/// Ready at SIGINT or SIGTERM, or at the end of standard input where that
+/// matters.
+fn shutdown(with_stdin: bool) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stdin_ended = stdin_end(with_stdin)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            Ok(()) = stdin_ended => {}
+        }
     })
 }
 

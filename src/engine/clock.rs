@@ -60,6 +60,19 @@ pub fn suspended_us() -> u64 {
     0
 }
 
+/// The wall clock less the time since the machine booted, in µs: it changes when
+/// the clock is set, and by less than a millisecond a second while it is slewed.
+/// `None` where the system does not say.
+pub fn wall_offset_us() -> Option<i64> {
+    #[cfg(target_os = "linux")]
+    {
+        let since_boot = read_clock(nix::time::ClockId::CLOCK_BOOTTIME).as_micros() as i64;
+        Some(read_clock(nix::time::ClockId::CLOCK_REALTIME).as_micros() as i64 - since_boot)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 fn read_clock(id: nix::time::ClockId) -> Duration {
     id.now().map(Duration::from).unwrap_or_default()
 }

@@ -11,6 +11,7 @@
 mod agenda;
 mod api;
 mod app;
+mod canary;
 mod cast;
 mod casting;
 mod catch_up;

@@ -99,7 +99,7 @@ impl<'a> Orchestrator<'a> {
         let (_, faults_over) = mpsc::unbounded_channel();
         let now_us = shared.clock.now_us();
         Ok(Self {
-            telemetry: Telemetry::new(shared.workers, now_us, shared.plan.stop),
+            telemetry: Telemetry::new(shared.workers, now_us, shared.plan.stop, shared.plan.measurement.lag_p99_us),
             finished: (0..shared.workers).map(|_| None).collect(),
             shared,
             record,
@@ -235,7 +235,7 @@ impl<'a> Orchestrator<'a> {
         let now_us = self.now_us();
         if always || now_us >= self.machine_sampled_us + 1_000_000 {
             self.machine_sampled_us = now_us;
-            self.machine.sample();
+            self.machine.sample(now_us, self.telemetry.total().exhausted);
         }
         let figures = self.machine.figures();
         let moment = self.moment(&figures);
@@ -326,6 +326,7 @@ impl<'a> Orchestrator<'a> {
         self.record.generator = self.machine.figures();
         self.record.generator.workers = figures;
         self.record.generator.exhausted = self.telemetry.total().exhausted;
+        self.record.generator.bad.lagging = std::mem::take(&mut self.telemetry.lagging_at_us);
         self.record.generator.histogram_errors = self.telemetry.latencies.errors();
         Ok(ledgers)
     }

@@ -4,6 +4,7 @@
 use super::shard::Counters;
 use super::worker::Report;
 use crate::ledger::{GeneratorFigures, Latencies, RunRecord};
+use crate::model::LatencyKind;
 use crate::plan::StopRule;
 use std::collections::VecDeque;
 
@@ -101,6 +102,10 @@ pub struct Telemetry {
     recent: VecDeque<(Counters, u64, Latencies)>,
     stop: StopRule,
     failing_us: u64,
+    lag_limit_us: u64,
+    /// The seconds in which sends left later than the plan allows at the p99, each
+    /// by its start.
+    pub lagging_at_us: Vec<u64>,
     /// Latencies of the whole run.
     pub latencies: Latencies,
     /// The latest trouble of a worker's subscribers, in words.
@@ -108,8 +113,9 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Nothing was reported yet.
-    pub fn new(workers: usize, now_us: u64, stop: StopRule) -> Self {
+    /// Nothing was reported yet. `lag_limit_us` is the p99 of `lag` that the plan
+    /// allows.
+    pub fn new(workers: usize, now_us: u64, stop: StopRule, lag_limit_us: u64) -> Self {
         Self {
             by_worker: vec![Counters::default(); workers],
             interval_start_us: now_us,
@@ -118,6 +124,8 @@ impl Telemetry {
             recent: VecDeque::new(),
             stop,
             failing_us: 0,
+            lag_limit_us,
+            lagging_at_us: Vec::new(),
             latencies: Latencies::default(),
             trouble: None,
         }
@@ -173,6 +181,10 @@ impl Telemetry {
             rss_bytes: moment.machine.rss_bytes,
         };
         observer.interval(&interval, &self.interval_latencies);
+        let lag = self.interval_latencies.histogram(LatencyKind::Lag);
+        if !lag.is_empty() && lag.value_at_quantile(0.99) > self.lag_limit_us {
+            self.lagging_at_us.push(self.interval_start_us);
+        }
         self.latencies.merge(&self.interval_latencies);
         let latencies = std::mem::take(&mut self.interval_latencies);
         self.recent.push_back((counters, length_us, latencies));
@@ -223,7 +235,7 @@ mod tests {
     /// After how many seconds of these sends a run stops itself; each second is
     /// (failed, acknowledged, whether a fault excuses it).
     fn stops_after(stop: StopRule, seconds: &[(u64, u64, bool)]) -> Option<usize> {
-        let mut telemetry = Telemetry::new(1, 0, stop);
+        let mut telemetry = Telemetry::new(1, 0, stop, 1_000);
         let mut counters = Counters::default();
         for (second, (failed, acknowledged, excused)) in seconds.iter().enumerate() {
             counters.unknown += failed;

@@ -3,6 +3,7 @@
 //! it is told the phase of the run and reports by messages.
 
 use super::agenda::Agenda;
+use super::canary;
 use super::clock::{PreciseTimer, thread_cpu_us};
 use super::endpoint::Endpoint;
 use super::sender::Senders;
@@ -114,16 +115,16 @@ async fn work(start: Start) -> io::Result<()> {
     };
     if let Some(start_us) = load {
         shard.load_start_us.set(start_us);
-        let canary = tokio::task::spawn_local(watch_canary(shard.clone(), figures.clone()));
+        let watch = canary::watch(&shard, &figures)?;
         let (cpu_us, began_us) = (thread_cpu_us(), shard.now_us());
         tokio::select! {
             paced = pace(&shard, worker) => paced?,
             _ = phase.wait_for(|phase| !matches!(phase, Phase::Load(_))) => {}
         }
+        watch.end();
         let mut figures = figures.borrow_mut();
         figures.cpu_us = thread_cpu_us() - cpu_us;
         figures.wall_us = shard.now_us() - began_us;
-        canary.abort();
     }
     shard.count(|counters| counters.intending = 0);
 
@@ -201,20 +202,6 @@ async fn pace(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
         agenda.put_changes(shard, &intended, row);
     }
     agenda.follow_until(shard, &senders, &timer, u64::MAX).await
-}
-
-/// Ticks every millisecond; its drift shows stalls of the event loop.
-async fn watch_canary(shard: Rc<Shard>, figures: Rc<RefCell<WorkerFigures>>) {
-    let late_us = shard.plan().measurement.canary_late_us;
-    loop {
-        let expected_us = shard.now_us() + 1_000;
-        shard.shared.clock.sleep_until(expected_us).await;
-        let drift_us = shard.now_us().saturating_sub(expected_us);
-        let mut figures = figures.borrow_mut();
-        figures.canary_ticks += 1;
-        figures.canary_late += u64::from(drift_us > late_us);
-        figures.canary_worst_us = figures.canary_worst_us.max(drift_us);
-    }
 }
 
 async fn tick(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSender<Report>) {

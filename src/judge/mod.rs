@@ -19,6 +19,7 @@
 //! | `changes` | edit_lost, delete_resurrected, orphan_reply |
 //! | `counts` | the ledger's counts and identities, rates |
 //! | `latency`, `measurement` | quantiles; whether they can be believed |
+//! | `generator` | the generator's own figures |
 //! | `hints` | what came of typing, presence, commands and clicks: figures, no findings |
 //! | `slowest` | the messages that waited longest, and where the target traced them |
 //! | `sends` | what the users were shown of their messages |
@@ -26,6 +27,7 @@
 //! | `compare` | two builds in pairs of runs: whether one is worse |
 //! | `matrix` | what a run says of a design under a failure |
 //! | `capacity/` | the highest load that keeps an objective |
+//! | `self_check` | whether posthaste measures what it says it does |
 //! | `verdict` | the verdict and the exit code |
 
 mod absence;
@@ -39,6 +41,7 @@ mod coverage;
 mod deliveries;
 mod entitled;
 mod faults;
+mod generator;
 mod hints;
 mod latency;
 mod matrix;
@@ -48,6 +51,7 @@ mod pages;
 mod phantom;
 pub mod probe;
 mod pushes;
+pub mod self_check;
 mod sends;
 mod slowest;
 mod stale;
@@ -70,7 +74,7 @@ pub use summary::{
 pub use thresholds::confined;
 pub use verdict::{grouped, predicate};
 
-use crate::ledger::{Latencies, Ledger, RunRecord, TargetFigures, WorkerFigures};
+use crate::ledger::{Latencies, Ledger, RunRecord, TargetFigures};
 use crate::model::FindingKind;
 use crate::plan::{During, RunPlan};
 use hdrhistogram::Histogram;
@@ -206,7 +210,7 @@ pub fn judge(input: &Input) -> RunSummary {
         slowest: slowest::find(input, &truth),
         thresholds,
         faults,
-        generator: generator(input),
+        generator: generator::summary(input),
         target_process: target,
         plan: serde_json::to_value(input.plan).unwrap_or_default(),
     }
@@ -217,25 +221,6 @@ static NO_LATENCIES: std::sync::LazyLock<Latencies> = std::sync::LazyLock::new(L
 
 /// Version of the summary's format.
 const SCHEMA_VERSION: u32 = 1;
-
-fn generator(input: &Input) -> GeneratorSummary {
-    let figures = &input.record.generator;
-    let worker = |worker: &WorkerFigures| WorkerSummary {
-        cpu_fraction: measurement::cpu_fraction(worker),
-        canary_late_share: measurement::late_share(worker),
-        canary_worst_us: worker.canary_worst_us,
-    };
-    GeneratorSummary {
-        cpu_fraction: measurement::share(figures.cpu_us, input.record.ended_us),
-        rss_bytes: figures.rss_bytes,
-        descriptors: figures.descriptors,
-        lag_p99_us: measurement::lag_p99_us(input),
-        exhausted: figures.exhausted,
-        answer_bytes: figures.workers.iter().map(|worker| worker.answer_bytes).sum(),
-        frame_bytes: figures.workers.iter().map(|worker| worker.frame_bytes).sum(),
-        workers: figures.workers.iter().map(worker).collect(),
-    }
-}
 
 fn target_process(figures: &TargetFigures) -> TargetProcess {
     TargetProcess {

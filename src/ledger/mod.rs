@@ -15,6 +15,7 @@ mod probe;
 mod reads;
 mod record;
 mod run_set;
+mod self_check;
 mod send_log;
 mod sends;
 mod subscriber;
@@ -25,15 +26,16 @@ pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use interval::{IntervalFigures, IntervalLatency, MeasuredInterval};
 pub use latency::{Latencies, new_histogram};
-pub use page_log::{PageLog, Spill};
+pub use page_log::{NoSpill, PageLog, Spill};
 pub use probe::{
     Again, AnswerFact, PagingFact, PostFact, ProbeFacts, RefusalFact, RepeatFact, ResumeFact, ShownFact, TextFact,
 };
 pub use reads::{FinalRead, HistoryRow, PageRecord, PointRead, RowText};
 pub use record::{
-    AppFigures, Drain, FaultRecord, GeneratorFigures, HintFigures, RunRecord, TargetFigures, WorkerFigures,
+    AppFigures, BadSeconds, Drain, FaultRecord, GeneratorFigures, HintFigures, RunRecord, TargetFigures, WorkerFigures,
 };
 pub use run_set::{Arrival, RunSet};
+pub use self_check::{AccuracyFact, RungFact, ShortCheck, StallFact};
 pub use send_log::SendLog;
 pub use sends::SendRow;
 pub use subscriber::{Absence, Connection, ConnectionEnd, SubscriberLog};

@@ -18,6 +18,20 @@ pub trait Spill: Debug + Send + Sync {
     fn read(&self, at: u64, length: usize) -> Result<Vec<u8>, String>;
 }
 
+/// No disk: for what cannot outgrow the memory.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSpill;
+
+impl Spill for NoSpill {
+    fn write(&self, _: &[u8]) -> Result<u64, String> {
+        Err("nothing is kept on disk".to_owned())
+    }
+
+    fn read(&self, _: u64, _: usize) -> Result<Vec<u8>, String> {
+        Err("nothing is kept on disk".to_owned())
+    }
+}
+
 /// Records of pages in the order in which they were read.
 #[derive(Clone, Debug, Default)]
 pub struct PageLog {

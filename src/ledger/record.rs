@@ -1,5 +1,6 @@
 //! What the orchestrator knows about the run as a whole.
 
+use super::ShortCheck;
 use serde::{Deserialize, Serialize};
 
 /// How the run went, apart from its messages. Times are µs since the start of
@@ -41,6 +42,9 @@ pub struct RunRecord {
     /// What the target's process used, where it was observed.
     #[serde(default)]
     pub target: Option<TargetFigures>,
+    /// The short check of posthaste itself before the run.
+    #[serde(default)]
+    pub self_check: Option<ShortCheck>,
 }
 
 /// What the target's process used from the first intended message until the
@@ -120,6 +124,29 @@ pub struct GeneratorFigures {
     pub suspended_us: u64,
     /// How often the cgroup held the process back during the load.
     pub throttled: u64,
+    /// The largest step of the wall clock between two looks at it, in µs.
+    #[serde(default)]
+    pub stepped_us: u64,
+    /// When something was wrong, in µs since the start of the run, by the second.
+    #[serde(default)]
+    pub bad: BadSeconds,
+}
+
+/// When something of the whole process was wrong: the seconds, each by an instant
+/// in it in µs since the start of the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BadSeconds {
+    /// Sends left later than the plan allows, at the p99 of the second.
+    pub lagging: Vec<u64>,
+    /// The cgroup held the process back.
+    pub throttled: Vec<u64>,
+    /// The machine slept.
+    pub suspended: Vec<u64>,
+    /// The wall clock was set.
+    pub stepped: Vec<u64>,
+    /// Connections failed for want of descriptors or ports.
+    pub exhausted: Vec<u64>,
 }
 
 /// What subscribers did as apps, beside processing each event once.
@@ -186,6 +213,26 @@ pub struct WorkerFigures {
     pub canary_late: u64,
     /// The latest tick in µs.
     pub canary_worst_us: u64,
+    /// When ticks came late: once for each second, in µs since the start of the
+    /// run.
+    #[serde(default)]
+    pub late_at_us: Vec<u64>,
+    /// When the thread used more of a core than the plan allows, likewise.
+    #[serde(default)]
+    pub busy_at_us: Vec<u64>,
+    /// How often it was looked how long something lies in a socket of the worker
+    /// until it is read.
+    #[serde(default)]
+    pub receive_looks: u64,
+    /// p99 of that time in µs.
+    #[serde(default)]
+    pub receive_wait_p99_us: u64,
+    /// The longest in µs.
+    #[serde(default)]
+    pub receive_wait_worst_us: u64,
+    /// When it was longer than the plan allows, by the second.
+    #[serde(default)]
+    pub unread_at_us: Vec<u64>,
     /// How often its users tapped a failed message.
     #[serde(default)]
     pub taps: u64,

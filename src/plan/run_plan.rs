@@ -252,6 +252,17 @@ pub struct Measurement {
     pub achieved_share: f64,
     /// Largest share of a core that a worker may use.
     pub worker_cpu_share: f64,
+    /// Largest p99 in µs of what lies in a worker's sockets until it is read, if
+    /// it is more than a tenth of the p50 of `delivery`.
+    #[serde(default = "usual_receive_wait_us")]
+    pub receive_wait_p99_us: u64,
+    /// Whether posthaste checks itself before the run.
+    #[serde(default)]
+    pub self_check: bool,
+}
+
+fn usual_receive_wait_us() -> u64 {
+    5_000
 }
 
 impl Arrival {

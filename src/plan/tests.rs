@@ -47,6 +47,8 @@ pub fn example() -> RunPlan {
             canary_late_share: 0.001,
             achieved_share: 0.99,
             worker_cpu_share: 0.85,
+            receive_wait_p99_us: 5_000,
+            self_check: false,
         },
         stop: StopRule::default(),
         observe: None,

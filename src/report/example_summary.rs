@@ -121,6 +121,9 @@ fn generator() -> GeneratorSummary {
         exhausted: 0,
         answer_bytes: 1_860_000,
         frame_bytes: 153_000_000,
+        receive_wait_p99_us: Some(220),
+        throttled: 0,
+        self_check: None,
         workers: vec![WorkerSummary { cpu_fraction: 0.38, canary_late_share: 0.0, canary_worst_us: 1_900 }],
     }
 }
@@ -323,6 +326,8 @@ pub(crate) fn plan() -> RunPlan {
             canary_late_share: 0.001,
             achieved_share: 0.99,
             worker_cpu_share: 0.85,
+            receive_wait_p99_us: 5_000,
+            self_check: false,
         },
         stop: crate::plan::StopRule::default(),
         observe: None,

@@ -23,6 +23,7 @@ mod page;
 mod phrases;
 mod progress;
 mod safe_text;
+mod self_check;
 mod terminal;
 mod wrap;
 
@@ -44,4 +45,5 @@ pub use metrics::{Metrics, Standing};
 pub use otlp::{Window, otlp};
 pub use progress::{Progress, ProgressMode, Snapshot};
 pub use safe_text::printable;
+pub use self_check::{self_checked, short_self_check};
 pub use terminal::{Style, correctness, terminal};

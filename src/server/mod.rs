@@ -26,6 +26,10 @@
 //! unique in a channel and ordered as the commits are; a change of a message
 //! (`changes`) has a position of its own among them, and a deleted message keeps
 //! its row and so its key.
+//!
+//! `null` is another server, which shares only the identities (`ids`): it keeps
+//! nothing, answers after a known delay, and is what a generator is measured
+//! with.
 
 mod answer;
 mod api;
@@ -43,6 +47,7 @@ mod http;
 mod ids;
 mod limits;
 mod log;
+mod null;
 mod options;
 mod params;
 mod publisher;
@@ -61,6 +66,7 @@ mod writer;
 
 pub use defects::{Defect, DefectError, DefectSpec};
 pub use limits::Limits;
+pub use null::{NullOptions, NullStamps, StampedLatency, run as serve_nothing};
 pub use options::{AppOptions, Certificate, Commit, Options, ReplayWindow, ServerError, Synchronous};
 pub use tls::self_signed;
 

@@ -5,6 +5,7 @@
 pub mod capacity;
 pub mod matrix;
 pub mod pairs;
+pub mod self_check;
 
 mod child;
 pub mod launched;

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod safety;
 mod sdk;
+mod self_check;
 mod server;
 mod standins;
 mod targets;

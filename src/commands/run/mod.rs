@@ -9,6 +9,7 @@ pub mod observed;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod recorder;
+mod short_check;
 pub mod sources;
 pub mod trust;
 
@@ -89,11 +90,9 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         }
     };
     let (stopper, stop) = stop_on_signals()?;
-    let server = address.is_none().then(|| BuiltInServer::start(args, &resolved.plan, &folder)).transpose()?;
-    let address = match (address, &server) {
-        (Some(address), _) => address,
-        (None, server) => Address::parse(server.as_ref().map_or("", |server| server.url.as_str()))?,
-    };
+    let mode = ProgressMode::of_stderr(args.quiet || args.json);
+    let self_check = short_check::make(args, &resolved.plan, workers(args), mode, &stop);
+    let (address, server) = target_at(args, &resolved.plan, &folder, address)?;
     let trust = trust::trust(&args.aim.reach, server.as_ref().and_then(BuiltInServer::authority))?;
     args.aim.reach.warnings().iter().for_each(|warning| complain(warning));
     let observed = observe(&resolved.plan, server.as_ref(), &trust)?;
@@ -116,8 +115,6 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
         spill: spill.clone(),
         casting,
     };
-
-    let mode = ProgressMode::of_stderr(args.quiet || args.json);
     let mut recorder = Recorder::create(&folder, mode, stopper, observed)?;
     told.iter().for_each(|told| recorder.tell(told.metrics.clone()));
     let outcome = engine::run(job, &mut recorder, stop);
@@ -127,7 +124,7 @@ fn execute(args: &RunArgs, inputs: Inputs) -> anyhow::Result<u8> {
     server.into_iter().for_each(BuiltInServer::stop);
     let concluded = match outcome {
         Ok(mut outcome) => {
-            outcome.record.target = target;
+            (outcome.record.target, outcome.record.self_check) = (target, Some(self_check));
             outcome.record.drain.failures.extend(panics.failures());
             conclude(args, &folder, &shown, &resolved, outcome)
         }
@@ -147,6 +144,20 @@ fn new_folder(args: &RunArgs, run_id: &str, resolved: &Resolved) -> anyhow::Resu
     folder.write_environment(&Environment::here())?;
     diagnostics::log_to(&folder)?;
     Ok(folder)
+}
+
+/// Where the target is: as the user says, or a built-in server that is started.
+fn target_at(
+    args: &RunArgs,
+    plan: &RunPlan,
+    folder: &RunFolder,
+    address: Option<Address>,
+) -> anyhow::Result<(Address, Option<BuiltInServer>)> {
+    if let Some(address) = address {
+        return Ok((address, None));
+    }
+    let server = BuiltInServer::start(args, plan, folder)?;
+    Ok((Address::parse(&server.url)?, Some(server)))
 }
 
 /// What a Ctrl-C or a SIGTERM asks of the run.

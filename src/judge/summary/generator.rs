@@ -1,5 +1,6 @@
 //! What the generator itself used.
 
+use crate::judge::self_check::ShortSelfCheck;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,16 @@ pub struct GeneratorSummary {
     /// Bytes of the frames that subscribers were sent while the run went on.
     #[serde(default)]
     pub frame_bytes: u64,
+    /// p99 of what lay in the sockets of a worker until it was read, in µs: of the
+    /// worker where it is largest; null where it was not looked often enough.
+    #[serde(default)]
+    pub receive_wait_p99_us: Option<u64>,
+    /// How often the cgroup held the process back.
+    #[serde(default)]
+    pub throttled: u64,
+    /// The short check of posthaste itself before the run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub self_check: Option<ShortSelfCheck>,
     /// The worker threads.
     pub workers: Vec<WorkerSummary>,
 }

@@ -43,6 +43,8 @@ pub fn to_toml(resolved: &Resolved) -> String {
     text.number("canary_late_share", plan.measurement.canary_late_share);
     text.number("achieved_share", plan.measurement.achieved_share);
     text.number("worker_cpu_share", plan.measurement.worker_cpu_share);
+    text.time("receive_wait_p99", plan.measurement.receive_wait_p99_us);
+    text.line("self_check", plan.measurement.self_check.to_string());
     text.table("stop");
     text.number("failed_share", plan.stop.failed_share);
     text.time("failed_for", plan.stop.failed_for_us);

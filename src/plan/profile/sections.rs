@@ -251,7 +251,15 @@ fn page_sizes(node: &Node) -> Result<[u32; 2], String> {
 }
 
 fn measurement(root: &Keys<'_>) -> Result<Measurement, ProfileError> {
-    let known = &["lag_p99", "canary_late", "canary_late_share", "achieved_share", "worker_cpu_share"];
+    let known = &[
+        "lag_p99",
+        "canary_late",
+        "canary_late_share",
+        "achieved_share",
+        "worker_cpu_share",
+        "receive_wait_p99",
+        "self_check",
+    ];
     let keys = root.table("measurement", known)?;
     Ok(Measurement {
         lag_p99_us: keys.time("lag_p99", "1us"..="1h", Some("1ms"))?,
@@ -259,6 +267,11 @@ fn measurement(root: &Keys<'_>) -> Result<Measurement, ProfileError> {
         canary_late_share: keys.share("canary_late_share", 0.0..=1.0, 0.001)?,
         achieved_share: keys.share("achieved_share", 0.0..=1.0, 0.99)?,
         worker_cpu_share: keys.share("worker_cpu_share", 0.0..=1.0, 0.85)?,
+        receive_wait_p99_us: keys.time("receive_wait_p99", "1us"..="1h", Some("5ms"))?,
+        self_check: keys.value("self_check", Some(true), |node| match node.value {
+            Value::Truth(truth) => Ok(truth),
+            _ => Err(format!("must be true or false, not {}", node.kind())),
+        })?,
     })
 }
 

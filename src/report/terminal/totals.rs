@@ -5,6 +5,7 @@ use crate::judge::{RunSummary, TargetProcess};
 use crate::report::figures::{count, counted, duration, memory, percent, rate};
 use crate::report::phrases::{change_parts, delivery_sum, fault_sentence, hint_parts, message_sum, send_parts};
 use crate::report::safe_text::plain;
+use crate::report::self_check::short_self_check;
 use crate::report::wrap::tied;
 
 pub(super) fn section(summary: &RunSummary, style: Style) -> String {
@@ -85,6 +86,7 @@ fn generator(summary: &RunSummary) -> Vec<String> {
     let generator = &summary.generator;
     let mut parts = vec![if summary.measurement.valid { "ok".to_owned() } else { "not ok".to_owned() }];
     parts.extend(generator.lag_p99_us.map(|lag| format!("lag p99 {}", duration(lag))));
+    parts.extend(generator.self_check.as_ref().and_then(short_self_check));
     parts.push(format!("CPU {}", percent(generator.cpu_fraction)));
     let late = generator.workers.iter().map(|worker| worker.canary_worst_us).max().unwrap_or(0);
     if late > 0 {

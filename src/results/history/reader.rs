@@ -299,6 +299,8 @@ fn plan(run: &RunLine, subscribers: u32) -> RunPlan {
             canary_late_share: 1.0,
             achieved_share: 0.0,
             worker_cpu_share: 1.0,
+            receive_wait_p99_us: 5_000,
+            self_check: false,
         },
         stop: crate::plan::StopRule::default(),
         observe: None,

@@ -145,6 +145,9 @@ fn capabilities(written: &Written, described: Option<&Described>) -> Result<Capa
             "capabilities.changes: only wire = \"slack\" has edits, deletions, reactions and replies".to_owned()
         );
     }
+    if described.is_some() && promised.history.is_some() {
+        return Err("capabilities.history: only wire = \"slack\" says it so; write [history]".to_owned());
+    }
     let names_channels = described.is_none_or(|described| described.receive.rules.name_channels());
     let confirmed = described.is_none_or(|described| described.receive.is_confirmed());
     if promised.confirmed_subscription == Some(true) && !confirmed {
@@ -162,7 +165,7 @@ fn capabilities(written: &Written, described: Option<&Described>) -> Result<Capa
         own_push: promised.own_push,
         changes: promised.changes,
         positions: promised.positions,
-        history: described.is_none_or(|described| described.history.is_some()),
+        history: described.map_or(promised.history != Some(false), |described| described.history.is_some()),
         depth: promised.depth,
         confirmed_subscription: promised.confirmed_subscription.unwrap_or(confirmed),
         lag_us,

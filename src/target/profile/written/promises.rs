@@ -32,6 +32,9 @@ pub struct CapabilitiesWritten {
     pub depth: Option<u64>,
     /// Something confirms a subscription.
     pub confirmed_subscription: Option<bool>,
+    /// Whether the native wire has a history; others have one where `[history]`
+    /// stands.
+    pub history: Option<bool>,
 }
 
 /// The idempotency key, as the server treats it.
