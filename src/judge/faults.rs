@@ -4,6 +4,7 @@
 use super::Input;
 use super::deliveries::Deliveries;
 use super::latency::{ack_between, delivery_between};
+use super::recovery;
 use super::summary::{FaultLatency, FaultSummary, LatencySummary};
 use super::truth::Truth;
 use crate::ledger::{FaultRecord, RunRecord};
@@ -32,6 +33,7 @@ pub(super) fn summaries(input: &Input, truth: &Truth, deliveries: &Deliveries, w
                 what: touched_things(fault.kind).to_owned(),
                 ack_us: split(&record, ack),
                 delivery_us: split(&record, delivery),
+                recovery: recovery::of(input, truth, fault.kind, &record),
             }
         })
         .collect()
@@ -55,7 +57,7 @@ pub fn times_of(plan: &RunPlan, record: &RunRecord, during: During) -> Vec<Range
 }
 
 /// How long after a fault clients still come back from it.
-const RETURN_US: u64 = 10_000_000;
+pub(super) const RETURN_US: u64 = 10_000_000;
 
 /// Whether a latency that was taken between two instants is one of these times
 /// of faults. Whoever lost a connection heals when the fault is over: that may

@@ -51,6 +51,7 @@ mod pages;
 mod phantom;
 pub mod probe;
 mod pushes;
+mod recovery;
 pub mod self_check;
 mod sends;
 mod slowest;
@@ -67,9 +68,9 @@ pub use faults::{FaultPart, is_of, part_of, times_of};
 pub use hints::HintCounts;
 pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, MatrixTable, MatrixVerdict};
 pub use summary::{
-    Correctness, CountedRates, Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, GeneratorSummary,
-    LatencySummary, LedgerCounts, Measurement, Rates, RunSummary, SendSummary, SlowMessage, TargetProcess,
-    ThresholdOutcome, TimeSpan, TraceLink, Verdict, WorkerSummary,
+    Correctness, CountedRates, Example, FaultLatency, FaultRecovery, FaultSummary, FindingClass, FindingSummary,
+    GeneratorSummary, LatencySummary, LedgerCounts, Measurement, Rates, RunSummary, SendSummary, SlowMessage,
+    TargetProcess, ThresholdOutcome, TimeSpan, TraceLink, Verdict, WorkerSummary,
 };
 pub use thresholds::confined;
 pub use verdict::{grouped, predicate};

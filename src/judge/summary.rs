@@ -196,6 +196,34 @@ pub struct FaultSummary {
     /// time of their message. Null where that is not known.
     #[serde(default)]
     pub delivery_us: Option<FaultLatency>,
+    /// How clients came back from a fault of the process, or from a herd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<FaultRecovery>,
+}
+
+/// How clients came back from a fault. Of a subscriber that lost its connection
+/// more than once, the first time counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultRecovery {
+    /// Messages that were under way while it lasted.
+    pub sends: u64,
+    /// Their attempts beyond the first of each.
+    pub retries: u64,
+    /// Those of them that were never acknowledged.
+    pub failed_sends: u64,
+    /// Subscribers that lost their connection until ten seconds after its end,
+    /// and had another one later.
+    pub sockets_moved: u64,
+    /// From its begin until the last of them was connected again, in µs; null
+    /// where none was.
+    pub reconnected_us: Option<u64>,
+    /// From its begin until the last of them asked for the last page of history
+    /// that it needed, in µs.
+    pub caught_up_us: Option<u64>,
+    /// Pages of history that they asked for on those connections.
+    pub pages: u64,
+    /// The most of these in one second since its begin.
+    pub pages_in_worst_second: u64,
 }
 
 /// A latency split by a fault. The warm-up is in none of the parts.

@@ -3,8 +3,8 @@
 
 use super::figures::{count, counted, duration, instant, long_duration, percent, rate, short_count};
 use crate::judge::{
-    Example, FaultLatency, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary, SendSummary,
-    Verdict, predicate,
+    Example, FaultLatency, FaultRecovery, FaultSummary, FindingClass, FindingSummary, LatencySummary, RunSummary,
+    SendSummary, Verdict, predicate,
 };
 use crate::model::FindingKind;
 use crate::plan::{ArrivalProcess, ChangeKind, PhaseKind, Range, RunPlan};
@@ -195,11 +195,30 @@ pub(super) fn fault_sentence(fault: &FaultSummary) -> String {
         (Some(fired_us), Some(healed_us)) => {
             let lasted = duration(healed_us.saturating_sub(fired_us));
             let slowest = slowest(fault);
-            format!("{} {}: {touched}, over after {lasted}{slowest}", instant(fired_us), fault.kind)
+            let back = fault.recovery.as_ref().map_or_else(String::new, recovery);
+            format!("{} {}: {touched}, over after {lasted}{back}{slowest}", instant(fired_us), fault.kind)
         }
         (Some(fired_us), None) => format!("{} {}: {touched}", instant(fired_us), fault.kind),
         (None, _) => format!("{} {}: never hit anything", instant(fault.at_us), fault.kind),
     }
+}
+
+/// " · 12 retries and 0 failed of 340 sends · 60 sockets moved, connected after 1.02 s,
+/// caught up after 1.05 s with 240 history pages, 85 in the worst second".
+fn recovery(back: &FaultRecovery) -> String {
+    let sends = format!(
+        "{} retries and {} failed of {} sends",
+        count(back.retries),
+        count(back.failed_sends),
+        count(back.sends)
+    );
+    let (Some(connected), Some(caught_up)) = (back.reconnected_us, back.caught_up_us) else {
+        return format!(" · {sends} · no socket moved");
+    };
+    let pages =
+        format!("{} history pages, {} in the worst second", count(back.pages), count(back.pages_in_worst_second));
+    let (moved, connected, caught_up) = (count(back.sockets_moved), duration(connected), duration(caught_up));
+    format!(" · {sends} · {moved} sockets moved, connected after {connected}, caught up after {caught_up} with {pages}")
 }
 
 /// " · slowest ack 5.10 ms before, 1.04 s during, 6.20 ms after · slowest delivery …".

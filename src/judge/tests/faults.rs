@@ -1,7 +1,7 @@
 //! What became of the faults of the plan.
 
 use super::history::History;
-use crate::judge::{FaultPart, Verdict, part_of};
+use crate::judge::{FaultPart, FaultRecovery, Verdict, part_of};
 use crate::ledger::{FaultRecord, new_histogram};
 use crate::plan::{Fault, FaultKind, FaultSettings};
 
@@ -107,4 +107,40 @@ fn the_deliveries_are_split_by_the_fault() {
     assert_eq!(summary.findings["live_missed"].count, 1);
     assert_eq!(parts, [(1, 0), (2 + 1, 1), (3, 0)], "the push that never came was due during it");
     assert_eq!(summary.faults[1].delivery_us, None, "it never touched anything");
+}
+
+#[test]
+fn the_way_back_from_a_fault_is_counted() {
+    let mut history = History::new();
+    let fault = |kind| Fault { kind, at_us: 0, for_us: 0, share: 1.0, settings: FaultSettings::default() };
+    history.plan.faults = vec![fault(FaultKind::Deploy), fault(FaultKind::Pause), fault(FaultKind::Disconnect)];
+    let during = FaultRecord { fired_us: Some(2_000_000), healed_us: Some(3_000_000), touched: 3 };
+    history.record.faults = vec![during, FaultRecord::default(), during];
+    history.send(1, 0, 1_000).attempts(3).acked(1_999, 1);
+    history.send(1, 0, 1_500).attempts(2).acked(2_500, 2);
+    history.send(1, 0, 2_500).attempts(4).unknown(9_000);
+    history.send(1, 0, 3_000).attempts(5).acked(3_020, 3);
+    for (user, lost_ms, back_ms) in [(1, 1_999, 2_100), (2, 2_000, 2_200), (3, 2_900, 3_400), (4, 13_000, 13_100)] {
+        history.listening(user, &[1]);
+        history.disconnected(user, lost_ms);
+        history.connected(user, back_ms);
+    }
+    history.page(2, 1, 2_300).more();
+    history.page(2, 1, 2_999).more();
+    history.page(3, 1, 3_500).more();
+    history.page(3, 1, 80_000).by_drain().more();
+    history.page(1, 1, 2_300).more();
+    let faults = history.judge().faults;
+    let expected = FaultRecovery {
+        sends: 2,
+        retries: 4,
+        failed_sends: 1,
+        sockets_moved: 2,
+        reconnected_us: Some(1_400_000),
+        caught_up_us: Some(1_500_000),
+        pages: 3,
+        pages_in_worst_second: 2,
+    };
+    assert_eq!(faults[0].recovery.as_ref(), Some(&expected), "not who moved before, nor long after, nor the drain");
+    assert_eq!((&faults[1].recovery, &faults[2].recovery), (&None, &None), "never hit; no fault of a process");
 }
