@@ -130,9 +130,11 @@ impl App {
     }
 
     /// Returns once the next connection is open; never where none is opened.
-    pub async fn next_opened(app: &mut Option<App>) {
+    pub async fn next_opened(app: &mut Option<Box<App>>) {
         loop {
-            let Some(App { next, opening: opening @ Some(_), .. }) = app else { return std::future::pending().await };
+            let Some(App { next, opening: opening @ Some(_), .. }) = app.as_deref_mut() else {
+                return std::future::pending().await;
+            };
             let Some(task) = opening else { continue };
             let opened = task.await;
             *opening = None;

@@ -133,7 +133,7 @@ impl Fetches {
 }
 
 /// Returns when one more read has ended; never where there are none.
-pub async fn one_over(fetches: &mut Option<Fetches>) {
+pub async fn one_over(fetches: &mut Option<Box<Fetches>>) {
     match fetches {
         Some(fetches) => fetches.one_over().await,
         None => std::future::pending().await,

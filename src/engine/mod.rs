@@ -9,6 +9,7 @@
 //! with its virtual users: a `sender` and a `subscriber` for each.
 
 mod agenda;
+mod apart;
 mod api;
 mod app;
 mod canary;
@@ -24,6 +25,7 @@ mod drain;
 mod endpoint;
 mod fetches;
 mod final_read;
+mod handshake;
 mod hints;
 mod http;
 mod http2;
@@ -33,6 +35,7 @@ mod orchestrator;
 mod outbox;
 mod path;
 mod probe;
+mod recent;
 mod sender;
 mod setup;
 mod shard;

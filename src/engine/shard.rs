@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::hints::Hints;
 use super::outbox::Outbox;
 use super::path::Path;
+use super::recent::RecentPushes;
 use super::tls::{Tls, Trust};
 use crate::ledger::{
     AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, SendRow, Spill,
@@ -201,6 +202,8 @@ pub struct Shard {
     pub pages: RefCell<PageLog>,
     /// What was seen beside deliveries.
     pub facts: RefCell<Facts>,
+    /// Frames that its subscribers read a moment ago.
+    pub recent: RefCell<RecentPushes>,
     /// Latencies since they were last taken.
     pub latencies: RefCell<Latencies>,
     /// Counts for the live display.
@@ -258,6 +261,7 @@ impl Shard {
             pages: RefCell::new(pages),
             notes: RefCell::default(),
             facts: RefCell::default(),
+            recent: RefCell::default(),
             latencies: RefCell::default(),
             counters: RefCell::default(),
             load_start_us: Cell::new(0),

@@ -2,6 +2,7 @@
 //! `apps.connections.open`, opened, bounded.
 
 use super::dial;
+use super::handshake::shake;
 use super::path::{Destination, Purpose};
 use super::shard::Shard;
 use super::stream::HttpStream;
@@ -14,9 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::{Host, Url};
 
 /// What a subscriber holds.
@@ -114,9 +115,10 @@ impl Socket {
     }
 }
 
-/// tokio-tungstenite's default is 128 KiB a connection; 4 KiB cost no more CPU
-/// and 6 KiB of memory.
-const READ_BUFFER_BYTES: usize = 4096;
+/// tokio-tungstenite's default is 128 KiB a connection. Most events fit into 1 KiB;
+/// one that does not makes it grow. It is cleared before each read: more costs CPU
+/// too.
+const READ_BUFFER_BYTES: usize = 1024;
 /// How long a frame may wait for room in the socket.
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 /// No chat event is larger; a larger frame ends the connection.
@@ -138,9 +140,7 @@ pub async fn open(shard: &Shard, user: UserId, last_event: Option<Position>) -> 
         let to = destination_of(shard, user, &url)?;
         let stream = dial::open(shard, user, Purpose::Socket, &to).await;
         let stream = stream.map_err(|error| note_exhaustion(shard, error))?;
-        let (socket, _) = client_async_with_config(&url, stream, Some(config()))
-            .await
-            .map_err(|error| format!("handshake: {error}"))?;
+        let socket = shake(&url, stream, config()).await.map_err(|error| format!("handshake: {error}"))?;
         Ok(Socket::Ws(socket.into()))
     };
     tokio::time::timeout(timeout, opening).await.unwrap_or_else(|_| Err("no connection in time".to_owned()))

@@ -124,7 +124,7 @@ impl Subscriber {
     /// Opens the next connection, before the open one ends.
     fn open_next(&mut self) {
         let (shard, user) = (self.shard.clone(), self.user);
-        if let Some(App { opening: opening @ None, next: None, .. }) = &mut self.app {
+        if let Some(App { opening: opening @ None, next: None, .. }) = self.app.as_deref_mut() {
             *opening = Some(tokio::task::spawn_local(async move { socket::open(&shard, user, None).await }));
         }
     }

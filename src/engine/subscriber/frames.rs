@@ -2,6 +2,7 @@
 
 use super::Subscriber;
 use crate::engine::hints;
+use crate::engine::recent::ReadPush;
 use crate::engine::shard::Shard;
 use crate::ledger::{FirstSeen, Leak, Reordered};
 use crate::model::{LatencyKind, unwrap_intended_us};
@@ -22,8 +23,17 @@ impl Subscriber {
         if self.app.is_some() {
             return self.take_app_frame(text, now_us);
         }
+        let known = self.shard.recent.borrow().get(text);
+        if let Some(push) = known {
+            return self.take_read_push(&push, now_us);
+        }
         let shared = self.shard.shared.clone();
         match Frame::parse(text, &shared.texts) {
+            Frame::Push(push) => {
+                let push = self.read(&push);
+                self.shard.recent.borrow_mut().keep(text, push);
+                self.take_read_push(&push, now_us);
+            }
             Frame::Reply(id) => {
                 if let Some(outbox) = &self.outbox {
                     outbox.answer(id, text);
@@ -48,6 +58,20 @@ impl Subscriber {
     }
 
     pub(super) fn take_push(&mut self, push: &Push<'_>, now_us: u64) {
+        self.take_read_push(&self.read(push), now_us);
+    }
+
+    fn read(&self, push: &Push<'_>) -> ReadPush {
+        let Push { message, intended_wrapped_us, position, intact, .. } = *push;
+        // Where frames name no channel, it is the message's own.
+        let under = match &push.channel {
+            Some(channel) => self.shard.shared.directory.channel(channel),
+            None => Some(message.channel),
+        };
+        ReadPush { message, intended_wrapped_us, position, intact, under }
+    }
+
+    fn take_read_push(&mut self, push: &ReadPush, now_us: u64) {
         self.last_event = self.last_event.max(push.position);
         let shard = &self.shard;
         let message = push.message;
@@ -55,11 +79,7 @@ impl Subscriber {
             let seen = FirstSeen { at_us: now_us, subscriber: Some(self.user) };
             shard.facts.borrow_mut().altered(message, seen);
         }
-        // Where frames name no channel, it is the message's own.
-        let under = match &push.channel {
-            Some(channel) => shard.shared.directory.channel(channel),
-            None => Some(message.channel),
-        };
+        let under = push.under;
         let mut log = self.log.borrow_mut();
         let arrival = (under == Some(message.channel)).then(|| log.pushed(message, push.position, now_us)).flatten();
         let Some(arrival) = arrival else {

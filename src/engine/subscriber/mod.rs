@@ -10,14 +10,14 @@ mod frames;
 mod healing;
 mod heartbeat;
 mod held;
+mod holding;
 mod membership;
 mod opening;
 mod wishes;
 mod without_socket;
 
 use super::app::App;
-use super::catch_up::CatchUpTask;
-use super::fetches::{self, Fetches};
+use super::fetches::Fetches;
 use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::Socket;
@@ -55,9 +55,9 @@ pub struct Subscriber {
     owed: Option<(CatchUpKind, u64)>,
     absences: Rc<Absences>,
     /// Its reads of history, where all messages come from there.
-    fetches: Option<Fetches>,
+    fetches: Option<Box<Fetches>>,
     /// What it knows as an app, if it is one.
-    app: Option<App>,
+    app: Option<Box<App>>,
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
@@ -71,7 +71,7 @@ pub struct Subscriber {
     /// When the current connection was begun to be opened.
     begun_us: u64,
     /// What it knows of its connection to a described target.
-    wired: Option<Wired>,
+    wired: Option<Box<Wired>>,
 }
 
 /// Why a connection is not held any longer.
@@ -91,9 +91,9 @@ impl Subscriber {
         let random = Random::new(shard.plan().seed, "subscriber").split(u64::from(user.0));
         let wishes = wishes(shard.plan(), user).into();
         let outbox = shard.outbox(user);
-        let app = shard.plan().receive.design.is_app().then(App::default);
-        let fetches = shard.plan().receive.design.fetches().then(|| Fetches::new(&shard, user, &log));
-        let wired = shard.shared.target.described.clone().map(Wired::new);
+        let app = shard.plan().receive.design.is_app().then(Box::default);
+        let fetches = shard.plan().receive.design.fetches().then(|| Box::new(Fetches::new(&shard, user, &log)));
+        let wired = shard.shared.target.described.clone().map(|described| Box::new(Wired::new(described)));
         Self {
             shard,
             user,
@@ -124,18 +124,20 @@ impl Subscriber {
     /// Lives until the run ends.
     pub async fn run(mut self, connect_at_us: u64) {
         if !self.shard.plan().receive.design.holds_socket() {
-            return self.live_without_socket(connect_at_us).await;
+            return Box::pin(self.live_without_socket(connect_at_us)).await;
         }
         if self.wired.is_some() && self.log.borrow().channels().len() == 0 {
-            return self.live_in_no_channel().await;
+            return Box::pin(self.live_in_no_channel()).await;
         }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
-        while let Some(socket) = self.connect().await {
+        // What is not the life of a connection is boxed: a task is as large as the
+        // largest thing that it waits for.
+        while let Some(socket) = Box::pin(self.connect()).await {
             let Some(parted) = self.hold(socket).await else { return };
             if parted.away_us > 0 {
-                self.app.iter_mut().for_each(App::drop_next);
-                if !self.stay_away(parted.away_us).await {
+                self.app.iter_mut().for_each(|app| app.drop_next());
+                if !Box::pin(self.stay_away(parted.away_us)).await {
                     return;
                 }
             }
@@ -148,7 +150,11 @@ impl Subscriber {
     async fn hold(&mut self, mut socket: Socket) -> Option<Parted> {
         let mut held = Held::new(&self.shard, &mut self.random);
         held.local = socket.local();
-        let parted = match self.greet_described(&mut socket, &mut held).await {
+        let greeted = match self.wired {
+            Some(_) => Box::pin(self.greet_described(&mut socket, &mut held)).await,
+            None => None,
+        };
+        let parted = match greeted {
             Some(parted) => Some(parted),
             None => self.hold_until_parted(&mut socket, &mut held).await,
         };
@@ -159,9 +165,9 @@ impl Subscriber {
         }
         match end {
             ConnectionEnd::ChosenReset => socket.reset(),
-            ConnectionEnd::ChosenClose => self.close(&mut socket, &mut held).await,
+            ConnectionEnd::ChosenClose => Box::pin(self.close(&mut socket, &mut held)).await,
             ConnectionEnd::RunEnd => {
-                let _ = tokio::time::timeout(CLOSE_WAIT, socket.say_goodbye()).await;
+                let _ = Box::pin(tokio::time::timeout(CLOSE_WAIT, socket.say_goodbye())).await;
             }
             ConnectionEnd::HandedOff => {
                 let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
@@ -176,71 +182,6 @@ impl Subscriber {
             self.shard.count(|counters| counters.connected -= 1);
         }
         parted
-    }
-
-    async fn hold_until_parted(&mut self, socket: &mut Socket, held: &mut Held) -> Option<Parted> {
-        let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
-        loop {
-            if let Some(parted) = self.continue_drain(held) {
-                return Some(parted);
-            }
-            let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
-            let due_us = due_us.min(self.app.as_ref().map_or(u64::MAX, App::due_us));
-            let due_us = due_us.min(self.wired.as_ref().map_or(u64::MAX, Wired::due_us));
-            let due_us = if self.settles_us > self.shard.now_us() { due_us.min(self.settles_us) } else { due_us };
-            timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
-            loop {
-                let (healing, reading) = (held.catch_up.is_some(), held.stopped_until_us.is_none());
-                tokio::select! {
-                    biased;
-                    frame = socket.next(), if reading => {
-                        let now_us = self.shard.now_us();
-                        if matches!(frame, Some(Ok(_))) {
-                            held.previous_frame_us = std::mem::replace(&mut held.last_frame_us, now_us);
-                        }
-                        let (lane, _) = socket.last_lane();
-                        if let Err(end) = self.take_frame(frame, lane, held, now_us) {
-                            return Some(self.parted(end, 0));
-                        }
-                        if let Some(parted) = self.write_answers(socket).await {
-                            return Some(parted);
-                        }
-                        let delays = self.app.as_ref().is_some_and(|app| !app.is_idle());
-                        if std::mem::take(&mut held.schedule_changed) || delays {
-                            break;
-                        }
-                    }
-                    reached = CatchUpTask::joined(&mut held.catch_up), if healing => {
-                        self.caught_up(held, reached);
-                        break;
-                    }
-                    () = fetches::one_over(&mut self.fetches) => {
-                        if self.draining() {
-                            break;
-                        }
-                    }
-                    () = App::next_opened(&mut self.app) => return Some(self.parted(ConnectionEnd::ChosenClose, 0)),
-                    () = self.absences.one_over() => break,
-                    errand = errands::next(&self.outbox), if held.armed => {
-                        if let Some(parted) = self.run_errand(errand, socket, held).await {
-                            return Some(parted);
-                        }
-                    }
-                    changed = self.phase.changed() => {
-                        if changed.is_err() || matches!(*self.phase.borrow(), Phase::End) {
-                            return None;
-                        }
-                        break;
-                    }
-                    () = &mut timer => {
-                        if let Some(parted) = self.due(socket, held).await {
-                            return Some(parted);
-                        }
-                        break;
-                    }
-                }
-            }
-        }
     }
 
     /// What the frame that was taken asks for; how the connection is left, if it
@@ -316,6 +257,20 @@ impl Subscriber {
             }
         };
         let _ = tokio::time::timeout(CLOSE_WAIT, closing).await;
+    }
+
+    /// Takes what came over the socket, now.
+    fn take_next(
+        &mut self,
+        frame: Option<Result<Message, tungstenite::Error>>,
+        lane: usize,
+        held: &mut Held,
+    ) -> Result<(), ConnectionEnd> {
+        let now_us = self.shard.now_us();
+        if matches!(frame, Some(Ok(_))) {
+            held.previous_frame_us = std::mem::replace(&mut held.last_frame_us, now_us);
+        }
+        self.take_frame(frame, lane, held, now_us)
     }
 
     fn take_frame(

@@ -5,6 +5,7 @@ use super::Subscriber;
 use super::described::Wired;
 use crate::engine::cast::make;
 use crate::engine::dial;
+use crate::engine::handshake::shake;
 use crate::engine::path::{Destination, Purpose};
 use crate::engine::socket::{self, Socket};
 use crate::engine::stream::HttpStream;
@@ -12,7 +13,6 @@ use crate::model::ChannelId;
 use crate::plan::ReceiveDesign;
 use crate::target::{Call, Connection, ConnectionPer, Described, Scope, Transport, Variable, set};
 use std::time::Duration;
-use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -69,8 +69,7 @@ impl Opening<'_> {
         for (name, value) in call.headers {
             request.headers_mut().insert(name, value);
         }
-        let opened = client_async_with_config(request, stream, Some(socket::config())).await;
-        let (socket, _) = opened.map_err(|error| format!("handshake: {error}"))?;
+        let socket = shake(request, stream, socket::config()).await.map_err(|error| format!("handshake: {error}"))?;
         Ok(Socket::Ws(socket.into()))
     }
 

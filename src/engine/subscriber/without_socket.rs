@@ -1,10 +1,9 @@
 //! A subscriber without a socket: it asks history at intervals, or is posted to.
 
 use super::{Subscriber, ended};
-use crate::engine::app::App;
 use crate::engine::catch_up::CatchUpTask;
 use crate::engine::endpoint::Posted;
-use crate::engine::fetches::{self, Fetches};
+use crate::engine::fetches;
 use crate::engine::worker::Phase;
 use crate::ledger::ConnectionEnd;
 use crate::target::{Callback, parse_done};
@@ -41,10 +40,10 @@ impl Subscriber {
                 draining = Some(self.read_in_drain(missing));
             }
             let polls = self.fetches.is_some() && !self.draining();
-            let due_us = self.app.as_ref().map_or(u64::MAX, App::due_us);
+            let due_us = self.app.as_ref().map_or(u64::MAX, |app| app.due_us());
             tokio::select! {
                 () = clock.sleep_until(next_us), if polls => {
-                    self.fetches.iter_mut().for_each(Fetches::want_all);
+                    self.fetches.iter_mut().for_each(|fetches| fetches.want_all());
                     // What was slept through is not made up for.
                     next_us = (next_us + interval_us).max(self.shard.now_us());
                 }
