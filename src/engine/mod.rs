@@ -19,6 +19,7 @@ mod catch_up;
 mod ceiling;
 mod chat;
 mod clock;
+mod counters;
 mod dial;
 mod directory;
 mod drain;
@@ -50,9 +51,9 @@ mod tls;
 mod traversal;
 mod worker;
 
+pub use counters::Counters;
 pub use machine::{available_descriptors, available_ports, raise_descriptor_limit};
 pub use probe::{ProbeOptions, probe};
-pub use shard::Counters;
 pub use telemetry::{Interval, Observer, Snapshot};
 pub use timed_faults::Means;
 pub use tls::{INSECURE, Trust};

@@ -1,8 +1,9 @@
 //! Leads a run through its phases and hears the workers' reports meanwhile.
 
 use super::casting::Casting;
+use super::counters::Counters;
 use super::machine::Machine;
-use super::shard::{Counters, Shared};
+use super::shard::Shared;
 use super::share::share;
 use super::telemetry::{Moment, Observer, Telemetry};
 use super::timed_faults::{FaultOver, Means, TimedFaults};

@@ -1,7 +1,7 @@
 //! What a run shows while it runs: ticks of the workers summed into seconds.
 //! Facts only.
 
-use super::shard::Counters;
+use super::counters::Counters;
 use super::worker::Report;
 use crate::ledger::{GeneratorFigures, Latencies, RunRecord};
 use crate::model::LatencyKind;

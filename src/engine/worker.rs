@@ -5,9 +5,10 @@
 use super::agenda::Agenda;
 use super::canary;
 use super::clock::{PreciseTimer, thread_cpu_us};
+use super::counters::Counters;
 use super::endpoint::Endpoint;
 use super::sender::Senders;
-use super::shard::{Counters, Shard, Shared};
+use super::shard::{Shard, Shared};
 use super::subscriber::Subscriber;
 use crate::ledger::{Latencies, Ledger, RunSet, SubscriberLog, WorkerFigures};
 use crate::plan::{ArrivalSchedule, ReceiveDesign};

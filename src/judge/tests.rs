@@ -17,6 +17,7 @@ mod stored;
 mod thresholds;
 mod verdicts;
 mod whole;
+mod withheld;
 
 use super::RunSummary;
 use history::History;

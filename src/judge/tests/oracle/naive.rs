@@ -295,15 +295,11 @@ impl<'w> Naive<'w> {
         let (mut foreign, mut corrupt) = (BTreeSet::new(), BTreeSet::new());
         for channel in 0..2 {
             for (row, message) in self.rows(channel) {
-                let named = row.text != Text::Mangled;
-                if named && self.owner(channel, message, row).is_none() {
+                let owner = self.owner(channel, message, row);
+                if owner.is_none() && row.text != Text::Mangled {
                     foreign.insert(message);
                 }
-                if let Some(owner) =
-                    self.owner(channel, message, row).filter(|_| [Text::Altered, Text::Mangled].contains(&row.text))
-                {
-                    corrupt.insert(owner);
-                }
+                corrupt.extend(owner.filter(|_| [Text::Altered, Text::Mangled].contains(&row.text)));
             }
         }
         for page in &self.pages {
