@@ -20,10 +20,13 @@ mod pushed {
     use std::net::{TcpListener, TcpStream};
     use std::sync::{Arc, Mutex};
 
+    /// Head and body of a request.
+    type Pushed = (String, Vec<u8>);
+
     /// Takes metrics as a collector does, and answers with a status.
     struct Collector {
         endpoint: String,
-        pushed: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+        pushed: Arc<Mutex<Vec<Pushed>>>,
     }
 
     impl Collector {
@@ -49,7 +52,7 @@ mod pushed {
         }
     }
 
-    fn take(stream: TcpStream, status: &str, kept: &Mutex<Vec<(String, Vec<u8>)>>) {
+    fn take(stream: TcpStream, status: &str, kept: &Mutex<Vec<Pushed>>) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut stream = stream;
         loop {
