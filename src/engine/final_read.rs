@@ -198,13 +198,13 @@ impl FinalReader {
         }
     }
 
-    /// Who reads a channel: another member at each read, because a row that is
-    /// hidden from some is shown to others. Where members come and go, the one
-    /// who never leaves a private channel.
+    /// Who reads a channel: two members in turn, because a row that is hidden
+    /// from some is shown to others, and the last two reads are compared. Where
+    /// members come and go, the one who never leaves a private channel.
     fn reader_of(&self, channel: ChannelId, number: u32) -> UserId {
         let members = self.shared.roster.members(channel);
-        let rank = if self.has_steady_members() { number.saturating_sub(1) as usize } else { 0 };
-        members.get(rank % members.len().max(1)).copied().unwrap_or(UserId(0))
+        let second = number.is_multiple_of(2) && self.has_steady_members() && members.len() > 1;
+        members.get(usize::from(second)).copied().unwrap_or(UserId(0))
     }
 
     /// Who asks for a message that no read shows: its sender, who was told that
