@@ -5,7 +5,7 @@
 
 use super::figures::{count, duration, instant, memory, percent, rate};
 use super::phrases::{
-    Column, change_parts, delivery_sum, example_parts, examples_shown, fault_sentence, finding_sentence,
+    Column, FAULT_MAX, change_parts, delivery_sum, example_parts, examples_shown, fault_sentence, finding_sentence,
     findings_in_order, hint_parts, message_sum, plan_parts, reasons, send_parts, verdict, verdict_parts, zero_line,
 };
 use super::safe_text::markdown as safe;
@@ -73,7 +73,7 @@ fn thresholds(summary: &RunSummary) -> String {
 
 /// What was done to the target and its clients.
 fn faults(summary: &RunSummary) -> String {
-    let line = |fault| format!("- fault at {}\n", safe(&fault_sentence(fault), TEXT_MAX));
+    let line = |fault| format!("- fault at {}\n", safe(&fault_sentence(fault), FAULT_MAX));
     summary.faults.iter().map(line).collect()
 }
 

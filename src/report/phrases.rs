@@ -188,9 +188,16 @@ pub(super) fn hint_parts(summary: &RunSummary) -> Vec<String> {
     [("typing", "shown"), ("presence", "told"), ("action", "answered")].iter().filter_map(of_kind).collect()
 }
 
+/// Characters of a fault's sentence: its figures are more than a text of the target
+/// may be.
+pub(super) const FAULT_MAX: usize = 600;
+
 /// "3.18 s disconnect: 200 subscribers, over after 1.90 s".
 pub(super) fn fault_sentence(fault: &FaultSummary) -> String {
-    let touched = format!("{} {}", count(fault.touched), fault.what);
+    let touched = match (fault.touched, fault.what.as_str()) {
+        (1, "processes") => "1 process".to_owned(),
+        (touched, what) => counted(touched, what.strip_suffix('s').unwrap_or(what)),
+    };
     match (fault.fired_us, fault.healed_us) {
         (Some(fired_us), Some(healed_us)) => {
             let lasted = duration(healed_us.saturating_sub(fired_us));

@@ -132,8 +132,9 @@ fn range(args: &CapacityArgs, find: Find, base: &BaseLoad) -> anyhow::Result<(f6
         Find::Users => (f64::from(ceiling.get()) * f64::from(base.users) / base.rate_per_s.max(1.0)).floor(),
     });
     let max = args.max.into_iter().chain(ceiling).reduce(f64::min);
-    if max.is_some_and(|max| max < start) {
-        bail!("--max or --ceiling is {}, below the first load, {start}; lower --start", max.unwrap_or(0.0));
+    if let Some(max) = max.filter(|max| *max < start) {
+        let flag = if args.max == Some(max) { "--max" } else { "--ceiling: the most that may be sent," };
+        bail!("{flag} {max} is below the first load, {start}; lower --start");
     }
     let whole = find == Find::Users;
     Ok((if whole { start.round() } else { start }, max.map(|max| if whole { max.round() } else { max })))

@@ -6,8 +6,8 @@ mod traces;
 use super::figures::{count, duration, instant, memory, percent, rate};
 use super::page;
 use super::phrases::{
-    Column, delivery_sum, fault_sentence, finding_sentence, findings_in_order, message_sum, plan_parts, reasons,
-    send_parts, verdict, verdict_parts, zero_line,
+    Column, FAULT_MAX, delivery_sum, fault_sentence, finding_sentence, findings_in_order, message_sum, plan_parts,
+    reasons, send_parts, verdict, verdict_parts, zero_line,
 };
 use super::safe_text::{self, plain};
 use crate::judge::{Example, FindingClass, FindingSummary, RunSummary, Verdict};
@@ -124,7 +124,7 @@ pub fn html(summary: &RunSummary, figures: &Figures<'_>) -> String {
             latencies => latency_rows(summary),
             slowest => slowest(&summary.slowest),
             is_traced => summary.slowest.iter().any(|message| message.trace.is_some()),
-            faults => summary.faults.iter().map(|fault| plain(&fault_sentence(fault), TEXT_MAX)).collect::<Vec<_>>(),
+            faults => summary.faults.iter().map(|fault| plain(&fault_sentence(fault), FAULT_MAX)).collect::<Vec<_>>(),
             generator => generator(summary),
         },
     )

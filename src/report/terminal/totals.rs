@@ -3,7 +3,9 @@
 use super::{Style, TEXT_MAX, joined};
 use crate::judge::{RunSummary, TargetProcess};
 use crate::report::figures::{count, counted, duration, memory, percent, rate};
-use crate::report::phrases::{change_parts, delivery_sum, fault_sentence, hint_parts, message_sum, send_parts};
+use crate::report::phrases::{
+    FAULT_MAX, change_parts, delivery_sum, fault_sentence, hint_parts, message_sum, send_parts,
+};
 use crate::report::safe_text::plain;
 use crate::report::self_check::short_self_check;
 use crate::report::wrap::tied;
@@ -19,7 +21,7 @@ pub(super) fn section(summary: &RunSummary, style: Style) -> String {
     text.push_str(&style.labelled("LOAD", &joined(load(summary))));
     text.push_str(&style.labelled("SOCKETS", &joined(sockets(summary))));
     for fault in &summary.faults {
-        text.push_str(&style.labelled("FAULT", &plain(&fault_sentence(fault), TEXT_MAX)));
+        text.push_str(&style.labelled("FAULT", &plain(&fault_sentence(fault), FAULT_MAX)));
     }
     text.push_str(&style.labelled("GENERATOR", &joined(generator(summary))));
     if let Some(process) = &summary.target_process {
