@@ -43,15 +43,14 @@ impl<F: Future + Unpin> Apart<F> {
     pub fn poll(&mut self, task: &mut Context<'_>) -> Poll<F::Output> {
         match &self.bell {
             Some(bell) if bell.task.will_wake(task.waker()) => {
-                if !bell.rung.load(Ordering::Acquire) {
+                // Before the poll: what rings during it is heard at the next one.
+                if !bell.rung.swap(false, Ordering::AcqRel) {
                     return Poll::Pending;
                 }
             }
-            _ => self.bell = Some(Arc::new(Bell { rung: true.into(), task: task.waker().clone() })),
+            _ => self.bell = Some(Arc::new(Bell { rung: false.into(), task: task.waker().clone() })),
         }
         let Some(bell) = &self.bell else { return Poll::Pending };
-        // Before the poll: what rings during it is heard at the next one.
-        bell.rung.store(false, Ordering::Release);
         let waker = Waker::from(bell.clone());
         Pin::new(&mut self.future).poll(&mut Context::from_waker(&waker))
     }

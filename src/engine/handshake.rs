@@ -22,7 +22,7 @@ pub async fn shake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let head = HeadOnly { stream, matched: 0, behind: Vec::new() };
+    let head = HeadOnly { stream, line_is_empty: false, ended: false, behind: Vec::new() };
     let (socket, _) = client_async_with_config(request, head, Some(config)).await?;
     let HeadOnly { stream, mut behind, .. } = socket.into_inner();
     behind.shrink_to_fit();
@@ -33,23 +33,26 @@ where
 /// read behind it.
 struct HeadOnly<S> {
     stream: S,
-    /// How much of the empty line has been seen.
-    matched: usize,
+    /// Whether the line that has begun has nothing in it; some servers end lines
+    /// without a carriage return.
+    line_is_empty: bool,
+    /// Whether the empty line has been seen.
+    ended: bool,
     behind: Vec<u8>,
 }
-
-const EMPTY_LINE: &[u8; 4] = b"\r\n\r\n";
 
 impl<S> HeadOnly<S> {
     /// Where the head ends, if it does within these bytes.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
-            self.matched = match self.matched {
-                matched if *byte == EMPTY_LINE[matched] => matched + 1,
-                _ => usize::from(*byte == b'\r'),
-            };
-            if self.matched == EMPTY_LINE.len() {
-                return Some(at + 1);
+            match byte {
+                b'\n' if self.line_is_empty => {
+                    self.ended = true;
+                    return Some(at + 1);
+                }
+                b'\n' => self.line_is_empty = true,
+                b'\r' => {}
+                _ => self.line_is_empty = false,
             }
         }
         None
@@ -61,7 +64,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadOnly<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(task, buffer))?;
-        if this.matched < EMPTY_LINE.len()
+        if !this.ended
             && let Some(end) = this.end(&buffer.filled()[before..])
         {
             this.behind.extend_from_slice(&buffer.filled()[before + end..]);
@@ -95,11 +98,12 @@ mod tests {
     /// However the answer is cut, and whatever comes behind it in one read.
     #[tokio::test]
     async fn frames_that_come_with_the_answer_are_not_lost() {
-        for cut in [0, 1, 2, 3, 60] {
+        for (cut, line_end) in [(0, "\r\n"), (1, "\r\n"), (2, "\r\n"), (3, "\r\n"), (60, "\r\n"), (0, "\n"), (1, "\n")]
+        {
             let (client, mut server) = tokio::io::duplex(4_096);
             let serving = tokio::spawn(async move {
                 let mut request = Vec::new();
-                while !request.ends_with(EMPTY_LINE) {
+                while !request.ends_with(b"\r\n\r\n") {
                     request.push(server.read_u8().await.unwrap());
                 }
                 let request = String::from_utf8(request).unwrap();
@@ -108,6 +112,7 @@ mod tests {
                 let mut answer = format!(
                     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
                 )
+                .replace("\r\n", line_end)
                 .into_bytes();
                 let first = answer.len() - cut;
                 answer.extend_from_slice(b"\x81\x05hello\x81\x03two");

@@ -194,7 +194,7 @@ impl Streams {
         };
         answered.await.map_err(|error| match error {
             Failure::Protocol(error) if self.was_refused(&error, id) => Refused(error).into(),
-            Failure::Protocol(error) => error.into(),
+            Failure::Protocol(error) | Failure::Begun(error) => error.into(),
             Failure::TooLong => format!("an answer of more than {MAX_ANSWER_BYTES} bytes").into(),
         })
     }
@@ -207,6 +207,9 @@ impl Streams {
 
 enum Failure {
     Protocol(h2::Error),
+    /// An answer had begun: whatever is said of the stream behind it, the request
+    /// was processed.
+    Begun(h2::Error),
     TooLong,
 }
 
@@ -220,8 +223,8 @@ async fn read(response: ResponseFuture) -> Result<StreamAnswer, Failure> {
     let (head, mut body) = response.await?.into_parts();
     let mut whole = Vec::new();
     while let Some(chunk) = body.data().await {
-        let chunk = chunk?;
-        body.flow_control().release_capacity(chunk.len())?;
+        let chunk = chunk.map_err(Failure::Begun)?;
+        body.flow_control().release_capacity(chunk.len()).map_err(Failure::Begun)?;
         if whole.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(Failure::TooLong);
         }
@@ -347,6 +350,11 @@ mod tests {
         on_stream(stream, 3, &reason.to_be_bytes())
     }
 
+    /// The head of an answer, 200.
+    fn answered(stream: u8) -> Vec<u8> {
+        vec![0, 0, 1, 1, 4, 0, 0, 0, stream, 0x88]
+    }
+
     fn goaway(last: u32, reason: u32) -> Vec<u8> {
         frame(7, &[last.to_be_bytes(), reason.to_be_bytes()].concat())
     }
@@ -392,6 +400,7 @@ mod tests {
             ("one refused, the other cancelled", [reset(1, REFUSED_STREAM), reset(3, CANCEL)].concat(), [true, false]),
             ("the first is the last one", goaway(1, 0), [false, true]),
             ("none is processed", goaway(0, 2), [true, true]),
+            ("an answer had begun", [answered(1), reset(1, REFUSED_STREAM)].concat(), [false, false]),
             ("both may be", goaway(3, 2), [false, false]),
             ("first a warning, then the last one", [goaway(0x7fff_ffff, 0), goaway(1, 0)].concat(), [false, true]),
         ];

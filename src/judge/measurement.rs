@@ -93,14 +93,16 @@ fn workers(input: &Input) -> Vec<String> {
         }
         let (cpu, busy) = (cpu_fraction(worker), worker.busy_at_us.len());
         let is_long = busy >= BUSY_SECONDS && busy as f64 * 1e6 > BUSY_SHARE * worker.wall_us as f64;
-        if cpu > limits.worker_cpu_share || is_long {
-            reasons.push(format!(
-                "worker {rank} used {:.0} % of a core and {:.0} % are allowed{}; add workers, or lower the rate",
-                cpu * 100.0,
-                limits.worker_cpu_share * 100.0,
-                bad(input, &worker.busy_at_us)
-            ));
-        }
+        let used = match cpu > limits.worker_cpu_share {
+            true => format!("{:.0} % of a core", cpu * 100.0),
+            false if is_long => format!("too much of a core for {busy} seconds"),
+            false => continue,
+        };
+        reasons.push(format!(
+            "worker {rank} used {used} and {:.0} % are allowed{}; add workers, or lower the rate",
+            limits.worker_cpu_share * 100.0,
+            bad(input, &worker.busy_at_us)
+        ));
     }
     reasons
 }

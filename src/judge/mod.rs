@@ -70,7 +70,7 @@ pub use matrix::{Design, MatrixAbout, MatrixCell, MatrixFailure, MatrixSummary, 
 pub use summary::{
     Correctness, CountedRates, Example, FaultLatency, FaultRecovery, FaultSummary, FindingClass, FindingSummary,
     GeneratorSummary, LatencySummary, LedgerCounts, Measurement, Rates, RunSummary, SendSummary, SlowMessage,
-    TargetProcess, ThresholdOutcome, TimeSpan, TraceLink, Verdict, WorkerSummary,
+    SocketRecovery, TargetProcess, ThresholdOutcome, TimeSpan, TraceLink, Verdict, WorkerSummary,
 };
 pub use thresholds::confined;
 pub use verdict::{grouped, predicate};

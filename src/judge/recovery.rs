@@ -3,11 +3,11 @@
 
 use super::Input;
 use super::faults::RETURN_US;
-use super::summary::FaultRecovery;
+use super::summary::{FaultRecovery, SocketRecovery};
 use super::truth::Truth;
 use crate::ledger::{CatchUpKind, Connection, ConnectionEnd, FaultRecord, SubscriberLog};
 use crate::model::{SendState, UserId};
-use crate::plan::{FaultKind, Touches};
+use crate::plan::{FaultKind, ReceiveDesign, Touches};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -20,8 +20,20 @@ pub(super) fn of(input: &Input, truth: &Truth, kind: FaultKind, record: &FaultRe
     let fired_us = record.fired_us?;
     let over_us = record.healed_us.unwrap_or(input.record.ended_us);
     let mut recovery = sends(truth, fired_us..over_us);
+    if holds_sockets(input.plan.receive.design) {
+        recovery.sockets = Some(sockets(input, fired_us, over_us));
+    }
+    Some(recovery)
+}
+
+/// Whether the ledger knows when subscribers of a design had a connection.
+fn holds_sockets(design: ReceiveDesign) -> bool {
+    !design.fetches() && design != ReceiveDesign::Webhook
+}
+
+fn sockets(input: &Input, fired_us: u64, over_us: u64) -> SocketRecovery {
     let back = back(input, fired_us..over_us.saturating_add(RETURN_US));
-    recovery.sockets_moved = back.len() as u64;
+    let mut recovery = SocketRecovery { moved: back.len() as u64, ..SocketRecovery::default() };
     let mut last_us = fired_us;
     let mut seconds: BTreeMap<u64, u64> = BTreeMap::new();
     for page in input.ledger.pages.iter().filter(|page| page.kind == CatchUpKind::Policy) {
@@ -34,7 +46,7 @@ pub(super) fn of(input: &Input, truth: &Truth, kind: FaultKind, record: &FaultRe
     let connected_us = back.values().map(|on| on.start).max();
     recovery.reconnected_us = connected_us.map(|at_us| at_us - fired_us);
     recovery.caught_up_us = connected_us.map(|at_us| at_us.max(last_us) - fired_us);
-    Some(recovery)
+    recovery
 }
 
 /// What became of the messages that were under way while it lasted.
@@ -42,6 +54,10 @@ fn sends(truth: &Truth, lasted: Range<u64>) -> FaultRecovery {
     let mut recovery = FaultRecovery::default();
     for message in truth.channels.iter().flat_map(|channel| &channel.messages) {
         let (Some(send), Some(state)) = (message.send, message.state()) else { continue };
+        // What never left is posthaste's own doing.
+        if state == SendState::Unattempted {
+            continue;
+        }
         let ended_us = send.last_attempt_us.unwrap_or(u64::MAX);
         if send.intended_us >= lasted.end || ended_us < lasted.start {
             continue;

@@ -211,9 +211,17 @@ pub struct FaultRecovery {
     pub retries: u64,
     /// Those of them that were never acknowledged.
     pub failed_sends: u64,
+    /// What became of the sockets; null where the receive design holds none whose
+    /// life the ledger knows.
+    pub sockets: Option<SocketRecovery>,
+}
+
+/// How the sockets came back from a fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SocketRecovery {
     /// Subscribers that lost their connection until ten seconds after its end,
     /// and had another one later.
-    pub sockets_moved: u64,
+    pub moved: u64,
     /// From its begin until the last of them was connected again, in µs; null
     /// where none was.
     pub reconnected_us: Option<u64>,

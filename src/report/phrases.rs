@@ -219,12 +219,13 @@ fn recovery(back: &FaultRecovery) -> String {
         count(back.failed_sends),
         count(back.sends)
     );
+    let Some(back) = &back.sockets else { return format!(" · {sends}") };
     let (Some(connected), Some(caught_up)) = (back.reconnected_us, back.caught_up_us) else {
         return format!(" · {sends} · no socket moved");
     };
     let pages =
         format!("{} history pages, {} in the worst second", count(back.pages), count(back.pages_in_worst_second));
-    let (moved, connected, caught_up) = (count(back.sockets_moved), duration(connected), duration(caught_up));
+    let (moved, connected, caught_up) = (count(back.moved), duration(connected), duration(caught_up));
     format!(" · {sends} · {moved} sockets moved, connected after {connected}, caught up after {caught_up} with {pages}")
 }
 

@@ -141,6 +141,7 @@ async fn verify(shard: &Rc<Shard>, row: usize, parcel: &Parcel<'_>, user: UserId
         Ok(Effect::Acknowledged { server_id, position }) => {
             let now_us = shard.now_us();
             shard.sends.borrow_mut().update(row, |row| {
+                shard.record_of_message(LatencyKind::Ack, row.intended_us, now_us.saturating_sub(row.intended_us));
                 row.state = SendState::Acknowledged;
                 row.acknowledged_us = Some(now_us);
                 row.server_id = Some(server_id).filter(|id| !id.is_empty());

@@ -1,9 +1,9 @@
 //! What became of the faults of the plan.
 
 use super::history::History;
-use crate::judge::{FaultPart, FaultRecovery, Verdict, part_of};
+use crate::judge::{FaultPart, FaultRecovery, SocketRecovery, Verdict, part_of};
 use crate::ledger::{FaultRecord, new_histogram};
-use crate::plan::{Fault, FaultKind, FaultSettings};
+use crate::plan::{Fault, FaultKind, FaultSettings, ReceiveDesign};
 
 #[test]
 fn a_fault_begins_at_a_time_of_the_load() {
@@ -130,17 +130,25 @@ fn the_way_back_from_a_fault_is_counted() {
     history.page(3, 1, 3_500).more();
     history.page(3, 1, 80_000).by_drain().more();
     history.page(1, 1, 2_300).more();
+    history.send(1, 0, 2_600).unattempted();
     let faults = history.judge().faults;
     let expected = FaultRecovery {
         sends: 2,
         retries: 4,
         failed_sends: 1,
-        sockets_moved: 2,
-        reconnected_us: Some(1_400_000),
-        caught_up_us: Some(1_500_000),
-        pages: 3,
-        pages_in_worst_second: 2,
+        sockets: Some(SocketRecovery {
+            moved: 2,
+            reconnected_us: Some(1_400_000),
+            caught_up_us: Some(1_500_000),
+            pages: 3,
+            pages_in_worst_second: 2,
+        }),
     };
     assert_eq!(faults[0].recovery.as_ref(), Some(&expected), "not who moved before, nor long after, nor the drain");
     assert_eq!((&faults[1].recovery, &faults[2].recovery), (&None, &None), "never hit; no fault of a process");
+    for design in [ReceiveDesign::WsHint, ReceiveDesign::Poll, ReceiveDesign::Webhook] {
+        history.plan.receive.design = design;
+        let recovery = history.judge().faults[0].recovery.clone();
+        assert_eq!(recovery.map(|recovery| recovery.sockets), Some(None), "{design:?}: the ledger knows no sockets");
+    }
 }

@@ -128,7 +128,7 @@ fn for_what_a_worker_did() {
                 h.record.generator.workers =
                     vec![WorkerFigures { wall_us: 10_000_000, cpu_us: 1_000_000, busy_at_us, ..worker }];
             },
-            "worker 0 used 10 % of a core and 85 % are allowed (seconds 7-8 of the load)",
+            "worker 0 used too much of a core for 2 seconds and 85 % are allowed (seconds 7-8 of the load)",
         ),
     ] {
         check(change, reason);

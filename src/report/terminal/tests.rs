@@ -1,7 +1,7 @@
 //! What a reader sees, letter by letter.
 
 use super::*;
-use crate::judge::{FaultLatency, FaultRecovery, FaultSummary, LatencySummary};
+use crate::judge::{FaultLatency, FaultRecovery, FaultSummary, LatencySummary, SocketRecovery};
 use crate::report::example_summary::{aborted, failed, inconclusive, killed, passed, slowest};
 
 const PLAIN: Style = Style { colour: false, width: 80 };
@@ -501,16 +501,14 @@ fn what_a_summary_does_not_have_is_left_out() {
     let slowest = "5.10 ms before, ≥1.04 s during, n/a after";
     let both = format!("over after 900 ms · slowest ack {slowest} · slowest delivery {slowest}");
     assert!(unwrapped.contains(&both), "{text}");
-    let recovery = FaultRecovery {
-        retries: 12,
-        sends: 340,
-        sockets_moved: 1_060,
+    let sockets = SocketRecovery {
+        moved: 1_060,
         reconnected_us: Some(1_020_000),
         caught_up_us: Some(1_050_000),
         pages: 1_240,
         pages_in_worst_second: 1_085,
-        ..FaultRecovery::default()
     };
+    let recovery = FaultRecovery { retries: 12, sends: 340, failed_sends: 0, sockets: Some(sockets) };
     let whole = FaultSummary {
         kind: "deploy".to_owned(),
         touched: 1,
@@ -519,10 +517,10 @@ fn what_a_summary_does_not_have_is_left_out() {
         ..summary.faults.pop().unwrap()
     };
     summary.faults = vec![whole];
-    let text = terminal(&summary, None, Style { colour: false, width: 80 }).replace("\n         ", " ");
+    let narrow = terminal(&summary, None, Style { colour: false, width: 80 }).replace("\n         ", " ");
     let said = "deploy: 1 process, over after 900 ms · 12 retries and 0 failed of 340 sends · 1,060 sockets moved";
-    assert!(text.contains(said), "{text}");
-    assert!(text.contains(&format!("slowest delivery {slowest}\n")), "nothing is cut off: {text}");
+    assert!(narrow.contains(said), "{narrow}");
+    assert!(narrow.contains(&format!("slowest delivery {slowest}\n")), "nothing is cut off: {narrow}");
     let first = text.lines().next().unwrap();
     assert!(
         first.ends_with("8065                     20261124-031502-k7q2"),
