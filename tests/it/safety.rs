@@ -60,13 +60,20 @@ fn no_second_has_more_attempts_than_the_ceiling() {
     let column = |name: &str, head: &str| head.split(',').position(|column| column == name).unwrap();
     let head = rows.next().unwrap();
     let (attempted, length) = (column("attempted", head), column("length_s", head));
-    let mut most: f64 = 0.0;
+    // A row counts attempts as they end: those of a second may have begun before it,
+    // but by its end no more can have ended than were allowed so far.
+    let (mut ended, mut passed_s, mut most): (f64, f64, f64) = (0.0, 0.0, 0.0);
     for row in rows {
         let cells: Vec<&str> = row.split(',').collect();
         let number = |column: usize| cells[column].parse::<f64>().unwrap_or(0.0);
-        most = most.max(number(attempted) / number(length).max(1.0));
+        if cells[head.split(',').position(|column| column == "operation").unwrap()] == "load" {
+            ended += number(attempted);
+            passed_s += number(length);
+            most = most.max(number(attempted));
+            assert!(ended <= 100.0 * passed_s + 5.0, "{ended} attempts in {passed_s} s\n{table}");
+        }
     }
-    assert!((60.0..=115.0).contains(&most), "{most} attempts a second\n{table}");
+    assert!(most > 60.0, "the ceiling was never near: {table}");
 }
 
 #[test]

@@ -225,8 +225,7 @@ fn bugs_of_apis_that_do_not_exist_are_counted() {
         ("tern", &["--doubles", "23", "--throttles", "9"], &[("store_duplicates", "doubles")], "stored twice"),
         ("plover", &["--loses", "23"], LOST, "confirmed and not stored"),
         ("plover", &["--ghosts", "23"], &[("phantom", "ghosts")], "told to others, and failed"),
-        ("merlin", &["--late", "1800"], &[("stale_read", "")], "acknowledged, and later than promised to be read"),
-        ("merlin", &["--astray", "23"], &[("acked_lost", "astray"), ("foreign", "astray")], "stored elsewhere"),
+        ("merlin", &["--astray", "23"], &[("acked_lost", "astray")], "stored elsewhere"),
     ] {
         let Some(server) = Server::start(name, options) else { return };
         let run = server.run(&["--set", "catch_up.page_size=16"]);
@@ -238,6 +237,11 @@ fn bugs_of_apis_that_do_not_exist_are_counted() {
             assert!(bug.is_empty() || run.finding(finding) == server.counted(bug), "{bug}: {}", server.counted(bug));
         }
     }
+    // What is shown later than was promised, a client may have read past by then.
+    let Some(server) = Server::start("merlin", &["--late", "1800"]) else { return };
+    let run = server.run(&["--set", "catch_up.page_size=16"]);
+    assert!(run.code == 97 && run.finding("stale_read") > 0, "{}\n{:#}", run.stderr, run.summary["findings"]);
+    run.only(if run.finding("unhealed") > 0 { &["stale_read", "unhealed"] } else { &["stale_read"] });
     // What is not pushed is a figure, and heals.
     let Some(server) = Server::start("kelp", &["--drops", "40"]) else { return };
     let run = server.run(&[]);
