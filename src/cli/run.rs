@@ -1,5 +1,7 @@
 //! `posthaste run`.
 
+#![allow(rustdoc::bare_urls, reason = "these texts are shown in a terminal")]
+
 use super::AimArgs;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroU64;
