@@ -77,7 +77,7 @@ pub enum Command {
     /// exit code is 0 for a pass, 97 for a lost or duplicated message, 3 for a
     /// history that does not prove enough.
     Judge(JudgeArgs),
-    /// The reference server: Slack-compatible, over SQLite.
+    /// The reference server: Slack-compatible, over SQLite or PostgreSQL.
     Serve(ServeArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),

@@ -29,8 +29,16 @@ pub struct ServeArgs {
     pub tls: bool,
     /// SQLite database, made where there is none. Without it the data lives in
     /// a temporary file and is gone at the end.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "store")]
     pub db: Option<PathBuf>,
+    /// A database of PostgreSQL instead: postgres://USER@HOST:PORT/DATABASE, its
+    /// password in it or in PGPASSWORD; or env:NAME of a variable that holds it.
+    /// Only on loopback or a private address, for it is spoken to without TLS.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// With --store: the schema that holds the tables, made where there is none.
+    #[arg(long, value_name = "NAME", default_value = "posthaste")]
+    pub schema: String,
     /// So many processes over one store, behind a balancer that listens on --host
     /// and --port; SIGHUP replaces one after another
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -38,7 +46,8 @@ pub struct ServeArgs {
     /// Other servers use the same store: what they store is pushed here too
     #[arg(long)]
     pub shared: bool,
-    /// What a commit waits for: the disk, or nothing.
+    /// What a commit waits for: the disk, or nothing (PostgreSQL's
+    /// synchronous_commit).
     #[arg(long, value_enum, default_value = "full")]
     pub synchronous: SynchronousArg,
     /// Whether writes that wait share a commit.

@@ -4,6 +4,7 @@ use super::complain;
 use super::report::{judge_again, stdout_style};
 use super::run::{inputs, print};
 use super::signals::stop_of_study;
+use super::store;
 use crate::cli::{AimArgs, CompareArgs};
 use crate::exit_code;
 use crate::judge::RunSummary;
@@ -222,7 +223,8 @@ fn label(args: &CompareArgs, which: usize, own_set: &[String], own_serve: &[Stri
     let given = |values: &[String]| (values.len() > 1 || which == 0).then(|| values.get(which).cloned()).flatten();
     let parts = [given(&args.exec), given(&args.url), given(&args.target), given(&args.what)];
     let mut parts: Vec<String> = parts.into_iter().flatten().collect();
-    parts.extend(own_set.iter().chain(own_serve).cloned());
+    parts.extend(own_set.iter().cloned());
+    parts.extend(own_serve.iter().map(|option| store::shown(option).to_owned()));
     if parts.is_empty() { "as it is".to_owned() } else { parts.join(" ") }
 }
 

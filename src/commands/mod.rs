@@ -13,6 +13,7 @@ pub mod run;
 mod self_check;
 pub mod serve;
 mod signals;
+mod store;
 
 use crate::report::printable;
 

@@ -3,12 +3,12 @@
 mod replicas;
 
 use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
-use crate::commands::complain;
+use crate::commands::{complain, store};
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
 use crate::server::{
-    AppOptions, Certificate, Commit, Defect, DefectSpec, Limits, NullOptions, Options, ReplayWindow, Server,
-    Synchronous, self_signed, serve_nothing,
+    AppOptions, Certificate, Commit, Defect, DefectSpec, Limits, NullOptions, Options, PostgresAddress, ReplayWindow,
+    Server, ServerError, Synchronous, self_signed, serve_nothing,
 };
 use anyhow::Context;
 use std::io::Write;
@@ -37,11 +37,33 @@ pub fn run(args: ServeArgs) -> ExitCode {
         complain(&problem);
         return ExitCode::from(exit_code::USAGE);
     }
-    match serve(args, defects) {
+    let postgres = args.store.as_deref().map(|store| store::address(store, &args.schema)).transpose();
+    let served = postgres.map_err(Wrong::Usage).and_then(|postgres| serve(args, postgres, defects).map_err(Wrong::of));
+    match served {
         Ok(()) => ExitCode::from(exit_code::PASS),
-        Err(error) => {
+        Err(Wrong::Usage(error)) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(exit_code::USAGE)
+        }
+        Err(Wrong::Internal(error)) => {
             complain(&format!("{error:#}"));
             ExitCode::from(exit_code::INTERNAL)
+        }
+    }
+}
+
+/// Why nothing is served, or no more.
+enum Wrong {
+    /// The user's to mend.
+    Usage(anyhow::Error),
+    Internal(anyhow::Error),
+}
+
+impl Wrong {
+    fn of(error: anyhow::Error) -> Self {
+        match error.downcast_ref::<ServerError>() {
+            Some(ServerError::Store { .. }) => Self::Usage(error),
+            _ => Self::Internal(error),
         }
     }
 }
@@ -68,7 +90,7 @@ fn of_one_process_alone(args: &ServeArgs) -> Option<String> {
     Some(format!("{flag} is of one process alone: remove it, or {several}"))
 }
 
-fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
+fn serve(args: ServeArgs, postgres: Option<PostgresAddress>, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     // Somebody else's subscriber serves as well.
@@ -77,14 +99,16 @@ fn serve(args: ServeArgs, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
     if args.null {
         return serve_null(&args);
     }
-    let (db, _temporary) = database(args.db.clone())?;
+    let (db, _temporary) = database(&args)?;
+    postgres.as_ref().map(store::reach).transpose()?;
     let certificate = certificate(&args, &db)?;
     if args.replicas > 1 {
-        return replicas::serve(&args, Some(&db));
+        return replicas::serve(&args, &db, certificate.as_ref());
     }
     let scheme = if certificate.is_some() { "https" } else { "http" };
     let options = Options {
         db,
+        postgres,
         certificate,
         synchronous: match args.synchronous {
             SynchronousArg::Full => Synchronous::Full,
@@ -161,16 +185,21 @@ fn shutdown(with_stdin: bool) -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The database to use; a temporary one lives as long as the folder that comes
-/// with it.
-fn database(path: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<TempDir>)> {
-    if let Some(path) = path {
-        return Ok((path, None));
+/// The database file to use, beside which a certificate stands; a temporary one
+/// lives as long as the folder that comes with it.
+fn database(args: &ServeArgs) -> anyhow::Result<(PathBuf, Option<TempDir>)> {
+    if let Some(path) = &args.db {
+        return Ok((path.clone(), None));
+    }
+    if args.store.is_some() && !args.tls {
+        return Ok((PathBuf::new(), None));
     }
     let folder = tempfile::Builder::new().prefix("posthaste-serve-").tempdir();
     let folder = folder.context("cannot make a folder for a temporary database (name one with --db)")?;
     let path = folder.path().join("posthaste.db");
-    complain(&format!("no --db: the data lives in {} and is deleted at the end", path.display()));
+    if args.store.is_none() {
+        complain(&format!("no --db: the data lives in {} and is deleted at the end", path.display()));
+    }
     Ok((path, Some(folder)))
 }
 

@@ -3,6 +3,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 
 /// How a server is started.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProcessCommand {
     /// The program.
     pub program: PathBuf,
@@ -30,6 +31,20 @@ pub struct ProcessCommand {
     /// Where its standard error goes, appended to; without it, to that of
     /// posthaste.
     pub log: Option<PathBuf>,
+    /// Variables of its environment, and their values, which are shown to nobody:
+    /// arguments stand in the list of processes.
+    pub secrets: Vec<(String, String)>,
+}
+
+impl fmt::Debug for ProcessCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { program, args, log, secrets: _ } = self;
+        f.debug_struct("ProcessCommand")
+            .field("program", program)
+            .field("args", args)
+            .field("log", log)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A running server. Dropping it kills it.
@@ -163,6 +178,7 @@ fn spawn(command: &ProcessCommand, port: u16) -> io::Result<(Child, String)> {
     let mut child = Command::new(&command.program)
         .args(&command.args)
         .args(["--port", &port.to_string()])
+        .envs(command.secrets.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(errors)

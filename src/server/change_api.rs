@@ -13,11 +13,11 @@
 use super::answer::{self, ApiError};
 use super::api::{Answered, Call, check_text};
 use super::changes::{Change, What};
+use super::database::{self, Database};
 use super::history::{PageRequest, Towards, render};
 use super::ids;
 use super::rows::{self, Details};
 use super::write::Write;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 const MISSING: ApiError = ApiError("message_not_found");
@@ -82,11 +82,11 @@ impl Call {
 
 /// One page of a thread; `None` where there is no such thread.
 fn read_thread(
-    database: &Connection,
+    database: &Database,
     channel: i64,
     thread: u64,
     request: &PageRequest,
-) -> rusqlite::Result<Option<String>> {
+) -> database::Result<Option<String>> {
     let root = rows::find_ever(database, channel, thread)?.filter(|(root, _)| root.thread.is_none());
     let Some((root, deleted)) = root else { return Ok(None) };
     let leads = usize::from(!request.continues);

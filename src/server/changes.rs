@@ -3,12 +3,12 @@
 //! event that tells it.
 
 use super::channel::Channel;
+use super::database::{Database, Result, values};
 use super::directory::User;
 use super::ids;
 use super::rows::{self, Row};
 use super::write::Failure;
 use super::writer::next_ts;
-use rusqlite::{Connection, Result, params};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(super) struct Changed {
 /// Stores a change, in the open transaction; where it is not to be stored (a
 /// defect), everything else is done.
 pub(super) fn apply(
-    database: &Connection,
+    database: &Database,
     change: &Change,
     is_stored: bool,
 ) -> Result<std::result::Result<Changed, Failure>> {
@@ -69,30 +69,30 @@ pub(super) fn apply(
     Ok(Ok(Changed { event, frame }))
 }
 
-fn store(database: &Connection, change: &Change, event: u64) -> Result<std::result::Result<(), &'static str>> {
+fn store(database: &Database, change: &Change, event: u64) -> Result<std::result::Result<(), &'static str>> {
     let Change { channel, user, ts, what } = change;
-    let (channel, ts, event) = (channel.number, *ts as i64, event as i64);
+    let (channel, ts) = (channel.number, *ts);
     let place = "WHERE channel = ?1 AND ts = ?2";
     match what {
         What::Edit(text) => {
             let edit = format!("UPDATE messages SET text = ?3, edited = ?4 {place}");
-            database.prepare_cached(&edit)?.execute(params![channel, ts, text, event])?;
+            database.execute(&edit, values![channel, ts, &**text, event])?;
         }
         What::Delete => {
             let delete = format!("UPDATE messages SET deleted = ?3 {place}");
-            database.prepare_cached(&delete)?.execute(params![channel, ts, event])?;
-            database.prepare_cached(&format!("DELETE FROM reactions {place}"))?.execute([channel, ts])?;
+            database.execute(&delete, values![channel, ts, event])?;
+            database.execute(&format!("DELETE FROM reactions {place}"), values![channel, ts])?;
         }
         What::React(name) => {
-            let add = "INSERT INTO reactions (channel, ts, name, user, event) VALUES (?1, ?2, ?3, ?4, ?5)
+            let add = "INSERT INTO reactions (channel, ts, name, \"user\", event) VALUES (?1, ?2, ?3, ?4, ?5)
                 ON CONFLICT DO NOTHING";
-            if database.prepare_cached(add)?.execute(params![channel, ts, name, user.number, event])? == 0 {
+            if database.execute(add, values![channel, ts, &**name, user.number, event])? == 0 {
                 return Ok(Err("already_reacted"));
             }
         }
         What::Unreact(name) => {
-            let remove = format!("DELETE FROM reactions {place} AND name = ?3 AND user = ?4");
-            if database.prepare_cached(&remove)?.execute(params![channel, ts, name, user.number])? == 0 {
+            let remove = format!("DELETE FROM reactions {place} AND name = ?3 AND \"user\" = ?4");
+            if database.execute(&remove, values![channel, ts, &**name, user.number])? == 0 {
                 return Ok(Err("no_reaction"));
             }
         }
@@ -136,6 +136,6 @@ fn tell(change: &Change, before: &Row, event: u64) -> Value {
 }
 
 /// Whether a message may be replied to: it is there, and no reply itself.
-pub(super) fn takes_replies(database: &Connection, channel: i64, ts: u64) -> Result<bool> {
+pub(super) fn takes_replies(database: &Database, channel: i64, ts: u64) -> Result<bool> {
     Ok(rows::find(database, channel, ts)?.is_some_and(|row| row.thread.is_none()))
 }

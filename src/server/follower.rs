@@ -9,13 +9,12 @@
 
 use super::apps::Apps;
 use super::apps::poster::near_url;
+use super::database::{self, Database, Place};
 use super::directory::Directory;
 use super::log::{self, Entry, KEPT, Kind};
 use super::options::ReplayWindow;
 use super::store;
 use super::sync::lock;
-use rusqlite::Connection;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -23,6 +22,9 @@ use tokio::sync::watch;
 /// How often a look is taken at whether another process has written: SQLite
 /// tells nobody.
 const LOOK: Duration = Duration::from_millis(2);
+/// How often the log is read where PostgreSQL tells of each commit, in case that
+/// it could not.
+const READ: Duration = Duration::from_secs(1);
 /// How long to wait after a read that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -68,10 +70,15 @@ impl Following {
         self.wake();
     }
 
+    /// Whether the thread is to end.
+    pub(super) fn has_ended(&self) -> bool {
+        lock(&self.asked).ends
+    }
+
     /// Waits for a request, or until it is time to look again.
-    fn wait(&self, met: u64) -> Asked {
+    fn wait(&self, met: u64, look: Duration) -> Asked {
         let asked = lock(&self.asked);
-        let waited = self.wakes.wait_timeout_while(asked, LOOK, |asked| asked.number == met && !asked.ends);
+        let waited = self.wakes.wait_timeout_while(asked, look, |asked| asked.number == met && !asked.ends);
         let (asked, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
         *asked
     }
@@ -79,7 +86,7 @@ impl Following {
 
 /// The thread's state.
 pub(super) struct Follower {
-    pub(super) path: PathBuf,
+    pub(super) place: Place,
     pub(super) directory: Arc<Directory>,
     pub(super) apps: Arc<Apps>,
     pub(super) replay: ReplayWindow,
@@ -100,8 +107,12 @@ impl Follower {
     pub(super) fn run(mut self) -> Result<(), FellBehind> {
         let (mut database, mut version, mut met) = (None, 0, 0);
         let mut read_at = Instant::now();
+        let look = match &self.place {
+            Place::File(_) => LOOK,
+            Place::Postgres(_) => READ,
+        };
         loop {
-            let asked = self.following.wait(met);
+            let asked = self.following.wait(met, look);
             let read = self.read(&mut database, &mut version, asked.number > met);
             if read_at.elapsed() > KEPT / 2 {
                 return Err(FellBehind);
@@ -125,13 +136,15 @@ impl Follower {
     }
 
     /// Reads what is new, if anything is, to its end.
-    fn read(&mut self, known: &mut Option<Connection>, version: &mut i64, asked: bool) -> rusqlite::Result<()> {
+    fn read(&mut self, known: &mut Option<Database>, version: &mut i64, asked: bool) -> database::Result<()> {
         let database = match known {
             Some(database) => database,
-            None => known.insert(store::open_reader(&self.path)?),
+            None => known.insert(Database::for_reads(&self.place)?),
         };
-        let now = database.pragma_query_value(None, "data_version", |row| row.get(0))?;
-        if std::mem::replace(version, now) == now && !asked {
+        if let Some(now) = database.version()?
+            && std::mem::replace(version, now) == now
+            && !asked
+        {
             return Ok(());
         }
         loop {
@@ -146,11 +159,12 @@ impl Follower {
         }
     }
 
-    fn follow(&self, database: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    fn follow(&self, database: &Database, entry: &Entry) -> database::Result<()> {
         let own = entry.origin == self.origin;
         let channel = || self.directory.channel_in_row(entry.channel);
         let user = || self.directory.user_in_row(entry.user);
-        match entry.kind {
+        let Some(kind) = entry.kind else { return Ok(()) };
+        match kind {
             Kind::Push => {
                 let Some(channel) = channel() else { return Ok(()) };
                 let mut outlet = channel.outlet();

@@ -11,12 +11,12 @@
 
 use super::answer::{self, ApiError};
 use super::channel::Channel;
+use super::database::{self, Database};
 use super::defects::Defects;
 use super::defects::pages::FaultyPages;
 use super::ids;
 use super::params::Params;
 use super::rows::{self, Details, Row};
-use rusqlite::Connection;
 use serde::Serialize;
 
 const LIMIT_DEFAULT: usize = 100;
@@ -101,12 +101,12 @@ pub(super) struct Page {
 
 /// Reads a page and renders the whole answer.
 pub(super) fn answer(
-    database: &Connection,
+    database: &Database,
     channel: &Channel,
     request: &PageRequest,
     reader: &str,
     defects: &Defects,
-) -> rusqlite::Result<String> {
+) -> database::Result<String> {
     let mut page = if defects.any() {
         FaultyPages { database, channel, reader, defects }.read(request)?
     } else {
@@ -122,7 +122,7 @@ pub(super) fn answer(
 }
 
 /// Reads a page.
-pub(super) fn read(database: &Connection, channel: i64, request: &PageRequest) -> rusqlite::Result<Page> {
+pub(super) fn read(database: &Database, channel: i64, request: &PageRequest) -> database::Result<Page> {
     // One more than the page holds says whether there are more.
     let mut rows = rows::select(database, channel, request, request.limit + 1)?;
     let has_more = rows.len() > request.limit;

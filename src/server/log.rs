@@ -7,9 +7,9 @@
 //! writes at a time.
 
 use super::channel::Channel;
+use super::database::{Database, Result, values};
 use super::publisher;
 use super::write::{Effect, Write};
-use rusqlite::{Connection, Result, params};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,7 +53,8 @@ pub(super) struct Entry {
     pub(super) sequence: i64,
     /// The server that wrote it.
     pub(super) origin: i64,
-    pub(super) kind: Kind,
+    /// `None` where only a later version knows it.
+    pub(super) kind: Option<Kind>,
     /// Row of the channel; 0 where there is none.
     pub(super) channel: i64,
     /// Row of the user; 0 where there is none.
@@ -78,20 +79,20 @@ impl Log {
 
     /// At the begin of a transaction: channels go on from the last position
     /// that any server gave, and old rows go.
-    pub(super) fn begin<'w>(&mut self, database: &Connection, batch: impl Iterator<Item = &'w Write>) -> Result<()> {
+    pub(super) fn begin<'w>(&mut self, database: &Database, batch: impl Iterator<Item = &'w Write>) -> Result<()> {
         let mut channels: Vec<&Channel> = batch.filter_map(of_channel).collect();
         channels.sort_unstable_by_key(|channel| channel.number);
         channels.dedup_by_key(|channel| channel.number);
         for channel in channels {
-            let last = "SELECT max(ts) FROM log WHERE channel = ?1";
-            let last: Option<i64> = database.prepare_cached(last)?.query_row([channel.number], |row| row.get(0))?;
-            channel.last_ts.fetch_max(last.unwrap_or_default().unsigned_abs(), Ordering::Relaxed);
+            let last = "SELECT coalesce(max(ts), 0) FROM log WHERE channel = ?1";
+            let last = database.row(last, values![channel.number], |row| row.unsigned(0))?;
+            channel.last_ts.fetch_max(last.unwrap_or_default(), Ordering::Relaxed);
         }
         self.prune(database)
     }
 
     /// Deletes rows that were there long ago.
-    fn prune(&mut self, database: &Connection) -> Result<()> {
+    fn prune(&mut self, database: &Database) -> Result<()> {
         let now = Instant::now();
         if self.marks.back().is_some_and(|(at, _)| now.duration_since(*at) < PRUNED) {
             return Ok(());
@@ -100,13 +101,13 @@ impl Log {
         let is_old = |(at, _): &(Instant, i64)| now.duration_since(*at) > KEPT;
         let count = self.marks.iter().take_while(|mark| is_old(mark)).count();
         if let Some((_, old)) = self.marks.drain(..count).next_back() {
-            database.prepare_cached("DELETE FROM log WHERE sequence <= ?1")?.execute([old])?;
+            database.execute("DELETE FROM log WHERE sequence <= ?1", values![old])?;
         }
         Ok(())
     }
 
     /// Tells of a write and its effect, in the open transaction.
-    pub(super) fn tell(&self, database: &Connection, write: &Write, effect: &Effect) -> Result<()> {
+    pub(super) fn tell(&self, database: &Database, write: &Write, effect: &Effect) -> Result<()> {
         let tell = |kind, channel, user| self.add(database, kind, (channel, user), 0, "");
         match (write, effect) {
             (Write::Post(post, _), Effect::Post(stored)) if stored.push => {
@@ -135,42 +136,34 @@ impl Log {
         }
     }
 
-    fn add(&self, database: &Connection, kind: Kind, place: (i64, i64), ts: u64, frame: &str) -> Result<()> {
+    fn add(&self, database: &Database, kind: Kind, place: (i64, i64), ts: u64, frame: &str) -> Result<()> {
         const INSERT: &str = "INSERT INTO log (origin, kind, channel, member, ts, frame)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let row = params![self.origin, kind as i64, place.0, place.1, ts as i64, frame];
-        database.prepare_cached(INSERT)?.execute(row)?;
+        database.execute(INSERT, values![self.origin, kind as i64, place.0, place.1, ts, frame])?;
         Ok(())
     }
 }
 
 /// The number of the last row; 0 before the first.
-pub(super) fn last(database: &Connection) -> Result<i64> {
-    database.query_row("SELECT coalesce(max(sequence), 0) FROM log", [], |row| row.get(0))
+pub(super) fn last(database: &Database) -> Result<i64> {
+    Ok(database.row("SELECT coalesce(max(sequence), 0) FROM log", &[], |row| row.get(0))?.unwrap_or_default())
 }
 
 /// The rows behind one, ascending: all of them, or the first thousand.
-pub(super) fn behind(database: &Connection, sequence: i64) -> Result<Vec<Entry>> {
+pub(super) fn behind(database: &Database, sequence: i64) -> Result<Vec<Entry>> {
     const READ: &str = "SELECT sequence, origin, kind, channel, member, ts, frame FROM log
         WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-    let mut statement = database.prepare_cached(READ)?;
-    let rows = statement.query_map([sequence, READ_ROWS], |row| {
-        let kind = Kind::of(row.get(2)?);
-        Ok(kind.map(|kind| {
-            let (ts, frame) = (row.get::<_, i64>(5)?.unsigned_abs(), row.get(6)?);
-            let (channel, user) = (row.get(3)?, row.get(4)?);
-            Ok::<_, rusqlite::Error>(Entry {
-                sequence: row.get(0)?,
-                origin: row.get(1)?,
-                kind,
-                channel,
-                user,
-                ts,
-                frame,
-            })
-        }))
-    })?;
-    rows.filter_map(|row| row.transpose()).map(|row| row?).collect()
+    database.rows(READ, values![sequence, READ_ROWS], |row| {
+        Ok(Entry {
+            sequence: row.get(0)?,
+            origin: row.get(1)?,
+            kind: Kind::of(row.get(2)?),
+            channel: row.get(3)?,
+            user: row.get(4)?,
+            ts: row.unsigned(5)?,
+            frame: row.get(6)?,
+        })
+    })
 }
 
 fn of_channel(write: &Write) -> Option<&Channel> {

@@ -1,4 +1,5 @@
-//! The reference server: Slack's wire over SQLite, with chosen defects.
+//! The reference server: Slack's wire over SQLite or PostgreSQL (`database`), with
+//! chosen defects.
 //!
 //! It must not know `plan`, `ledger` or `judge`: the product shares no
 //! assumption with the thing that it tests.
@@ -38,6 +39,7 @@ mod apps;
 mod change_api;
 mod changes;
 mod channel;
+mod database;
 mod defects;
 mod directory;
 mod follower;
@@ -64,6 +66,7 @@ mod tls;
 mod write;
 mod writer;
 
+pub use database::{AddressError, DatabaseError, PostgresAddress, remove_store, try_store};
 pub use defects::{Defect, DefectError, DefectSpec};
 pub use limits::Limits;
 pub use null::{NullOptions, NullStamps, StampedLatency, run as serve_nothing};
@@ -71,6 +74,7 @@ pub use options::{AppOptions, Certificate, Commit, Options, ReplayWindow, Server
 pub use tls::self_signed;
 
 use apps::{Apps, Event};
+use database::{Database, Place, apart, listen};
 use defects::Defects;
 use follower::{Follower, Following};
 use log::Log;
@@ -79,7 +83,7 @@ use shared::Shared;
 use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -101,7 +105,7 @@ pub struct Server {
     publisher: Publisher,
     notices: mpsc::Receiver<publisher::Notice>,
     sockets_ended: mpsc::Receiver<()>,
-    db: PathBuf,
+    place: Place,
     /// What apps are still to be told from the last time.
     untold: Vec<(i64, Event)>,
     follower: Option<Follower>,
@@ -113,53 +117,57 @@ impl Server {
     /// # Errors
     /// [`ServerError`] where a file cannot be opened or used.
     pub fn open(options: &Options) -> Result<Self, ServerError> {
-        let wrong = |source| ServerError::Database { path: options.db.clone(), source };
-        // Tokens are in it, so it is nobody else's to read.
-        open_file(&options.db, "--db", OpenOptions::new().create(true).append(true))?;
+        match options.postgres {
+            Some(_) => apart(|| Self::open_here(options)),
+            None => Self::open_here(options),
+        }
+    }
+
+    fn open_here(options: &Options) -> Result<Self, ServerError> {
+        let place = Place::of(options);
+        let wrong = |source| match &options.postgres {
+            Some(address) => ServerError::Store { address: address.clone(), reason: source },
+            None => ServerError::Database { path: options.db.clone(), source },
+        };
+        if let Place::File(path) = &place {
+            // Tokens are in it, so it is nobody else's to read.
+            open_file(path, "--db", OpenOptions::new().create(true).append(true))?;
+        }
         let log = match &options.defect_log {
             Some(path) => Some(open_file(path, "--defect-log", OpenOptions::new().create(true).append(true))?),
             None => None,
         };
         let tls = options.certificate.as_ref().map(tls::acceptor).transpose()?;
         let defects = Arc::new(Defects::new(&options.defects, options.lose_ack, log));
-        let database = store::open_writer(options, !defects.repeat_keys()).map_err(wrong)?;
+        let database = Database::for_writes(&place, options, !defects.repeat_keys()).map_err(wrong)?;
         let apps = Arc::new(Apps::new(&options.apps, defects.clone()));
         // What is loaded, and the place in the log behind which it goes on.
-        database.execute_batch("BEGIN IMMEDIATE").map_err(wrong)?;
+        database.begin().map_err(wrong)?;
         let last = log::last(&database).map_err(wrong)?;
         let directory = Arc::new(store::load(&database, &apps).map_err(wrong)?);
         let untold = store::take_untold(&database).map_err(wrong)?;
         let tickets = Tickets::new(store::ticket_key(&database).map_err(wrong)?);
-        database.execute_batch("COMMIT").map_err(wrong)?;
+        database.commit(false).map_err(wrong)?;
         let (writes, waiting) = mpsc::channel(writer::QUEUE_WRITES);
         let (sockets_alive, sockets_ended) = mpsc::channel(1);
         let (notes, notices) = mpsc::channel(publisher::QUEUE_NOTICES);
         let following = options.shared.then(|| Arc::new(Following::new()));
         // No other server has it: neither one that runs nor the last one here.
         let origin = (Uuid::new_v4().as_u64_pair().0 >> 1) as i64;
-        let shared = match options.shared {
-            true => Some(SharedStore { log: Log::new(origin), turn: turn_at(&options.db)? }),
-            false => None,
+        let turn = match &place {
+            Place::File(path) if options.shared => Some(turn_at(path)?),
+            _ => None,
         };
+        let shared = options.shared.then(|| SharedStore { log: Log::new(origin), turn });
         let writer = Writer::new(database, options, (writes.downgrade(), waiting), notes, &defects, shared);
-        let (replay, path) = (options.replay, options.db.clone());
+        let replay = options.replay;
         let publisher = Publisher::new(directory.clone(), apps.clone(), defects.clone(), replay, following.clone());
         let follower = following.clone().map(|following| {
             let (directory, apps) = (directory.clone(), apps.clone());
-            Follower { path, directory, apps, replay, following, origin, last }
+            Follower { place: place.clone(), directory, apps, replay, following, origin, last }
         });
         let shared = Shared::new(options, directory, apps, defects, (tickets, following), writes, sockets_alive);
-        Ok(Self {
-            tls,
-            shared: Arc::new(shared),
-            writer,
-            publisher,
-            notices,
-            sockets_ended,
-            db: options.db.clone(),
-            untold,
-            follower,
-        })
+        Ok(Self { tls, shared: Arc::new(shared), writer, publisher, notices, sockets_ended, place, untold, follower })
     }
 
     /// Serves until `shutdown` is ready; then accepts no more, ends requests
@@ -168,7 +176,7 @@ impl Server {
     /// # Errors
     /// [`ServerError::Thread`] where the writer cannot be started.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { tls, shared, writer, publisher, notices, mut sockets_ended, db, untold, follower } = self;
+        let Self { tls, shared, writer, publisher, notices, mut sockets_ended, place, untold, follower } = self;
         let writing = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run());
         let writing = writing.map_err(ServerError::Thread)?;
         let publishing = tokio::spawn(publisher.run(notices));
@@ -213,7 +221,7 @@ impl Server {
             shared.following.iter().for_each(|shared| shared.end());
             let _ = tokio::task::spawn_blocking(move || following.join()).await;
         }
-        keep_untold(&shared, &db).await;
+        keep_untold(&shared, place).await;
         if fell_behind { Err(ServerError::FellBehind) } else { Ok(()) }
     }
 }
@@ -226,6 +234,11 @@ fn follow(follower: Option<Follower>) -> std::io::Result<Followed> {
     let (fell_behind, told) = oneshot::channel();
     let Some(follower) = follower else { return Ok((None, told)) };
     let runtime = tokio::runtime::Handle::current();
+    if let Place::Postgres(address) = follower.place.clone() {
+        let following = follower.following.clone();
+        // It ends soon after the follower has been told to.
+        std::thread::Builder::new().name("listener".to_owned()).spawn(move || listen(&address, &following))?;
+    }
     let thread = std::thread::Builder::new().name("follower".to_owned()).spawn(move || {
         // Apps that are told start tasks.
         let _within = runtime.enter();
@@ -244,13 +257,15 @@ fn turn_at(db: &Path) -> Result<File, ServerError> {
 }
 
 /// Keeps what apps were not told for the next server.
-async fn keep_untold(shared: &Shared, db: &Path) {
+async fn keep_untold(shared: &Shared, place: Place) {
     let untold = shared.apps.untold().await;
     if untold.is_empty() {
         return;
     }
-    if let Err(error) = store::keep_untold(db, &untold) {
-        tracing::error!("{} events that apps were not told are lost: {error}", untold.len());
+    let count = untold.len();
+    let kept = tokio::task::spawn_blocking(move || store::keep_untold(&place, &untold)).await;
+    if let Ok(Err(error)) = kept {
+        tracing::error!("{count} events that apps were not told are lost: {error}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a server is to behave, and why it could not start.
 
+use super::database::{DatabaseError, PostgresAddress};
 use super::defects::DefectSpec;
 use super::limits::Limits;
 use std::num::NonZeroU64;
@@ -9,11 +10,13 @@ use std::time::Duration;
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Synchronous {
-    /// SQLite's `synchronous=FULL`: a commit is on disk before it returns.
+    /// SQLite's `synchronous=FULL`, PostgreSQL's `synchronous_commit=on`: a commit
+    /// is on disk before it returns.
     #[default]
     Full,
-    /// SQLite's `synchronous=OFF`: a commit is with the operating system. It
-    /// survives a killed process and no power failure.
+    /// SQLite's `synchronous=OFF`: a commit is with the operating system;
+    /// PostgreSQL's `synchronous_commit=off`: it is with the database's process. It
+    /// survives a killed server and no power failure.
     Off,
 }
 
@@ -79,8 +82,11 @@ pub struct Certificate {
 /// How a server is to behave.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The database file, made where there is none.
+    /// The database file, made where there is none, unless the store is in
+    /// PostgreSQL.
     pub db: PathBuf,
+    /// Where it is there.
+    pub postgres: Option<PostgresAddress>,
     /// What a commit waits for.
     pub synchronous: Synchronous,
     /// How many writes share a commit.
@@ -121,7 +127,15 @@ pub enum ServerError {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
-        source: rusqlite::Error,
+        source: DatabaseError,
+    },
+    /// A database of PostgreSQL cannot be used.
+    #[error("cannot use {address} (--store): {reason}{}", .reason.advice())]
+    Store {
+        /// Where it is.
+        address: PostgresAddress,
+        /// What PostgreSQL or the connection to it says.
+        reason: DatabaseError,
     },
     /// A file of the server cannot be made or opened.
     #[error("cannot open {path} ({flag}): {source}")]

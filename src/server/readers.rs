@@ -1,11 +1,9 @@
 //! Reads of the database: a few connections of their own on blocking threads,
 //! so that a long read never holds up a commit.
 
-use super::store;
+use super::database::{self, Database, Place};
 use super::sync::lock;
 use super::write::Failure;
-use rusqlite::Connection;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
@@ -15,21 +13,21 @@ const CONNECTIONS: usize = 4;
 /// The connections for reads.
 #[derive(Debug)]
 pub(super) struct Readers {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    place: Place,
+    idle: Mutex<Vec<Database>>,
     turns: Semaphore,
 }
 
 impl Readers {
     /// Opens nothing yet.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default(), turns: Semaphore::new(CONNECTIONS) }
+    pub(super) fn new(place: Place) -> Self {
+        Self { place, idle: Mutex::default(), turns: Semaphore::new(CONNECTIONS) }
     }
 
     /// Runs a read. It sees everything that was committed before it began.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&Database) -> database::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
         let Ok(_turn) = self.turns.acquire().await else { return Err(Failure::Internal) };
         let readers = self.clone();
@@ -41,15 +39,17 @@ impl Readers {
         })
     }
 
-    fn run<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    fn run<T>(&self, read: impl FnOnce(&Database) -> database::Result<T>) -> database::Result<T> {
         let idle = lock(&self.idle).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => store::open_reader(&self.path)?,
+            None => Database::for_reads(&self.place)?,
         };
         let result = read(&connection);
-        if result.is_ok() {
-            lock(&self.idle).push(connection);
+        match result {
+            Ok(_) => lock(&self.idle).push(connection),
+            // What ended this one has likely ended the others.
+            Err(_) => lock(&self.idle).clear(),
         }
         result
     }

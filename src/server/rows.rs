@@ -5,9 +5,9 @@
 //! nobody. Replies are read with their thread alone.
 
 use super::answer::MessageRow;
+use super::database::{self, Database, HINT, Result, values};
 use super::history::{PageRequest, Towards};
 use super::ids;
-use rusqlite::{Connection, OptionalExtension, Result, params};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -28,13 +28,13 @@ pub(super) struct Row {
 }
 
 /// The columns that [`Row::read`] reads.
-const COLUMNS: &str = "ts, user, client_msg_id, text, thread, edited";
+const COLUMNS: &str = "ts, \"user\", client_msg_id, text, thread, edited";
 
 impl Row {
-    fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
-        let ts = |index| row.get::<_, Option<i64>>(index).map(|ts| ts.map(i64::unsigned_abs));
+    fn read(row: &database::Row<'_>) -> Result<Self> {
+        let ts = |index| row.get::<Option<i64>>(index).map(|ts| ts.map(i64::unsigned_abs));
         Ok(Self {
-            ts: ts(0)?.unwrap_or_default(),
+            ts: row.unsigned(0)?,
             user: row.get(1)?,
             key: row.get(2)?,
             text: row.get(3)?,
@@ -89,17 +89,15 @@ pub(super) struct Details {
 
 impl Details {
     /// Reads what belongs to rows of a channel.
-    pub(super) fn read(database: &Connection, channel: i64, rows: &[Row]) -> Result<Self> {
+    pub(super) fn read(database: &Database, channel: i64, rows: &[Row]) -> Result<Self> {
         let mut details = Self::default();
         let positions = || rows.iter().map(|row| row.ts as i64);
         let (Some(from), Some(to)) = (positions().min(), positions().max()) else { return Ok(details) };
-        const REACTIONS: &str = "SELECT ts, name, user FROM reactions
+        const REACTIONS: &str = "SELECT ts, name, \"user\" FROM reactions
             WHERE channel = ?1 AND ts BETWEEN ?2 AND ?3 ORDER BY ts, event";
-        let mut statement = database.prepare_cached(REACTIONS)?;
-        let mut found = statement.query([channel, from, to])?;
-        while let Some(row) = found.next()? {
-            let of_message = details.reactions.entry(row.get::<_, i64>(0)?.unsigned_abs()).or_default();
-            let (name, user) = (row.get::<_, String>(1)?, ids::user_id(row.get(2)?));
+        database.rows(REACTIONS, values![channel, from, to], |row| {
+            let of_message = details.reactions.entry(row.unsigned(0)?).or_default();
+            let (name, user) = (row.get::<String>(1)?, ids::user_id(row.get(2)?));
             match of_message.iter_mut().find(|reaction| reaction.name == name) {
                 Some(reaction) => {
                     reaction.users.push(user);
@@ -107,15 +105,14 @@ impl Details {
                 }
                 None => of_message.push(Reaction { name, count: 1, users: vec![user] }),
             }
-        }
+            Ok(())
+        })?;
         const REPLIES: &str = "SELECT thread, count(*), max(ts) FROM messages
             WHERE channel = ?1 AND thread BETWEEN ?2 AND ?3 AND deleted IS NULL GROUP BY thread";
-        let mut statement = database.prepare_cached(REPLIES)?;
-        let mut found = statement.query([channel, from, to])?;
-        while let Some(row) = found.next()? {
-            let number = |index| Ok::<_, rusqlite::Error>(row.get::<_, i64>(index)?.unsigned_abs());
-            details.replies.insert(number(0)?, Replies { count: number(1)?, latest: number(2)? });
-        }
+        database.rows(REPLIES, values![channel, from, to], |row| {
+            details.replies.insert(row.unsigned(0)?, Replies { count: row.unsigned(1)?, latest: row.unsigned(2)? });
+            Ok(())
+        })?;
         Ok(details)
     }
 }
@@ -137,42 +134,37 @@ pub(super) fn render(rows: &[Row], details: Details) -> Vec<MessageRow<'_>> {
 }
 
 /// So many of the rows of a request at most, in walking order.
-pub(super) fn select(database: &Connection, channel: i64, request: &PageRequest, count: usize) -> Result<Vec<Row>> {
+pub(super) fn select(database: &Database, channel: i64, request: &PageRequest, count: usize) -> Result<Vec<Row>> {
     let order = if request.towards == Towards::Newest { "ASC" } else { "DESC" };
-    let mut statement = database.prepare_cached(&format!(
+    let select = format!(
         "SELECT {COLUMNS} FROM messages WHERE channel = ?1 AND ts BETWEEN ?2 AND ?3
             AND thread IS NULL AND deleted IS NULL ORDER BY ts {order} LIMIT ?4"
-    ))?;
-    let bounds = params![channel, request.from_us as i64, request.to_us as i64, count as i64];
-    statement.query_map(bounds, Row::read)?.collect()
+    );
+    database.rows(&select, values![channel, request.from_us, request.to_us, count as i64], Row::read)
 }
 
 /// So many of the replies in a thread at most, oldest first.
 pub(super) fn replies(
-    database: &Connection,
+    database: &Database,
     channel: i64,
     thread: u64,
     request: &PageRequest,
     count: usize,
 ) -> Result<Vec<Row>> {
-    let mut statement = database.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM messages INDEXED BY threads WHERE channel = ?1 AND thread = ?5 AND ts BETWEEN ?2 AND ?3
+    let select = format!(
+        "SELECT {COLUMNS} FROM messages {HINT} WHERE channel = ?1 AND thread = ?5 AND ts BETWEEN ?2 AND ?3
             AND deleted IS NULL ORDER BY ts LIMIT ?4"
-    ))?;
-    let bounds = params![channel, request.from_us as i64, request.to_us as i64, count as i64, thread as i64];
-    statement.query_map(bounds, Row::read)?.collect()
+    );
+    database.rows(&select, values![channel, request.from_us, request.to_us, count as i64, thread], Row::read)
 }
 
 /// The message at a position, a reply too.
-pub(super) fn find(database: &Connection, channel: i64, ts: u64) -> Result<Option<Row>> {
+pub(super) fn find(database: &Database, channel: i64, ts: u64) -> Result<Option<Row>> {
     Ok(find_ever(database, channel, ts)?.filter(|(_, deleted)| !deleted).map(|(row, _)| row))
 }
 
 /// The row at a position, and whether its message is deleted.
-pub(super) fn find_ever(database: &Connection, channel: i64, ts: u64) -> Result<Option<(Row, bool)>> {
-    let mut statement =
-        database.prepare_cached(&format!("SELECT {COLUMNS}, deleted FROM messages WHERE channel = ?1 AND ts = ?2"))?;
-    let found =
-        statement.query_row([channel, ts as i64], |row| Ok((Row::read(row)?, row.get::<_, Option<i64>>(6)?.is_some())));
-    found.optional()
+pub(super) fn find_ever(database: &Database, channel: i64, ts: u64) -> Result<Option<(Row, bool)>> {
+    let select = format!("SELECT {COLUMNS}, deleted FROM messages WHERE channel = ?1 AND ts = ?2");
+    database.row(&select, values![channel, ts], |row| Ok((Row::read(row)?, row.get::<Option<i64>>(6)?.is_some())))
 }

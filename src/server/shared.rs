@@ -3,6 +3,7 @@
 use super::answer::ApiError;
 use super::apps::questions::Responses;
 use super::apps::{self, App, Apps};
+use super::database::Place;
 use super::defects::Defects;
 use super::directory::{Directory, User};
 use super::follower::Following;
@@ -70,7 +71,7 @@ impl Shared {
             watchers: Watchers::default(),
             tickets,
             following,
-            readers: Arc::new(Readers::new(options.db.clone())),
+            readers: Arc::new(Readers::new(Place::of(options))),
             tls: options.certificate.is_some(),
             fanout_first: options.fanout_first,
             replay: options.replay,

@@ -4,6 +4,7 @@
 
 use super::changes;
 use super::channel::Channel;
+use super::database::{self, Database, DatabaseError};
 use super::defects::Defects;
 use super::defects::writes::FaultyWriter;
 use super::limits::{Pace, burn};
@@ -11,9 +12,8 @@ use super::log::Log;
 use super::options::{Commit, Options};
 use super::publisher::Notice;
 use super::store::{self, NewMessage};
-use super::write::{Effect, Failure, Post, Stored, Told, Write};
+use super::write::{Done, Effect, Failure, Post, Stored, Told, Write};
 use reqwest::Url;
-use rusqlite::Connection;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const BATCH_WRITES: usize = 1_024;
 
 /// The writing thread's state.
 pub(super) struct Writer {
-    database: Connection,
+    database: Database,
     batch_writes: usize,
     writes: mpsc::Receiver<Write>,
     publisher: mpsc::Sender<Notice>,
@@ -45,20 +45,20 @@ pub(super) struct Writer {
 pub(super) struct SharedStore {
     pub(super) log: Log,
     /// Locked while a transaction is open: SQLite has those who wait for
-    /// another's try again after a while, this has them take turns.
-    pub(super) turn: File,
+    /// another's try again after a while, this has them take turns. PostgreSQL
+    /// has them take turns itself.
+    pub(super) turn: Option<File>,
 }
 
 impl Writer {
     pub(super) fn new(
-        database: Connection,
+        database: Database,
         options: &Options,
         (again, writes): (mpsc::WeakSender<Write>, mpsc::Receiver<Write>),
         publisher: mpsc::Sender<Notice>,
         defects: &Arc<Defects>,
         shared: Option<SharedStore>,
     ) -> Self {
-        database.set_prepared_statement_cache_capacity(64);
         let batch_writes = match options.commit {
             Commit::Group => BATCH_WRITES,
             Commit::Each => 1,
@@ -82,13 +82,7 @@ impl Writer {
                 if let Some(faulty) = &mut self.faulty {
                     faulty.hold_back(&self.database, &mut batch);
                 }
-                let done = match self.commit(&batch) {
-                    Ok(effects) => batch.into_iter().zip(effects).collect(),
-                    Err(error) => {
-                        tracing::error!("the store failed, and {} writes with it: {error}", batch.len());
-                        batch.into_iter().map(|write| (write, Err(Failure::Internal))).collect()
-                    }
-                };
+                let done = self.done(batch);
                 if self.publisher.blocking_send(Notice::Done(done)).is_err() || ends {
                     break 'writes;
                 }
@@ -96,7 +90,7 @@ impl Writer {
         }
         // Where others use the store, the last of them does it when it closes.
         if self.shared.is_none()
-            && let Err(error) = self.database.pragma_update(None, "wal_checkpoint", "TRUNCATE")
+            && let Err(error) = self.database.tidy_up()
         {
             tracing::debug!("no last checkpoint: {error}");
         }
@@ -126,31 +120,53 @@ impl Writer {
         waiting.drain(..end).collect()
     }
 
+    /// What becomes of a batch. One with a value that the store never takes is
+    /// stored write by write, so that the others do not fail with it.
+    fn done(&mut self, batch: Vec<Write>) -> Vec<Done> {
+        match self.commit(&batch) {
+            Ok(effects) => batch.into_iter().zip(effects).collect(),
+            Err(error) if error.is_of_a_value() && batch.len() > 1 => {
+                batch.into_iter().flat_map(|write| self.done(vec![write])).collect()
+            }
+            Err(error) if error.is_of_a_value() => {
+                batch.into_iter().map(|write| (write, Err(Failure::Refused("invalid_arguments")))).collect()
+            }
+            Err(error) => {
+                tracing::error!("the store failed, and {} writes with it: {error}", batch.len());
+                batch.into_iter().map(|write| (write, Err(Failure::Internal))).collect()
+            }
+        }
+    }
+
     /// All of a batch or nothing of it, in this server's turn.
-    fn commit(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
-        if let Some(Err(error)) = self.shared.as_ref().map(|shared| shared.turn.lock()) {
+    fn commit(&mut self, batch: &[Write]) -> database::Result<Vec<Result<Effect, Failure>>> {
+        if let Some(Err(error)) = self.turn().map(File::lock) {
             tracing::warn!("no turn among the servers of the store: {error}");
         }
         let stored = self.commit_or_roll_back(batch);
-        if let Some(Err(error)) = self.shared.as_ref().map(|shared| shared.turn.unlock()) {
+        if let Some(Err(error)) = self.turn().map(File::unlock) {
             tracing::warn!("the turn among the servers of the store stays taken: {error}");
         }
         stored
     }
 
-    fn commit_or_roll_back(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
+    fn turn(&self) -> Option<&File> {
+        self.shared.as_ref()?.turn.as_ref()
+    }
+
+    fn commit_or_roll_back(&mut self, batch: &[Write]) -> database::Result<Vec<Result<Effect, Failure>>> {
         let stored = self.store(batch);
         if let Some(faulty) = &mut self.faulty {
             faulty.end_of_batch(stored.is_ok());
         }
-        if stored.is_err() && !self.database.is_autocommit() {
-            self.database.prepare_cached("ROLLBACK")?.execute([])?;
+        if stored.is_err() {
+            self.database.roll_back()?;
         }
         stored
     }
 
-    fn store(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Effect, Failure>>> {
-        self.database.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    fn store(&mut self, batch: &[Write]) -> database::Result<Vec<Result<Effect, Failure>>> {
+        self.database.begin()?;
         if let Some(shared) = &mut self.shared {
             shared.log.begin(&self.database, batch.iter())?;
         }
@@ -172,19 +188,19 @@ impl Writer {
         }
         let posts = batch.iter().filter(|write| matches!(write, Write::Post(..))).count();
         burn(self.burn_post * posts as u32);
-        self.database.prepare_cached("COMMIT")?.execute([])?;
+        self.database.commit(self.shared.is_some())?;
         Ok(effects)
     }
 
     /// A message that the store does not take: nothing of it stays.
-    fn refuse(&mut self, post: &Arc<Post>) -> rusqlite::Result<Result<Effect, Failure>> {
+    fn refuse(&mut self, post: &Arc<Post>) -> database::Result<Result<Effect, Failure>> {
         if let Some(faulty) = &mut self.faulty {
             faulty.refuse_post(&self.database, post)?;
         }
         Ok(Err(Failure::Internal))
     }
 
-    fn apply(&mut self, write: &Write) -> rusqlite::Result<Result<Effect, Failure>> {
+    fn apply(&mut self, write: &Write) -> database::Result<Result<Effect, Failure>> {
         let database = &self.database;
         Ok(match write {
             // Another server of the store may have had the user leave just now.
@@ -241,13 +257,13 @@ impl Writer {
     }
 }
 
-fn is_member(database: &Connection, post: &Post) -> rusqlite::Result<bool> {
+fn is_member(database: &Database, post: &Post) -> database::Result<bool> {
     store::is_member(database, post.channel.number, post.user.number)
 }
 
 /// Whether what a post replies to takes replies; the repetition of one that was
 /// stored is no new reply.
-fn may_be_stored(database: &Connection, post: &Post) -> rusqlite::Result<bool> {
+fn may_be_stored(database: &Database, post: &Post) -> database::Result<bool> {
     let (channel, user) = (post.channel.number, post.user.number);
     Ok(match (post.thread, post.key.as_deref()) {
         (None, _) => true,
@@ -258,14 +274,14 @@ fn may_be_stored(database: &Connection, post: &Post) -> rusqlite::Result<bool> {
 
 /// Stores a post as a correct server does: the unique index decides whether it
 /// is new.
-fn store_post(database: &Connection, post: &Post) -> rusqlite::Result<Stored> {
+fn store_post(database: &Database, post: &Post) -> database::Result<Stored> {
     let ts = post.pushed_ts.unwrap_or_else(|| next_ts(&post.channel));
     if store::add_message(database, &row(post, ts))? {
         return Ok(Stored { ts, repeats: None, push: post.pushed_ts.is_none(), told: Told::Position });
     }
     let key = post.key.as_deref().unwrap_or_default();
     let first = store::find_message(database, post.channel.number, post.user.number, key)?;
-    let (ts, text) = first.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let (ts, text) = first.ok_or(DatabaseError::Missing)?;
     Ok(Stored { ts, repeats: Some(text.into()), push: false, told: Told::Position })
 }
 

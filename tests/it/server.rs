@@ -9,6 +9,7 @@ pub mod harness;
 mod hints;
 mod hooks;
 mod limits;
+mod postgres;
 mod process;
 mod questions;
 mod replay;

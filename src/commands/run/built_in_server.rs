@@ -4,10 +4,12 @@
 use super::inputs::serve_flag;
 use super::observed::Source;
 use crate::cli::RunArgs;
+use crate::commands::{complain, store};
 use crate::engine::Means;
 use crate::faults::{ProcessCommand, Replicas};
 use crate::plan::RunPlan;
 use crate::results::RunFolder;
+use crate::server::{Certificate, PostgresAddress, remove_store, self_signed};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -25,6 +27,19 @@ pub struct BuiltInServer {
     /// The certificate that it makes for itself where it is to speak TLS.
     certificate: PathBuf,
     _database: TempDir,
+    /// What is removed once the processes have ended, which stand above.
+    _schema: Option<OwnSchema>,
+}
+
+/// A schema of PostgreSQL for one run.
+struct OwnSchema(PostgresAddress);
+
+impl Drop for OwnSchema {
+    fn drop(&mut self) {
+        if let Err(error) = remove_store(&self.0) {
+            complain(&format!("{} stays: {error}", self.0));
+        }
+    }
 }
 
 impl BuiltInServer {
@@ -38,7 +53,25 @@ impl BuiltInServer {
         let certificate = database.path().join("server.db.cert.pem");
         let mut flags = vec!["serve".to_owned(), "--exit-with-stdin".to_owned()];
         let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
-        add("--db", database.path().join("server.db").display().to_string());
+        let db = database.path().join("server.db");
+        let (count, mut options) = replicas_of(&args.aim.serve);
+        let mut secrets = Vec::new();
+        let mut schema = None;
+        if let Some(store) = store::named_by(&args.aim.serve) {
+            let name = format!("posthaste_run_{}", uuid::Uuid::new_v4().simple());
+            schema = Some(OwnSchema(store::address(store, &name)?));
+            secrets.push((store::HANDED_ON.to_owned(), store::url(store)?));
+            add("--store", format!("env:{}", store::HANDED_ON));
+            add("--schema", name);
+            if options.iter().any(|option| *option == "tls") {
+                let Certificate { chain, key } = self_signed(&db, "127.0.0.1")?;
+                add("--tls-cert", chain.display().to_string());
+                add("--tls-key", key.display().to_string());
+            }
+            options.retain(|option| *option != "tls" && !store::is_store(option));
+        } else {
+            add("--db", db.display().to_string());
+        }
         add("--store-fail-while", store_fails_while.display().to_string());
         for defect in &args.defect {
             add("--defect", defect.clone());
@@ -55,14 +88,13 @@ impl BuiltInServer {
         if !plan.send.design.stores_first() {
             flags.push("--fanout-first".to_owned());
         }
-        let (count, options) = replicas_of(&args.aim.serve);
         if count > 1 {
             flags.push("--shared".to_owned());
         }
         flags.extend(options.iter().map(|option| serve_flag(option)));
-        let command = ProcessCommand { program, args: flags, log: Some(folder.file("server.log")) };
+        let command = ProcessCommand { program, args: flags, log: Some(folder.file("server.log")), secrets };
         let replicas = Replicas::start(&command, count, None).context("the built-in server did not start")?;
-        Ok(Self { url: replicas.url(), replicas, store_fails_while, certificate, _database: database })
+        Ok(Self { url: replicas.url(), replicas, store_fails_while, certificate, _database: database, _schema: schema })
     }
 
     /// What faults can be done to it with.

@@ -5,6 +5,7 @@ use super::casting;
 use super::sources::sources;
 use super::trust::trust;
 use crate::cli::{AimArgs, Cli, ReachArgs, RunArgs};
+use crate::commands::store;
 use crate::engine::CastingOptions;
 use crate::plan::near::nearest;
 use crate::plan::profile::{Override, Resolved, find_built_in, load};
@@ -126,22 +127,27 @@ pub fn args_of(workload_name: &str, aim: &AimArgs) -> Vec<String> {
 }
 
 /// Options of `posthaste serve` that posthaste sets itself.
-const OWN_OPTIONS: [&str; 7] = ["shared", "host", "port", "db", "store-fail-while", "exit-with-stdin", "defect-log"];
+const OWN_OPTIONS: [&str; 8] =
+    ["shared", "host", "port", "db", "schema", "store-fail-while", "exit-with-stdin", "defect-log"];
 
 fn check_serve(aim: &AimArgs) -> anyhow::Result<()> {
     for option in &aim.serve {
+        let shown = store::shown(option);
         if aim.url.is_some() {
-            bail!("--serve {option} is for the built-in server; remove --url, or give it to posthaste serve");
+            bail!("--serve {shown} is for the built-in server; remove --url, or give it to posthaste serve");
         }
         let name = option.split('=').next().unwrap_or_default();
         if OWN_OPTIONS.contains(&name) {
-            bail!("--serve {option}: posthaste sets {name} itself");
+            bail!("--serve {shown}: posthaste sets {name} itself");
         }
         let line = ["posthaste".to_owned(), "serve".to_owned(), serve_flag(option)];
         if let Err(error) = Cli::try_parse_from(line) {
             let first = error.to_string().lines().next().unwrap_or_default().replace("error: ", "");
-            bail!("--serve {option}: {first}; posthaste serve --help names the options, such as max-rate=1000");
+            bail!("--serve {shown}: {first}; posthaste serve --help names the options, such as max-rate=1000");
         }
+    }
+    if let Some(store) = store::named_by(&aim.serve) {
+        store::reach(&store::address(store, "posthaste")?)?;
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //! of its own, and the balancer before them.
 
 use crate::cli::ServeArgs;
-use crate::commands::complain;
+use crate::commands::{complain, store};
 use crate::faults::{ProcessCommand, Replicas};
+use crate::server::Certificate;
 use anyhow::Context;
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -14,23 +15,16 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Options that are of the whole, and not of each process.
-const OF_THE_WHOLE: [&str; 4] = ["--replicas", "--host", "--port", "--db"];
+const OF_THE_WHOLE: [&str; 7] = ["--replicas", "--host", "--port", "--db", "--store", "--tls-cert", "--tls-key"];
+/// Those of them that have no value.
+const PLAIN: [&str; 3] = ["--shared", "--exit-with-stdin", "--tls"];
 /// How often a look is taken at whether all processes live.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Serves until SIGINT or SIGTERM, or the end of standard input where asked.
 /// SIGHUP replaces one process after another.
-pub(super) fn serve(args: &ServeArgs, db: Option<&Path>) -> anyhow::Result<()> {
-    let mut of_each = without(std::env::args_os().skip(1), &OF_THE_WHOLE, &["--shared", "--exit-with-stdin"]);
-    of_each.extend(["--shared".into(), "--exit-with-stdin".into()]);
-    if let Some(db) = db {
-        of_each.extend(["--db".into(), db.as_os_str().to_owned()]);
-    }
-    let of_each = of_each.into_iter().map(|word| word.into_string());
-    let words: Result<Vec<String>, _> = of_each.collect();
-    let words = words.map_err(|word| anyhow::anyhow!("an option is no text: {}", word.display()))?;
-    let program = std::env::current_exe().context("cannot find posthaste's own program")?;
-    let command = ProcessCommand { program, args: words, log: None };
+pub(super) fn serve(args: &ServeArgs, db: &Path, certificate: Option<&Certificate>) -> anyhow::Result<()> {
+    let command = command(args, db, certificate)?;
     let at = address(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
@@ -70,6 +64,28 @@ pub(super) fn serve(args: &ServeArgs, db: Option<&Path>) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// How each process is started.
+fn command(args: &ServeArgs, db: &Path, certificate: Option<&Certificate>) -> anyhow::Result<ProcessCommand> {
+    let mut of_each = without(std::env::args_os().skip(1), &OF_THE_WHOLE, &PLAIN);
+    of_each.extend(["--shared".into(), "--exit-with-stdin".into()]);
+    let mut secrets = Vec::new();
+    match &args.store {
+        Some(store) => {
+            secrets.push((store::HANDED_ON.to_owned(), store::url(store)?));
+            of_each.extend(["--store".into(), format!("env:{}", store::HANDED_ON).into()]);
+        }
+        None => of_each.extend(["--db".into(), db.as_os_str().to_owned()]),
+    }
+    if let Some(Certificate { chain, key }) = certificate {
+        // All show the same one.
+        of_each.extend(["--tls-cert".into(), chain.into(), "--tls-key".into(), key.into()]);
+    }
+    let words: Result<Vec<String>, _> = of_each.into_iter().map(|word| word.into_string()).collect();
+    let words = words.map_err(|word| anyhow::anyhow!("an option is no text: {}", word.display()))?;
+    let program = std::env::current_exe().context("cannot find posthaste's own program")?;
+    Ok(ProcessCommand { program, args: words, log: None, secrets })
 }
 
 fn deployment(replicas: &Arc<Replicas>) -> impl FnOnce() + Send + 'static {
@@ -120,8 +136,9 @@ mod tests {
 
     #[test]
     fn what_is_of_the_whole_is_not_handed_on() {
-        let line = "serve --replicas 3 --max-rate=5 --port=0 --db x.db --shared --synchronous off --exit-with-stdin";
-        let kept = without(line.split(' ').map(OsString::from), &OF_THE_WHOLE, &["--shared", "--exit-with-stdin"]);
+        let line = "serve --replicas 3 --max-rate=5 --port=0 --db x.db --shared --tls --store postgres://me:pw@h/d \
+            --synchronous off --exit-with-stdin";
+        let kept = without(line.split(' ').map(OsString::from), &OF_THE_WHOLE, &PLAIN);
         assert_eq!(kept, ["serve", "--max-rate=5", "--synchronous", "off"]);
     }
 }

@@ -177,7 +177,7 @@ pub(in super::super) fn near_url(text: &str) -> Option<Url> {
     (host == "localhost" || host.parse().is_ok_and(is_near)).then_some(url)
 }
 
-fn is_near(ip: IpAddr) -> bool {
+pub(in super::super) fn is_near(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {

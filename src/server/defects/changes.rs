@@ -2,12 +2,12 @@
 //! last.
 
 use super::super::changes::{self, Change, Changed, What};
+use super::super::database::{self, Database};
 use super::super::rows::{self, Row};
 use super::super::store;
 use super::super::write::{Failure, Write};
 use super::writes::FaultyWriter;
 use super::{Defect, Instance};
-use rusqlite::Connection;
 use std::time::Duration;
 
 /// How long a deleted message stays so: `delete-resurrected`.
@@ -17,9 +17,9 @@ impl FaultyWriter {
     /// Makes a change, or seems to.
     pub(crate) fn change(
         &mut self,
-        database: &Connection,
+        database: &Database,
         change: &Change,
-    ) -> rusqlite::Result<Result<Changed, Failure>> {
+    ) -> database::Result<Result<Changed, Failure>> {
         let own = rows::find(database, change.channel.number, change.ts)?;
         let Some(row) = own.filter(|row| row.user == change.user.number) else {
             return changes::apply(database, change, true);
@@ -47,7 +47,7 @@ impl FaultyWriter {
     }
 
     /// Brings a deleted message back.
-    pub(crate) fn resurrect(&mut self, database: &Connection, channel: i64, ts: u64) -> rusqlite::Result<()> {
+    pub(crate) fn resurrect(&mut self, database: &Database, channel: i64, ts: u64) -> database::Result<()> {
         if store::restore_message(database, channel, ts)? {
             self.open.extend(self.resting.remove(&(channel, ts)));
         }

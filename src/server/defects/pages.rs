@@ -2,12 +2,12 @@
 //! are capped or lag.
 
 use super::super::channel::Channel;
+use super::super::database::{Database, Result};
 use super::super::history::{self, Page, PageRequest, Towards};
 use super::super::rows::{self, Row};
 use super::super::writer::now_us;
 use super::rows::{Doomed, Given};
 use super::{Defect, Defects, Instance};
-use rusqlite::{Connection, Result};
 
 /// More rows than any channel has.
 const ALL: usize = i64::MAX as usize;
@@ -20,7 +20,7 @@ const TICK_US: u64 = 100_000;
 
 /// History as one reader gets it from a server that has defects.
 pub(crate) struct FaultyPages<'a> {
-    pub(crate) database: &'a Connection,
+    pub(crate) database: &'a Database,
     pub(crate) channel: &'a Channel,
     /// `U…`
     pub(crate) reader: &'a str,

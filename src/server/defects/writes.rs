@@ -2,6 +2,7 @@
 //! storing, saying what is not so, giving wrong positions, losing rows and
 //! answers.
 
+use super::super::database::{self, Database};
 use super::super::publisher::Notice;
 use super::super::store::{self, NewMessage};
 use super::super::write::{Answer, Failure, Post, Stored, Told, Write};
@@ -9,7 +10,6 @@ use super::super::writer::{next_ts, row};
 use super::keys::{Identity, Keys, TakenFor, identity};
 use super::rows::Given;
 use super::{Defect, Defects, Instance};
-use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,7 +55,7 @@ pub(crate) struct FaultyWriter {
     open_late: Vec<(i64, u64)>,
 }
 
-type Written = rusqlite::Result<Result<Stored, Failure>>;
+type Written = database::Result<Result<Stored, Failure>>;
 
 impl FaultyWriter {
     pub(crate) fn new(defects: Arc<Defects>, publisher: mpsc::Sender<Notice>, writes: mpsc::WeakSender<Write>) -> Self {
@@ -75,7 +75,7 @@ impl FaultyWriter {
 
     /// Takes writes out of a batch that are to be committed later than their
     /// position says.
-    pub(crate) fn hold_back(&mut self, database: &Connection, batch: &mut Vec<Write>) {
+    pub(crate) fn hold_back(&mut self, database: &Database, batch: &mut Vec<Write>) {
         if !self.defects.has(Defect::LateCommit) {
             return;
         }
@@ -93,7 +93,7 @@ impl FaultyWriter {
         }
     }
 
-    fn is_held_back(&mut self, database: &Connection, write: &Write) -> bool {
+    fn is_held_back(&mut self, database: &Database, write: &Write) -> bool {
         let Write::Post(post, _) = write else { return false };
         let Some(identity) = identity(post) else { return false };
         let is_new = !self.given.contains_key(&identity) && matches!(first_row(database, post), Ok(None));
@@ -107,7 +107,7 @@ impl FaultyWriter {
     }
 
     /// Loses the rows that history has doomed, in the open transaction.
-    pub(crate) fn begin_batch(&mut self, database: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn begin_batch(&mut self, database: &Database) -> database::Result<()> {
         for (channel, ts, instance) in self.defects.doomed.take() {
             if store::remove_message(database, channel, ts)? {
                 self.open.push(instance);
@@ -124,7 +124,7 @@ impl FaultyWriter {
         }
     }
 
-    pub(crate) fn store_post(&mut self, database: &Connection, post: &Arc<Post>, answer: &Answer) -> Written {
+    pub(crate) fn store_post(&mut self, database: &Database, post: &Arc<Post>, answer: &Answer) -> Written {
         let identity = identity(post);
         if let Some(lie) = identity.as_ref().and_then(|identity| self.lies.get_mut(identity)) {
             if let Lie::Recorded(ts) = *lie {
@@ -185,7 +185,7 @@ impl FaultyWriter {
         Told::Position
     }
 
-    fn store_new(&mut self, database: &Connection, post: &Arc<Post>, identity: Option<Identity>) -> Written {
+    fn store_new(&mut self, database: &Database, post: &Arc<Post>, identity: Option<Identity>) -> Written {
         if self.defects.due(Defect::AckBeforePersist) {
             let ts = next_ts(&post.channel);
             self.lies.extend(identity.map(|identity| (identity, Lie::Stored(ts))));
@@ -212,7 +212,7 @@ impl FaultyWriter {
 
     /// The store refuses a post. Under `fanout-before-persist` it was pushed
     /// by then.
-    pub(crate) fn refuse_post(&mut self, database: &Connection, post: &Arc<Post>) -> rusqlite::Result<()> {
+    pub(crate) fn refuse_post(&mut self, database: &Database, post: &Arc<Post>) -> database::Result<()> {
         let identity = identity(post);
         let known = identity.as_ref().is_some_and(|identity| self.lies.contains_key(identity));
         let pushes = self.defects.has(Defect::FanoutBeforePersist) && post.pushed_ts.is_none();
@@ -226,7 +226,7 @@ impl FaultyWriter {
         Ok(())
     }
 
-    fn push_first(&mut self, database: &Connection, post: &Arc<Post>, identity: Option<Identity>) -> Written {
+    fn push_first(&mut self, database: &Database, post: &Arc<Post>, identity: Option<Identity>) -> Written {
         let ts = next_ts(&post.channel);
         // A publisher that is gone has no sockets left either.
         let _ = self.publisher.blocking_send(Notice::Early(post.clone(), ts));
@@ -240,7 +240,7 @@ impl FaultyWriter {
     }
 
     /// Makes the row of a new message: its position.
-    fn insert(&mut self, database: &Connection, post: &Post, given: Option<u64>) -> rusqlite::Result<u64> {
+    fn insert(&mut self, database: &Database, post: &Post, given: Option<u64>) -> database::Result<u64> {
         let place = (post.channel.number, post.user.number);
         let cut = cut(&post.text).filter(|_| self.defects.due(Defect::Mangle));
         let mut message = NewMessage { text: cut.unwrap_or(&post.text), ..row(post, 0) };
@@ -281,7 +281,7 @@ fn repeats(ts: u64, text: String) -> Stored {
     Stored { ts, repeats: Some(text.into()), push: false, told: Told::Position }
 }
 
-fn first_row(database: &Connection, post: &Post) -> rusqlite::Result<Option<(u64, String)>> {
+fn first_row(database: &Database, post: &Post) -> database::Result<Option<(u64, String)>> {
     match post.key.as_deref() {
         Some(key) => store::find_message(database, post.channel.number, post.user.number, key),
         None => Ok(None),

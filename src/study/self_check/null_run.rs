@@ -130,6 +130,7 @@ fn start(bench: &Bench<'_>, setting: &Setting) -> io::Result<ServerProcess> {
         program: bench.program.clone(),
         args,
         log: Some(bench.folder.join("null.log")),
+        secrets: Vec::new(),
     })
 }
 

@@ -1,8 +1,9 @@
 //! A server in this process or in its own, and clients for both.
 
 use futures_util::{SinkExt, StreamExt};
-use posthaste::server::{DefectSpec, Options, Server};
+use posthaste::server::{DefectSpec, Options, PostgresAddress, Server};
 use serde_json::Value;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,6 +16,30 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// Long enough for a busy machine; only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where it names a database of PostgreSQL, the tests' servers have their stores
+/// there: `server::postgres` runs tests that were written over SQLite so.
+pub const STORE: &str = "POSTHASTE_TEST_STORE";
+
+/// The store that stands there in place of a file: the same for the same file.
+fn store_in_place_of(db: &Path) -> Option<PostgresAddress> {
+    let url = std::env::var(STORE).ok()?;
+    Some(PostgresAddress::parse(&url, &schema_of(db), None).unwrap())
+}
+
+fn schema_of(db: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    db.hash(&mut hasher);
+    format!("test_{:016x}", hasher.finish())
+}
+
+/// What tells `posthaste serve` of a store.
+pub fn store_flags(db: &Path) -> Vec<String> {
+    match std::env::var(STORE) {
+        Ok(_) => ["--store", &format!("env:{STORE}"), "--schema", &schema_of(db)].map(str::to_owned).into(),
+        Err(_) => ["--db", db.to_str().unwrap()].map(str::to_owned).into(),
+    }
+}
 
 /// Calls a server with form parameters.
 #[derive(Clone)]
@@ -200,8 +225,10 @@ impl Running {
     pub async fn of(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = Some(options.db.clone()).filter(|db| !db.as_os_str().is_empty());
+        let db = db.unwrap_or_else(|| folder.path().join("test.db"));
         let options = Options {
-            db: db.unwrap_or_else(|| folder.path().join("test.db")),
+            postgres: options.postgres.or_else(|| store_in_place_of(&db)),
+            db,
             defect_log: Some(folder.path().join("defects.ndjson")),
             ..options
         };
@@ -243,10 +270,21 @@ pub struct ServerProcess {
 
 impl ServerProcess {
     pub fn start(db: &Path, flags: &[&str]) -> Self {
+        let store = store_flags(db);
+        Self::over(&[&store.iter().map(String::as_str).collect::<Vec<_>>(), flags].concat())
+    }
+
+    /// With the store that the flags name.
+    pub fn over(flags: &[&str]) -> Self {
+        Self::with(flags, &[])
+    }
+
+    /// The same with variables of its environment.
+    pub fn with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_posthaste"))
-            .args(["serve", "--port", "0", "--db"])
-            .arg(db)
+            .args(["serve", "--port", "0"])
             .args(flags)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,7 +1,7 @@
 //! Several servers over one store: what one of them does, all know, and all
 //! sockets see in one order.
 
-use super::harness::{Client, Running, ServerProcess, Socket, field};
+use super::harness::{Client, Running, ServerProcess, Socket, field, store_flags};
 use super::hooks::{Does, Hooks};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -278,8 +278,8 @@ impl Balanced {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_posthaste"))
-            .args(["serve", "--port", "0", "--replicas", "3", "--db"])
-            .arg(folder.path().join("one.db"))
+            .args(["serve", "--port", "0", "--replicas", "3"])
+            .args(store_flags(&folder.path().join("one.db")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
