@@ -295,6 +295,39 @@ mod tests {
         let by_server = ceiling(&[rung(10.0, "lag", 0.95)], None);
         assert!(by_server.held_by.is_some_and(|words| words.contains("null server")));
         assert_eq!((by_server.sends_per_s, by_server.passed), (0.0, None));
+        for (worker_cpu, server_cpu, reason) in [
+            (0.8, 0.9, "the server had some of its core left"),
+            (0.95, 0.95, "the worker used as much"),
+            (0.99, 0.95, "the worker used more"),
+        ] {
+            let rung = RungFact { worker_cpu, ..rung(10.0, "lag", server_cpu) };
+            assert_eq!(ceiling(&[rung], None).held_by.as_deref(), Some("lag"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_whole_check_passes_where_all_of_it_does() {
+        let passing = StallFact {
+            stall_us: 1_400_000,
+            load_us: 20_000_000,
+            rate_per_s: 1_000.0,
+            drain_per_s: 1e9,
+            ack_p99_us: 1_200_000,
+            delivery_p99_us: 1_200_000,
+            service_p99_us: 300,
+        };
+        let failing = StallFact { ack_p99_us: 0, ..passing.clone() };
+        for (accurate, stalled, wanted, passed, reason) in [
+            (true, &passing, Some(true), true, "all of it"),
+            (true, &passing, None, true, "no load was wanted"),
+            (false, &passing, Some(true), false, "a median is off"),
+            (true, &failing, Some(true), false, "the stall was not seen"),
+            (true, &passing, Some(false), false, "the wanted load cannot be measured"),
+        ] {
+            let rows = vec![accuracy(&fact(0, 0)), accuracy(&fact(0, if accurate { 0 } else { 1_000 }))];
+            let ceiling = Ceiling { passed: wanted, ..Ceiling::default() };
+            assert_eq!(self_check(rows, stall(stalled), ceiling, Vec::new()).passed, passed, "{reason}");
+        }
     }
 
     #[test]

@@ -106,7 +106,22 @@ fn more_gates_need_more_evidence() {
     assert_eq!(decide(&four[1..2], &rows).1, Decision::Regression);
     assert_eq!(decide(&four, &rows).1, Decision::Open, "one of four by chance");
     rows[7] = rows[0].clone();
-    assert_eq!(decide(&four, &rows).1, Decision::Regression, "1/256 is below 0.05/3/4");
+    let (outcomes, decision) = decide(&four, &rows);
+    assert_eq!(decision, Decision::Regression, "1/256 is below 0.05/3/4");
+    let verdicts: Vec<&str> = outcomes.iter().map(|outcome| outcome.verdict.as_str()).collect();
+    assert_eq!(verdicts, ["open", "regression", "open", "open"]);
+    // The second is held against a third of the chance, not against a quarter.
+    for row in &mut rows {
+        row.values.insert("ack.p50".to_owned(), row.values["ack.p99"]);
+    }
+    rows.iter_mut().take(1).for_each(|row| _ = row.values.remove("ack.p50"));
+    let two = [gate("ack.p50", 0.1), gate("ack.p99", 0.1)];
+    let (outcomes, _) = decide(&two, &rows);
+    assert_eq!(
+        [&*outcomes[0].verdict, &*outcomes[1].verdict],
+        ["regression"; 2],
+        "1/128 is below 0.05/3 once one is settled"
+    );
 }
 
 #[test]
@@ -115,6 +130,23 @@ fn noise_is_the_further_end() {
     let strayed = noise(&outcome(&[0.8, 1.0, 1.1, 1.05, 0.95, 1.0, 0.9, 1.02])).unwrap();
     assert!((0.05..0.15).contains(&strayed), "{strayed}");
     assert_eq!(noise(&outcome(&[1.0, 1.0])), None);
+    let ends = |low, high| GateOutcome { low: Some(low), high: Some(high), ..outcome(&[1.0]) };
+    for (low, high, strayed, reason) in [
+        (0.8, 1.1, 0.25, "the lower end, as a ratio"),
+        (0.95, 1.2, 0.2, "the upper end"),
+        (1.1, 1.2, 0.2, "both above"),
+        (0.5, 0.8, 1.0, "both below"),
+    ] {
+        let found = noise(&ends(low, high)).unwrap();
+        assert!((found - strayed).abs() < 1e-12, "{reason}: {found}");
+    }
+}
+
+#[test]
+fn the_last_look_is_at_all_pairs() {
+    for (most, expected) in [(20, vec![8, 12, 20]), (12, vec![8, 12]), (13, vec![8, 12, 13]), (8, vec![8])] {
+        assert_eq!(looks(most), expected);
+    }
 }
 
 #[test]
@@ -132,6 +164,11 @@ fn gates_are_written_as_metrics_with_a_margin() {
         ("ack.p98", "unknown metric \"ack.p98\"; did you mean ack.p90, ack.p95, ack.p99?"),
         ("ack.p95", "ack.p95 is in no summary; take p90 or p99"),
         ("ack.p99=0.1", "ack.p99=0.1: the margin is a percentage, such as ack.p99=10%"),
+        (
+            "ack.count",
+            "ack.count is no latency, rate or cost: a comparison takes ack.p99, rates.achieved_per_s, \
+             target.cpu_per_message, …",
+        ),
         ("ack.p99=0%", "ack.p99=0%: the margin is between 0.1% and 1000%"),
         (
             "findings.acked_lost",

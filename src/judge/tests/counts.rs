@@ -112,6 +112,8 @@ fn without_a_load_nothing_is_counted_a_second() {
     h.said(1, 0, 1_000);
     h.record.load_end_us = h.record.load_start_us;
     assert_eq!(h.judge().rates, Rates::default());
+    let counted = History::new().judge().rates.counted;
+    assert_eq!((counted.seconds, counted.goodput), (60.0, None), "of nothing, nothing is carried or not");
 }
 
 /// Worst is what was shown as sent and is stored nowhere: its user will not

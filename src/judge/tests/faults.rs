@@ -152,3 +152,25 @@ fn the_way_back_from_a_fault_is_counted() {
         assert_eq!(recovery.map(|recovery| recovery.sockets), Some(None), "{design:?}: the ledger knows no sockets");
     }
 }
+
+#[test]
+fn sends_and_pages_of_the_way_back_at_its_edges() {
+    let mut history = History::new();
+    let settings = FaultSettings::default();
+    history.plan.faults = vec![Fault { kind: FaultKind::Deploy, at_us: 0, for_us: 0, share: 1.0, settings }];
+    history.record.faults = vec![FaultRecord { fired_us: Some(2_300_000), healed_us: Some(3_000_000), touched: 1 }];
+    history.send(1, 0, 1_000).acked(2_300, 1);
+    history.send(1, 0, 2_400).acked(2_450, 2);
+    history.send(1, 0, 2_500).written(2_501);
+    history.send(1, 0, 2_600).rejected(2_601);
+    history.listening(2, &[1]);
+    history.disconnected(2, 2_400);
+    history.connected(2, 2_500);
+    // In the first second of the fault, and in its second one.
+    history.page(2, 1, 3_200).more();
+    history.page(2, 1, 3_400).more();
+    let recovery = history.judge().faults[0].recovery.clone().expect("a fault of a process");
+    assert_eq!((recovery.sends, recovery.failed_sends), (4, 1), "one ended as it began, and what was refused failed");
+    let sockets = recovery.sockets.expect("it has some");
+    assert_eq!((sockets.pages, sockets.pages_in_worst_second), (2, 1));
+}

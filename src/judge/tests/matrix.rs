@@ -79,6 +79,8 @@ fn what_a_design_is_known_for_is_missed_where_it_does_not_show() {
         (SendDesign::Ws, "crash", 1, false),
         (SendDesign::Ws, "clean", 0, false),
         (SendDesign::Http, "crash", 0, false),
+        (SendDesign::HttpNoKey, "ack lost", 1, true),
+        (SendDesign::HttpNoKey, "crash", 0, false),
     ] {
         let cell =
             MatrixCell::of(Design::Send(design), failure, "", &summary(&[("silent_loss", count, FindingClass::Info)]));
@@ -112,6 +114,8 @@ fn the_exit_code_is_of_the_worst_that_counts() {
         let about = MatrixAbout { interrupted, ..MatrixAbout::default() };
         let matrix = MatrixSummary::new(about, vec![table]);
         assert_eq!((matrix.exit_code, matrix.about.interrupted), (code, interrupted));
+        let speaks = matrix.tables[0].cells.iter().any(MatrixCell::speaks);
+        assert_eq!(matrix.speaks(), speaks);
     }
 }
 
@@ -136,5 +140,30 @@ fn what_the_drain_alone_brought_was_never_received() {
         assert_eq!((count("never received"), count("received twice")), (by_drain, twice), "{place}");
         assert_eq!((cell.broken.len(), cell.expected_and_absent.is_some()), (broken, absent), "{place}");
         assert_eq!(cell.latency_of, "delivery p99", "nothing healed");
+    }
+}
+
+#[test]
+fn what_no_catch_up_brought_was_never_received_either() {
+    let mut summary = summary(&[("unhealed", 2, FindingClass::Rate), ("unresolved", 3, FindingClass::Info)]);
+    for (healed, latency_of) in [(0, "delivery p99"), (1, "heal max")] {
+        let latency = LatencySummary { count: healed, max: Some(70), p99: Some(60), ..LatencySummary::default() };
+        summary.latency_us.insert("heal".to_owned(), latency);
+        let cell = MatrixCell::of(Design::Receive(ReceiveDesign::Ws), "disconnect", "cells/c", &summary);
+        assert_eq!((cell.counts["never received"], cell.latency_of.as_str()), (5, latency_of));
+        assert_eq!(cell.latency_us, (healed > 0).then_some(70), "the longest of those that healed");
+    }
+}
+
+#[test]
+fn a_cell_without_a_run_keeps_its_place() {
+    let cell = MatrixCell::without_run("ws-ack", "crash", "no answer");
+    assert_eq!((cell.design.as_str(), cell.failure.as_str(), cell.impossible), ("ws-ack", "crash", false));
+    assert_eq!((cell.silent_because.as_deref(), cell.speaks()), (Some("no answer"), false));
+    let designs =
+        [(Design::Send(SendDesign::WsAck), "send", "ws-ack"), (Design::Receive(ReceiveDesign::Rtm), "receive", "rtm")];
+    for (design, table, name) in designs {
+        assert_eq!((design.table(), design.name()), (table, name));
+        assert_eq!(MatrixCell::of(design, "clean", "", &summary(&[])).design, name);
     }
 }

@@ -4,6 +4,7 @@ use super::history::{History, row};
 use super::{check, part};
 use crate::ledger::{HistoryRow, RowText};
 use crate::model::MessageRef;
+use crate::plan::Positions;
 
 #[test]
 fn page_anomaly() {
@@ -281,6 +282,22 @@ fn what_is_no_stale_read() {
         h.page(50, 0, 5_000).shows(&[first, third]).end();
         h.page(50, 0, 92_000).by_drain().shows(&[first, second, third]).end();
     });
+}
+
+#[test]
+fn without_positions_no_read_is_stale() {
+    for (positions, reason) in [
+        (Positions::Coarse, "two messages of the target may have one position"),
+        (Positions::None, "the target has no positions"),
+    ] {
+        let summary = check(reason, &[], |h| {
+            h.plan.capabilities.positions = positions;
+            let [first, _, third] = three(h);
+            h.page(50, 0, 5_000).shows(&[first, third]).more();
+        });
+        let finding = &summary.findings["stale_read"];
+        assert_eq!((finding.checked, finding.unchecked_because.as_deref()), (false, Some(reason)));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::history::History;
 use crate::judge::{is_of, times_of};
 use crate::ledger::{FaultRecord, Latencies, TargetFigures};
 use crate::model::LatencyKind;
-use crate::plan::{During, Fault, FaultKind, FaultSettings, LEDGER_FIELDS};
+use crate::plan::{During, Fault, FaultKind, FaultSettings, LEDGER_FIELDS, Positions};
 use std::collections::BTreeSet;
 
 /// Ten messages pushed to one subscriber; two more were never acknowledged and
@@ -110,6 +110,19 @@ fn what_cannot_be_checked_is_never_a_pass() {
 }
 
 #[test]
+fn what_a_target_does_not_promise_it_cannot_break() {
+    let mut history = history();
+    history.plan.capabilities.positions = Positions::None;
+    let exprs = ["findings.stale_read == 0", "findings.live_reordered.share < 1%", "findings.acked_lost == 0"];
+    history.plan.thresholds = exprs.map(str::to_owned).into();
+    let summary = history.judge();
+    let came: Vec<_> = summary.thresholds.iter().map(|outcome| (outcome.passed, outcome.value)).collect();
+    assert_eq!(came, [(Some(true), None), (Some(true), None), (Some(true), Some(0.0))]);
+    assert_eq!(summary.thresholds[0].shown, "does not apply: the target has no positions");
+    assert_eq!(summary.exit_code, 0);
+}
+
+#[test]
 fn the_plan_knows_every_count_of_the_ledger() {
     let counts = serde_json::to_value(history().judge().ledger).unwrap();
     let fields: BTreeSet<&str> = counts.as_object().unwrap().keys().map(String::as_str).collect();
@@ -189,6 +202,11 @@ fn what_the_target_used_may_be_bounded() {
         assert_eq!(outcome.passed, passed, "{expr}: {}", outcome.shown);
         assert!(outcome.shown.starts_with(shown), "{expr}: {}", outcome.shown);
     }
+    history.send(1, 0, 30_000).written(30_001);
+    assert!(history.judge().thresholds[0].shown.starts_with("80.0 MB"));
+    history.plan.thresholds = vec!["target.cpu_per_message < 3ms".to_owned()];
+    let shown = history.judge().thresholds.remove(0).shown;
+    assert!(shown.ends_with("for 11)"), "what was written was taken too: {shown}");
     history.record.target = Some(TargetFigures { failure: Some("it is gone".to_owned()), ..TargetFigures::default() });
     let outcome = history.judge().thresholds.remove(0);
     assert_eq!((outcome.passed, outcome.shown.as_str()), (None, "no data: it is gone"));

@@ -115,6 +115,14 @@ fn for_what_a_worker_did() {
         ),
         (
             |h, worker| {
+                // A tenth of 20 ms.
+                h.plan.measurement.receive_wait_p99_us = 100;
+                h.record.generator.workers = vec![WorkerFigures { receive_wait_p99_us: 1_990, ..worker }];
+            },
+            "",
+        ),
+        (
+            |h, worker| {
                 let rising = WorkerFigures { wall_us: 10_000_000, cpu_us: 1_000_000, ..worker };
                 let one = WorkerFigures { busy_at_us: vec![8_000_000], ..rising.clone() };
                 h.record.generator.workers = vec![rising, one];
@@ -129,6 +137,21 @@ fn for_what_a_worker_did() {
                     vec![WorkerFigures { wall_us: 10_000_000, cpu_us: 1_000_000, busy_at_us, ..worker }];
             },
             "worker 0 used too much of a core for 2 seconds and 85 % are allowed (seconds 7-8 of the load)",
+        ),
+        (
+            |h, worker| {
+                // A twentieth of its time, and no more.
+                let busy_at_us = vec![8_000_000, 9_000_000];
+                h.record.generator.workers = vec![WorkerFigures { wall_us: 40_000_000, busy_at_us, ..worker }];
+            },
+            "",
+        ),
+        (
+            |h, worker| {
+                let busy_at_us = vec![8_000_000, 9_000_000, 10_000_000];
+                h.record.generator.workers = vec![WorkerFigures { wall_us: 40_000_000, busy_at_us, ..worker }];
+            },
+            "too much of a core for 3 seconds",
         ),
     ] {
         check(change, reason);

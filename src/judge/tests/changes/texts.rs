@@ -1,6 +1,6 @@
 //! `edit_lost`: texts and reactions.
 
-use super::{change, check};
+use super::{change, check, said};
 use crate::judge::tests::history::History;
 use crate::model::MessageRef;
 use crate::model::SendState::{Acknowledged, Rejected, Unattempted, Unknown};
@@ -255,4 +255,19 @@ fn reactions_are_a_set() {
         ),
         (|h, m| _ = change(h, m, React, Rejected), &[], "refused"),
     ]);
+}
+
+#[test]
+fn what_stands_there_instead_is_said() {
+    for (shown, note) in [(None, "as it was sent"), (Some(1), "with change 1")] {
+        let mut h = History::new();
+        let message = said(&mut h);
+        change(&mut h, message, Edit, Acknowledged);
+        change(&mut h, message, Edit, Acknowledged);
+        if let Some(ordinal) = shown {
+            edited(&mut h, message, ordinal);
+        }
+        let finding = h.judge().findings["edit_lost"].clone();
+        assert_eq!(finding.examples[0].note, format!("its change 2, an edit, is not there: it stands {note}"));
+    }
 }
