@@ -1,6 +1,9 @@
 //! The search against servers that are formulas, and the fits against curves
 //! that are known.
 
+mod costs;
+mod lengths;
+
 use super::summary::TargetUse;
 use super::*;
 use crate::model::Random;

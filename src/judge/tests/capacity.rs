@@ -1,5 +1,5 @@
 use super::check;
-use crate::judge::capacity::{Find, Measured, Outcome, Purpose, SearchSettings, probe_of};
+use crate::judge::capacity::{Egress, Find, Measured, Outcome, Purpose, SearchSettings, probe_of};
 use crate::judge::{
     Correctness, CountedRates, LatencySummary, Measurement, RunSummary, TargetProcess, ThresholdOutcome, Verdict,
 };
@@ -74,9 +74,17 @@ fn what_a_run_says_of_a_load() {
     });
     outcome("a quantile that reaches what never came", Failed, "never came", |run| {
         run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(90_000.0), "≥ 90.0 ms", None);
-        let latency =
-            LatencySummary { at_least_count: 5, lower_bounds: vec!["p99".to_owned()], ..LatencySummary::default() };
-        run.latency_us.insert("delivery".to_owned(), latency);
+    });
+    outcome("of the time of a fault too, whatever the whole run says", Failed, "never came", |run| {
+        run.thresholds[1] = threshold("delivery.p99 < 250ms during pause", Some(90_000.0), "≥ 90.0 ms", None);
+        run.latency_us.insert("delivery".to_owned(), LatencySummary { at_least_count: 5, ..LatencySummary::default() });
+    });
+    outcome("what is broken counts before what is not known", Failed, "312 ms", |run| {
+        run.thresholds[0] = threshold("ack.p99 < 1s", None, "no data: 12 samples", None);
+        run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(312_000.0), "312 ms", Some(false));
+    });
+    outcome("a bound from below says nothing where it was not decided", Unclear, "ack.p50 > 1ms", |run| {
+        run.thresholds[1] = threshold("ack.p50 > 1ms", Some(2_000.0), "2.00 ms, withheld", None);
     });
     outcome("nothing was sent", Unclear, "nothing was intended", |run| run.rates.counted.goodput = None);
 }
@@ -93,6 +101,23 @@ fn a_generator_that_lags_is_no_failure_of_the_target() {
         run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(3_000_000.0), "3.00 s, withheld", None);
         void(run, 2_000);
     });
+    outcome("less than it may have added, twice over, and not enough", Failed, "300 ms", |run| {
+        run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(300_000.0), "300 ms, withheld", None);
+        void(run, 24_000);
+    });
+    outcome("just enough", GeneratorLimit, "300 ms", |run| {
+        run.thresholds[1] = threshold("delivery.p99 < 250ms", Some(300_000.0), "300 ms, withheld", None);
+        void(run, 25_001);
+    });
+    outcome(
+        "a shortfall of two seconds, and sends that were one second late at most",
+        Failed,
+        "goodput 80.0 %",
+        |run| {
+            run.rates.counted.goodput = Some(0.80);
+            void(run, 500_000);
+        },
+    );
     outcome(
         "a shortfall that late sends explain",
         GeneratorLimit,
@@ -132,6 +157,31 @@ fn what_the_target_used_comes_with_what_for() {
     let used = measured(&summary).unwrap();
     assert_eq!((used.cpu_s, used.seconds, used.posts, used.deliveries, used.sockets), (3.5, 12.0, 1_100, 22_000, 200));
     assert_eq!((used.rss_of_sockets_bytes, used.rss_max_bytes), (Some(20_000), Some(50_000)));
+    summary.ledger.connections = 0;
+    assert_eq!(measured(&summary).unwrap().sockets, 0, "nobody held a connection");
     summary.target_process = Some(TargetProcess { unknown_because: Some("gone".to_owned()), ..process });
     assert_eq!(measured(&summary), None, "what is not known is not zero");
+}
+
+#[test]
+fn bytes_are_told_apart_where_answers_and_pushes_have_their_own_way() {
+    let mut summary = run();
+    (summary.ledger.attempts, summary.ledger.message_frames) = (10, 200);
+    (summary.generator.answer_bytes, summary.generator.frame_bytes) = (3_000, 80_000);
+    let expected = Egress { posts: 10, answer_bytes: 3_000, deliveries: 200, frame_bytes: 80_000 };
+    for (design, over_sockets, told) in [
+        ("ws", false, true),
+        ("rtm", false, true),
+        ("ws", true, false),
+        ("webhook", false, false),
+        ("webhook", true, false),
+        ("poll", false, false),
+    ] {
+        summary.plan["receive"]["design"] = design.into();
+        let mut settings = settings();
+        settings.base.sends_over_sockets = over_sockets;
+        let measured = Measured { run: "probes/1", summary: &summary, took_s: 15.0 };
+        let egress = probe_of(&settings, 1, Purpose::Coarse, 100.0, &measured).egress;
+        assert_eq!(egress, told.then_some(expected), "{design}, sends over sockets: {over_sockets}");
+    }
 }

@@ -121,12 +121,20 @@ fn for_what_a_worker_did() {
             },
             "",
         ),
+    ] {
+        check(change, reason);
+    }
+}
+
+#[test]
+fn for_seconds_in_which_a_worker_was_busy() {
+    for (change, reason) in [
         (
-            |h, worker| {
+            (|h, worker| {
                 let rising = WorkerFigures { wall_us: 10_000_000, cpu_us: 1_000_000, ..worker };
                 let one = WorkerFigures { busy_at_us: vec![8_000_000], ..rising.clone() };
                 h.record.generator.workers = vec![rising, one];
-            },
+            }) as Change,
             "",
         ),
         (
