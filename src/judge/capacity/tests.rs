@@ -3,6 +3,8 @@
 
 mod costs;
 mod lengths;
+mod results;
+mod search;
 
 use super::summary::TargetUse;
 use super::*;

@@ -29,11 +29,7 @@ fn a_budget_is_shared_out_over_all_planned_runs() {
 fn what_a_run_takes_beside_its_load() {
     let base = BaseLoad { users: 3_000, subscribers: 200, connect_per_s: 50.0, ..settings().base };
     assert_eq!(overhead_s(&base), 4.0 + 4.0 + 3.0);
-    assert_eq!(
-        overhead_s(&BaseLoad { connect_per_s: 0.5, ..base.clone() }),
-        4.0 + 200.0 + 3.0,
-        "one a second at least"
-    );
+    assert_eq!(overhead_s(&BaseLoad { connect_per_s: 0.5, ..base }), 4.0 + 200.0 + 3.0, "one a second at least");
     let settings = SearchSettings { base, ..settings() };
     let load_s = settings.warm_up_s + settings.hold_s;
     assert!(near(settings.takes_s(Purpose::Hold, 400.0, &[]), load_s + 11.0), "before there was a run");
@@ -83,7 +79,7 @@ fn the_schedule_of_each_purpose() {
 fn what_grows_with_the_users() {
     let base =
         BaseLoad { rate_per_s: 400.0, users: 200, channels: 20, senders: 100, subscribers: 50, ..settings().base };
-    let rate = SearchSettings { base: base.clone(), ..settings() };
+    let rate = SearchSettings { base, ..settings() };
     assert_eq!((rate.rate_of(130.0), rate.population_of(130.0)), (130.0, [200, 20, 100, 50]), "nothing with a rate");
     let users = SearchSettings { find: Find::Users, base, ..settings() };
     for (load, rate_per_s, population) in
@@ -91,7 +87,7 @@ fn what_grows_with_the_users() {
     {
         assert_eq!((users.rate_of(load), users.population_of(load)), (rate_per_s, population), "{load} users");
     }
-    let more = BaseLoad { senders: 300, subscribers: 300, ..users.base.clone() };
+    let more = BaseLoad { senders: 300, subscribers: 300, ..users.base };
     let more = SearchSettings { base: more, ..users };
     assert_eq!(more.population_of(100.0), [100, 10, 100, 100], "no more than there are users");
 }
