@@ -229,7 +229,8 @@ impl<'a> Orchestrator<'a> {
     /// Whether a fault of the plan may have sends fail now, or had a second ago.
     fn is_excused(&self) -> bool {
         let since_us = self.now_us().saturating_sub(self.record.load_start_us);
-        self.record.load_start_us > 0 && self.shared.plan.excuses_failures(since_us.saturating_sub(1_000_000), since_us)
+        let (from_us, processes) = (since_us.saturating_sub(1_000_000), self.means.processes.len() as u64);
+        self.record.load_start_us > 0 && self.shared.plan.excuses_failures(from_us, since_us, processes)
     }
 
     fn end_interval(&mut self, always: bool) {

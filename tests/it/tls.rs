@@ -47,6 +47,23 @@ impl Drop for Served {
 }
 
 #[test]
+fn several_servers_show_one_certificate_over_tls_through_a_deploy() {
+    let faults = r#"faults=[{kind="deploy",at="800ms"}]"#;
+    let run = Run::short(&["--serve", "tls", "--serve", "replicas=3", "--set", faults, "--set", "send.attempts=8"]);
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary["correctness"]);
+    run.only(&[]);
+    run.adds_up();
+    assert_eq!(run.summary["faults"][0]["touched"], 3);
+    let used = &run.summary["target_process"];
+    assert!(used["cpu_s"].as_f64().unwrap() > 0.0 && used["source"].as_str().unwrap().contains("3 replaced"), "{used}");
+    let served = Served::start(&["--tls", "--replicas", "2"]);
+    let ca = served.certificate.to_str().unwrap();
+    let run = Run::short(&["--url", &served.url("127.0.0.1"), "--ca", ca]);
+    assert_eq!(run.code, 0, "{}\n{:#}", run.stderr, run.summary["correctness"]);
+    run.only(&[]);
+}
+
+#[test]
 fn a_whole_run_over_tls() {
     for design in ["http", "ws-ack"] {
         let design = format!("send.design={design}");

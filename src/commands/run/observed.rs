@@ -87,8 +87,9 @@ fn watch(source: &Source, told: &Receiver<(Moment, Instant)>) -> TargetFigures {
     let mut readings: Vec<(Instant, Usage)> = Vec::new();
     let mut moments: Vec<(Moment, Instant)> = Vec::new();
     let mut failure = None;
+    let mut reader = Reader { source, seen: Vec::new(), past_us: 0, replaced: 0 };
     loop {
-        match source.read() {
+        match reader.read() {
             Ok(usage) => readings.push((Instant::now(), usage)),
             Err(why) => failure = Some(why),
         }
@@ -99,13 +100,51 @@ fn watch(source: &Source, told: &Receiver<(Moment, Instant)>) -> TargetFigures {
         }
         // What follows is the reading of its history, and no part of the load.
         if moments.iter().any(|(moment, _)| *moment == Moment::Ends) && failure.is_none() {
-            if let Ok(usage) = source.read() {
+            if let Ok(usage) = reader.read() {
                 readings.push((Instant::now(), usage));
             }
             break;
         }
     }
-    sum_up(source.name(), &readings, &moments, failure)
+    sum_up(reader.name(), &readings, &moments, failure)
+}
+
+/// Reads a source time and again. What a process of the built-in server used
+/// stays counted when another takes its place.
+struct Reader<'a> {
+    source: &'a Source,
+    /// Of each process: its number, and its CPU time at the last reading.
+    seen: Vec<(u32, u64)>,
+    /// CPU time of those that were replaced, in µs.
+    past_us: u64,
+    replaced: usize,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Result<Usage, String> {
+        let Source::BuiltIn(processes) = self.source else { return self.source.read() };
+        let now = processes.iter().map(|process| {
+            let id = id(process);
+            tree(id).map(|usage| (id, usage))
+        });
+        let now = now.collect::<Result<Vec<_>, _>>()?;
+        for ((id, _), (before, cpu_us)) in now.iter().zip(&self.seen) {
+            if id != before {
+                self.past_us += cpu_us;
+                self.replaced += 1;
+            }
+        }
+        self.seen = now.iter().map(|(id, usage)| (*id, usage.cpu_us)).collect();
+        let sum: Usage = now.into_iter().map(|(_, usage)| usage).sum();
+        Ok(Usage { cpu_us: sum.cpu_us + self.past_us, ..sum })
+    }
+
+    fn name(&self) -> String {
+        match (self.source.name(), self.replaced) {
+            (name, 0) => name,
+            (name, many) => format!("{name}, {many} replaced (up to {} ms of each not counted)", PERIOD.as_millis()),
+        }
+    }
 }
 
 fn sum_up(

@@ -157,6 +157,27 @@ async fn a_member_is_pushed_what_comes_behind_its_joining_and_nothing_from_befor
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_later_knows_all_and_misses_nothing_from_its_start_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = || Running::of(Options { db: folder.path().join("one.db"), shared: true, ..Options::default() });
+    let first = server().await;
+    let channel = first.client.channel("alice", "general").await;
+    for round in 0..4 {
+        let last_words = format!("before {round}");
+        assert_eq!(first.client.post("alice", &channel, &last_words, &last_words).await["ok"], true);
+        let later = server().await;
+        // The first entry of the log behind its start is this message.
+        let mut socket = later.client.socket("alice").await;
+        assert_eq!(first.client.post("alice", &channel, "behind", &round.to_string()).await["ok"], true);
+        assert_eq!(socket.next().await["text"], "behind");
+        assert_eq!(socket.drain().await, Vec::<Value>::new());
+        drop(socket);
+        later.stop().await;
+    }
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_private_channel_is_private_on_all() {
     let three = Three::start().await;
     let [a, b, c] = three.clients();
