@@ -71,3 +71,39 @@ pub struct ThreadRead {
     /// `None` if it reached the end of the thread, else why not.
     pub failure: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ChannelId;
+
+    #[test]
+    fn what_may_have_happened() {
+        use SendState::{Acknowledged, Rejected, Unattempted, Unknown, Written};
+        for (state, first_byte_us, acknowledged, may_have_happened, reason) in [
+            (Acknowledged, Some(1), true, true, "it was"),
+            (Unknown, Some(1), false, true, "nobody knows"),
+            (Written, Some(1), false, true, "nobody said"),
+            (Rejected, Some(1), false, false, "every attempt had no effect"),
+            (Rejected, None, false, false, "nor without a byte"),
+            (Unattempted, Some(1), false, true, "it was under way when the ledger was taken"),
+            (Unattempted, None, false, false, "it never left"),
+        ] {
+            let row = ChangeRow {
+                message: MessageRef { channel: ChannelId(0), index: 0 },
+                ordinal: 1,
+                kind: ChangeKind::Edit,
+                user: UserId(0),
+                intended_us: 0,
+                first_byte_us,
+                acknowledged_us: None,
+                last_attempt_us: None,
+                attempts: 1,
+                indeterminate: 0,
+                state,
+                server_id: None,
+            };
+            assert_eq!((row.is_acknowledged(), row.may_have_happened()), (acknowledged, may_have_happened), "{reason}");
+        }
+    }
+}

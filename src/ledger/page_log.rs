@@ -376,4 +376,21 @@ mod tests {
         disk.bytes.lock().unwrap().truncate(70_000);
         assert_eq!(log.check(), Err("cut off".to_owned()));
     }
+
+    #[test]
+    fn without_a_disk_everything_is_held() {
+        let mut log = PageLog::spilling(Arc::new(NoSpill), 0);
+        log.extend((0..3_000).map(page));
+        assert_eq!((log.failure(), log.spilled_bytes()), (Some("nothing is kept on disk"), 0));
+        assert!(log.iter().eq((0..3_000).map(page)));
+        assert!(NoSpill.read(0, 1).is_err(), "nor can it be read");
+    }
+
+    #[test]
+    fn pages_know_how_many_of_them_are_left() {
+        let log: PageLog = (0..3).map(page).collect();
+        let mut pages = log.iter();
+        assert_eq!((pages.len(), pages.next().is_some(), pages.len()), (3, true, 2));
+        assert_eq!((pages.by_ref().count(), pages.len()), (2, 0));
+    }
 }

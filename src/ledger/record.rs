@@ -271,4 +271,21 @@ mod tests {
         other.merge(&record);
         assert_eq!(other, whole);
     }
+
+    #[test]
+    fn hints_of_workers_add_up() {
+        let worker = |times: u64| HintFigures {
+            typing_sent: times,
+            typing_expected: 2 * times,
+            typing_shown: 3 * times,
+            presence_asked: 4 * times,
+            presence_told: 5 * times,
+            actions_asked: 6 * times,
+            actions_answered: 7 * times,
+        };
+        let mut sum = HintFigures::default();
+        sum.add(&worker(2));
+        sum.add(&worker(3));
+        assert_eq!(sum, worker(5));
+    }
 }

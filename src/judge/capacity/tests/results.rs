@@ -77,6 +77,16 @@ fn a_result_is_a_lower_bound_unless_the_target_ended_the_search() {
             false,
             "the target could not at a load below that",
         ),
+        (
+            &[
+                (Coarse, 150.0, Failed),
+                (Coarse, 150.0, Failed),
+                (Coarse, 150.0, GeneratorLimit),
+                (Coarse, 150.0, GeneratorLimit),
+            ],
+            false,
+            "neither could: the target failed",
+        ),
     ] {
         let result = finished(made(&[&[(Coarse, 100.0, Held)][..], more].concat())).result.unwrap();
         assert_eq!((result.load, result.at_least), (100.0, at_least), "{reason}");
@@ -118,10 +128,41 @@ fn the_figures_are_of_the_probes_that_it_rests_on() {
     // the first of the objective stands for all.
     probes.truncate(3);
     probes[1].thresholds[2].value = Some(1e3);
-    probes.push(CapacityProbe { load: 90.0, ..probes[0].clone() });
+    probes.push(CapacityProbe { load: 90.0, number: 4, ..probes[0].clone() });
     let result = finished(probes).result.unwrap();
     assert_eq!((result.limit.as_deref(), result.values), (Some("ack.p99 < 1s"), Some((2.0, 2.0))));
     assert_eq!((result.goodput, result.probes, result.holds), (Some(0.5), vec![1], 0));
+}
+
+#[test]
+fn what_limits_is_the_latency_that_broke_at_the_load_that_failed() {
+    let threshold = |expr: &str, value: f64| ThresholdOutcome {
+        expr: expr.to_owned(),
+        value: Some(value),
+        shown: String::new(),
+        passed: None,
+    };
+    let mut probes = made(&[
+        (Coarse, 100.0, Held),
+        (Coarse, 225.0, Failed),
+        (Coarse, 225.0, Failed),
+        (Bisect, 150.0, Unclear),
+        (Bisect, 150.0, Failed),
+        (Bisect, 150.0, Failed),
+    ]);
+    for (probe, [ack_us, delivery_us]) in
+        probes.iter_mut().zip([[1e3, 1e3], [9e6, 1e3], [9e6, 1e3], [9e6, 1e3], [1e3, 9e6], [1e3, 9e6]])
+    {
+        probe.thresholds = vec![
+            threshold("ack.count >= 100", 1.0),
+            threshold("ack.p99 < 1s", ack_us),
+            threshold("delivery.p99 < 250ms", delivery_us),
+        ];
+    }
+    let limit = |probes: &[CapacityProbe]| finished(probes.to_vec()).result.unwrap().limit;
+    assert_eq!(limit(&probes).as_deref(), Some("delivery.p99 < 250ms"));
+    assert_eq!(limit(&probes[..3]).as_deref(), Some("ack.p99 < 1s"), "at 225");
+    assert_eq!(limit(&probes[..1]).as_deref(), Some("ack.p99 < 1s"), "a count is no latency");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The next probe, from probes written by hand.
 
 use super::{probe, settings};
-use crate::judge::capacity::{BaseLoad, CapacityProbe, Find, Outcome, Purpose, SearchSettings, Step, next};
+use crate::judge::capacity::{
+    BaseLoad, CapacityProbe, Find, Outcome, Purpose, SearchSettings, Step, next, seconds_left,
+};
 use Outcome::{Failed, GeneratorLimit, Held, Incorrect, Interrupted, NoRun, Unclear};
 use Purpose::{Bisect, Coarse, CostOfPosts, CostOfSockets, Hold, Overload};
 
@@ -171,4 +173,39 @@ fn nothing_is_begun_that_does_not_fit_into_the_budget() {
     }
     let short = SearchSettings { budget_s: 1.0, ..base };
     check(&short, &[(&[], Some((Coarse, 100.0)), "the first is made in any case")]);
+}
+
+#[test]
+fn the_time_that_is_left_is_that_of_the_probes_to_come() {
+    // As if the second coarse step failed, which is then made once more.
+    let to_come = [
+        (Coarse, 100.0),
+        (Coarse, 150.0),
+        (Coarse, 150.0),
+        (Bisect, 122.5),
+        (Bisect, 135.6),
+        (Bisect, 142.6),
+        (Bisect, 146.3),
+        (Hold, 146.3),
+        (Hold, 146.3),
+        (Hold, 146.3),
+        (Overload, 146.3),
+    ];
+    let patient = patient();
+    let takes_s = |(purpose, load): (Purpose, f64)| patient.takes_s(purpose, load, &[]);
+    let all_s: f64 = to_come.map(takes_s).iter().sum();
+    let left_s =
+        |budget_s, probes: &[CapacityProbe]| seconds_left(&SearchSettings { budget_s, ..patient.clone() }, probes);
+    let near = |one: f64, other: f64| (one - other).abs() < 1e-6;
+    assert!(near(left_s(1e6, &[]), all_s), "{} {all_s}", left_s(1e6, &[]));
+    assert!(near(left_s(all_s + 0.01, &[]), all_s), "just enough: {}", left_s(all_s + 0.01, &[]));
+    let but_one_s = all_s - takes_s((Bisect, 146.3));
+    assert!(near(left_s(all_s - 1.0, &[]), but_one_s), "the last halving does not fit: {}", left_s(all_s - 1.0, &[]));
+    // What runs take beside their load is known from the first on.
+    let mut first = made(&patient, &[(Coarse, 100.0, Held)]);
+    first[0].took_s += 20.0;
+    let rest_s: f64 = to_come[1..].iter().map(|step| takes_s(*step)).sum();
+    let beside_s = patient.takes_s(Coarse, 100.0, &first) - takes_s((Coarse, 100.0));
+    // Only the coarse steps that are still to come are counted, so that one more is held.
+    assert!(left_s(1e6, &first) > rest_s + 10.0 * beside_s && beside_s > 20.0, "{}", left_s(1e6, &first));
 }
