@@ -331,3 +331,52 @@ fn a_set_comes_back_and_what_is_none_is_refused() {
         assert!(serde_json::from_str::<RunSet>(text).is_err(), "{reason}");
     }
 }
+
+#[test]
+fn what_lies_in_a_range_and_what_is_missing() {
+    let set: RunSet = [1, 2, 5, 6, 7, 9].into_iter().collect();
+    for (from, count) in [(0, 6), (1, 6), (2, 5), (3, 4), (7, 2), (9, 1), (10, 0)] {
+        assert_eq!(set.count_from(from), count, "from {from}");
+    }
+    for (range, count) in [(0..1, 0), (1..3, 2), (2..6, 2), (3..5, 0), (6..10, 3), (9..9, 0), (0..100, 6)] {
+        assert_eq!(set.count_in(range.clone()), count, "{range:?}");
+    }
+    for (end, holes) in [
+        (0, vec![]),
+        (1, vec![0..1]),
+        (3, vec![0..1]),
+        (5, vec![0..1, 3..5]),
+        (8, vec![0..1, 3..5]),
+        (9, vec![0..1, 3..5, 8..9]),
+        (10, vec![0..1, 3..5, 8..9]),
+        (12, vec![0..1, 3..5, 8..9, 10..12]),
+    ] {
+        assert_eq!(set.holes(end), holes, "within {end}");
+    }
+    let from_zero: RunSet = [0, 1].into_iter().collect();
+    assert_eq!((from_zero.holes(2), RunSet::EMPTY.holes(3)), (vec![], vec![0..3]));
+    assert!(RunSet::EMPTY.runs().next().is_none() && RunSet::EMPTY.is_empty());
+}
+
+#[test]
+fn two_sets_side_by_side() {
+    let set = |indices: &[u32]| indices.iter().copied().collect::<RunSet>();
+    for (one, other, difference, union) in [
+        (vec![1, 2, 3, 7], vec![2, 7], vec![1..2, 3..4], vec![1..4, 7..8]),
+        (vec![1, 2, 3], vec![], vec![1..4], vec![1..4]),
+        (vec![], vec![4], vec![], vec![4..5]),
+        (vec![1, 2], vec![3, 4], vec![1..3], vec![1..5]),
+        (vec![3, 4], vec![1, 2], vec![3..5], vec![1..5]),
+        (vec![3, 4], vec![1, 6], vec![3..5], vec![1..2, 3..5, 6..7]),
+        (vec![1, 5, 9], vec![0, 1, 2, 9, 10], vec![5..6], vec![0..3, 5..6, 9..11]),
+        (vec![0, 1, 2, 3, 4], vec![1, 3], vec![0..1, 2..3, 4..5], vec![0..5]),
+        (vec![2, 3], vec![2, 3], vec![], vec![2..4]),
+    ] {
+        let (mine, theirs) = (set(&one), set(&other));
+        assert!(mine.difference(&theirs).eq(difference), "{one:?} without {other:?}");
+        let mut all = mine.clone();
+        all.union(&theirs);
+        assert!(all.runs().eq(union), "{one:?} and {other:?}");
+        assert_eq!(mine == theirs, one == other, "{one:?} and {other:?}");
+    }
+}

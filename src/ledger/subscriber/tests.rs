@@ -28,6 +28,16 @@ fn copies_are_told_apart_by_connection() {
 }
 
 #[test]
+fn a_member_of_a_channel_is_one_before_it_sees_anything_of_it() {
+    let mut log = SubscriberLog::new(UserId(0), [1, 5, 9].map(ChannelId));
+    log.pushed(message(0), None, 1);
+    let members: Vec<u32> = (0..11).filter(|channel| log.is_member(ChannelId(*channel))).collect();
+    assert_eq!(members, [1, 5, 9]);
+    let seen: Vec<u32> = (0..11).filter(|channel| log.window(ChannelId(*channel)).is_some()).collect();
+    assert_eq!(seen, [1]);
+}
+
+#[test]
 fn every_earlier_connection_is_remembered() {
     let mut log = SubscriberLog::new(UserId(0), [ChannelId(1)]);
     // The third connection replays some of the first.

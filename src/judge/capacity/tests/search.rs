@@ -55,6 +55,11 @@ fn up_until_it_fails_and_then_between() {
                 Some((Coarse, 150.0)),
                 "one of each is neither",
             ),
+            (
+                &[(Coarse, 100.0, Held), (Coarse, 150.0, Failed), (Coarse, 150.0, Held), (Coarse, 150.0, Failed)],
+                Some((Bisect, 122.5)),
+                "what failed twice is not held, though it held in between",
+            ),
             (&[(Coarse, 100.0, Failed), (Coarse, 100.0, Failed)], Some((Coarse, 66.67)), "down by the same step"),
             (
                 &[(Coarse, 100.0, Held), (Bisect, 106.0, Failed), (Bisect, 106.0, Failed)],
@@ -170,6 +175,22 @@ fn nothing_is_begun_that_does_not_fit_into_the_budget() {
         (load_s(Coarse) + 0.01, None, "nothing is left"),
     ] {
         check(&SearchSettings { budget_s, ..base.clone() }, &[(&[(Coarse, 100.0, Held)], expected, reason)]);
+    }
+    // What may have met a stall is made again if only that fits.
+    for (more, expected, reason) in [
+        (&[Failed][..], Some((Coarse, 150.0)), "it failed once"),
+        (&[Unclear], Some((Coarse, 150.0)), "it said nothing"),
+        (&[GeneratorLimit], Some((Coarse, 150.0)), "nor did the generator"),
+        (&[Unclear, Unclear], None, "twice"),
+        (&[Failed, Failed], None, "it failed twice"),
+        (&[Held], None, "it held"),
+        (&[Failed, Interrupted], Some((Coarse, 150.0)), "it failed, and was then interrupted"),
+        (&[Failed, Held, Interrupted], None, "it was interrupted behind one that held"),
+    ] {
+        let more = more.iter().map(|outcome| (Coarse, 150.0, *outcome));
+        let probes: Vec<_> = std::iter::once((Coarse, 100.0, Held)).chain(more).collect();
+        let budget_s = probes.len() as f64 * coarse_s + coarse_s + 0.01;
+        check(&SearchSettings { budget_s, ..base.clone() }, &[(&probes, expected, reason)]);
     }
     let short = SearchSettings { budget_s: 1.0, ..base };
     check(&short, &[(&[], Some((Coarse, 100.0)), "the first is made in any case")]);
