@@ -2,6 +2,7 @@
 //! that are known.
 
 mod costs;
+mod curves;
 mod lengths;
 mod results;
 mod search;

@@ -111,6 +111,9 @@ mod tests {
         assert_eq!(interval(&differences[..3], 0.95), (f64::NEG_INFINITY, f64::INFINITY));
         assert_eq!((p_above(&differences, 0.0), p_below(&differences, 0.0)), (1.0 / 64.0, 1.0));
         assert_eq!(p_above(&[], 0.0), 1.0);
+        assert_eq!(p_above(&[0.2; 3], 0.2), 1.0, "what equals the bound is not above it");
+        // Six averages: 1, 1.5, 2, 2.5, 3, 4.
+        assert_eq!((middle(&[1.0, 2.0, 4.0]), middle(&[])), (2.25, 0.0));
     }
 
     #[test]

@@ -250,27 +250,30 @@ fn another_message_under_the_same_key_in_words() {
             Agrees,
         ),
     ] {
-        let repeat = RepeatFact {
-            again,
-            first: acknowledged("1"),
-            others: vec![other.clone()],
-            copies: Some(1),
-            other_copies: *copies,
-            pushes: 1.0,
-        };
-        let row = other_message(&repeat, Declared { capabilities, key_window_us: None, key_within: within });
+        let row = under_the_same_key(again, acknowledged("1"), other, *copies, capabilities, within);
         assert_eq!((&*row.declared, &*row.observed, row.agreement), (declared, observed, agreement), "{again:?}");
     }
-    let nameless = RepeatFact {
-        again: Again::OtherText,
-        first: answer("acknowledged", None, ""),
-        others: vec![answer("acknowledged", None, "")],
-        copies: Some(1),
-        other_copies: Some(0),
-        pushes: 1.0,
-    };
-    let row = other_message(&nameless, Declared { capabilities: &all, key_window_us: None, key_within: None });
-    assert_eq!(row.observed, "acknowledged and not stored; acknowledged", "without an id, none is the first one's");
+}
+
+/// The row of another message, sent under the key of a first.
+fn under_the_same_key(
+    again: Again,
+    first: AnswerFact,
+    other: &AnswerFact,
+    other_copies: Option<u32>,
+    capabilities: &Capabilities,
+    key_within: Option<Within>,
+) -> ProbeRow {
+    let others = vec![other.clone()];
+    let repeat = RepeatFact { again, first, others, copies: Some(1), other_copies, pushes: 1.0 };
+    other_message(&repeat, Declared { capabilities, key_window_us: None, key_within })
+}
+
+#[test]
+fn without_an_id_none_is_the_first_ones() {
+    let nameless = answer("acknowledged", None, "");
+    let row = under_the_same_key(Again::OtherText, nameless.clone(), &nameless, Some(0), &Capabilities::ALL, None);
+    assert_eq!(row.observed, "acknowledged and not stored; acknowledged");
 }
 
 #[test]
