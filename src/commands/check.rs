@@ -12,7 +12,7 @@ use crate::cli::CheckArgs;
 use crate::engine::{self, EngineError, Interval, Job, Means, Observer, ProbeOptions, Snapshot, Stop};
 use crate::exit_code;
 use crate::judge::probe::{Agreement, Declared, ProbeRow, Within, table};
-use crate::ledger::{Latencies, NoSpill, ProbeFacts, RunRecord};
+use crate::ledger::{Latencies, LedgerPiece, NoSpill, ProbeFacts, RunRecord};
 use crate::model::RunId;
 use crate::plan::profile::{BuiltIn, find_built_in, load, parse_duration};
 use crate::report::{Progress, ProgressMode, probed, target_in_words};
@@ -187,7 +187,7 @@ impl Observer for Shown {
 
     fn record(&mut self, _: &RunRecord) {}
 
-    fn checkpoint(&mut self, _: usize, _: &[u8], _: &RunRecord) {}
+    fn checkpoint(&mut self, _: usize, _: &LedgerPiece) {}
 }
 
 /// What a profile says, a line a subject.

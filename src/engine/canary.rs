@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 /// The canary's tick: the grain of tokio's timer.
 const TICK_US: u64 = 1_000;
 /// How often something is put into a socket.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK_US: u64 = 10_000;
 const SECOND_US: u64 = 1_000_000;
 
 /// The watching tasks of a worker.
@@ -53,10 +53,11 @@ async fn tick(shard: Rc<Shard>, figures: Rc<RefCell<WorkerFigures>>) {
         let now_us = clock.now_us();
         let drift_us = now_us.saturating_sub(expected_us);
         let mut figures = figures.borrow_mut();
-        figures.canary_ticks += 1;
+        let (ticks, late) = ticks_due(drift_us, limits.canary_late_us);
+        figures.canary_ticks += ticks;
+        figures.canary_late += late;
         figures.canary_worst_us = figures.canary_worst_us.max(drift_us);
-        if drift_us > limits.canary_late_us {
-            figures.canary_late += 1;
+        if late > 0 {
             note_second(&mut figures.late_at_us, now_us);
         }
         if now_us >= second_us + SECOND_US {
@@ -69,10 +70,35 @@ async fn tick(shard: Rc<Shard>, figures: Rc<RefCell<WorkerFigures>>) {
     }
 }
 
+/// The ticks that one woke up for, and how many of them are too late: those that
+/// fell due while the loop stood still count as if each had been waited for.
+/// Otherwise a second of standing still would be one tick of many.
+fn ticks_due(drift_us: u64, late_us: u64) -> (u64, u64) {
+    (1 + drift_us / TICK_US, drift_us.saturating_sub(late_us).div_ceil(TICK_US))
+}
+
 /// Notes an instant, if its second is not noted yet.
 fn note_second(seconds: &mut Vec<u64>, now_us: u64) {
     if seconds.last().is_none_or(|last| now_us >= last + SECOND_US) {
         seconds.push(now_us);
+    }
+}
+
+/// What is put there.
+struct Stamp {
+    at_us: u64,
+    /// How many before it found no room.
+    unsaid: u64,
+}
+
+impl Stamp {
+    fn to_bytes(&self) -> [u8; 16] {
+        ((u128::from(self.at_us) << 64) | u128::from(self.unsaid)).to_ne_bytes()
+    }
+
+    fn of(bytes: [u8; 16]) -> Self {
+        let both = u128::from_ne_bytes(bytes);
+        Self { at_us: (both >> 64) as u64, unsaid: both as u64 }
     }
 }
 
@@ -84,13 +110,14 @@ fn stamps(clock: RunClock) -> io::Result<tokio::net::UnixDatagram> {
     ours.set_nonblocking(true)?;
     theirs.set_nonblocking(true)?;
     std::thread::Builder::new().name("stamps".to_owned()).spawn(move || {
+        let mut unsaid = 0;
         loop {
-            std::thread::sleep(LOOK);
-            match theirs.send(&clock.now_us().to_ne_bytes()) {
-                // Full: what lies there is late enough already.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            std::thread::sleep(Duration::from_micros(LOOK_US));
+            match theirs.send(&Stamp { at_us: clock.now_us(), unsaid }.to_bytes()) {
+                // Full: nothing of it is read.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => unsaid += 1,
                 Err(_) => return,
-                Ok(_) => {}
+                Ok(_) => unsaid = 0,
             }
         }
     })?;
@@ -105,14 +132,16 @@ async fn read_stamps(
     figures: Rc<RefCell<WorkerFigures>>,
 ) {
     let mut waits = new_histogram();
-    let mut stamp = [0; 8];
-    while socket.recv(&mut stamp).await.is_ok() {
+    let mut bytes = [0; 16];
+    while socket.recv(&mut bytes).await.is_ok() {
         let now_us = clock.now_us();
-        let wait_us = now_us.saturating_sub(u64::from_ne_bytes(stamp));
-        // No wait is longer than an hour.
-        waits.saturating_record(wait_us);
+        let stamp = Stamp::of(bytes);
+        let wait_us = now_us.saturating_sub(stamp.at_us);
+        // No wait is longer than an hour. Those for which there was no room would
+        // have waited longer than this one, each by a look more.
+        (0..=stamp.unsaid).for_each(|looks| waits.saturating_record(wait_us + looks * LOOK_US));
         let mut figures = figures.borrow_mut();
-        figures.receive_looks += 1;
+        figures.receive_looks += 1 + stamp.unsaid;
         figures.receive_wait_worst_us = figures.receive_wait_worst_us.max(wait_us);
         figures.receive_wait_p99_us = waits.value_at_quantile(0.99);
         if wait_us > unread_us {
@@ -142,6 +171,8 @@ mod tests {
             while figures.borrow().receive_looks == before {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            // The first stamp for which there is room again.
+            tokio::time::sleep(Duration::from_millis(50)).await;
             reading.abort();
             figures.borrow().clone()
         })
@@ -151,11 +182,34 @@ mod tests {
     fn what_lies_unread_while_the_event_loop_is_blocked_is_seen() {
         let figures = noted(Duration::from_millis(500));
         assert!(figures.receive_wait_worst_us >= 400_000, "{figures:?}");
+        assert!(figures.receive_wait_p99_us >= 400_000, "{figures:?}");
         assert_eq!(figures.unread_at_us.len(), 1, "{figures:?}");
         // The thread of the stamps may sleep too long, and they are read late all
         // the same only if this thread does.
         let idle = noted(Duration::ZERO);
         assert!(idle.receive_wait_worst_us < figures.receive_wait_worst_us, "{idle:?}");
+    }
+
+    #[test]
+    fn every_tick_that_fell_due_counts() {
+        for (drift_us, expected) in [
+            (0, (1, 0)),
+            (999, (1, 0)),
+            (10_000, (11, 0)),
+            (10_001, (11, 1)),
+            (11_000, (12, 1)),
+            (11_001, (12, 2)),
+            (1_000_000, (1_001, 990)),
+        ] {
+            assert_eq!(ticks_due(drift_us, 10_000), expected, "{drift_us}");
+        }
+    }
+
+    #[test]
+    fn looks_for_which_there_was_no_room_count() {
+        // A socket holds some ten of them; a second of standing still is a hundred.
+        let figures = noted(Duration::from_secs(1));
+        assert!(figures.receive_looks >= 60, "{figures:?}");
     }
 
     #[test]

@@ -15,17 +15,16 @@ use crate::target::Call;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::{Connection, SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::JoinHandle;
 
 /// An answer to a send is short; more is not read.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -52,7 +51,42 @@ pub struct HttpConnection {
     requests: SendRequest<Full<Bytes>>,
     /// Of the attempt that is under way.
     current: Rc<RefCell<FirstByte>>,
-    driver: JoinHandle<()>,
+    driver: Driver,
+}
+
+/// What reads and writes for a connection: polled by whoever waits for something
+/// that comes over it. In a task of its own, each request would cost two turns of
+/// the runtime more.
+struct Driver(Option<Pin<Box<Carried>>>);
+
+type Carried = Connection<TokioIo<Begun>, Full<Bytes>>;
+
+impl Driver {
+    /// Reads and writes what can be, and whether that was the end of it.
+    fn poll(&mut self, task: &mut Context<'_>) -> bool {
+        // An error of the connection reaches the request that is in flight.
+        if let Some(connection) = &mut self.0
+            && connection.as_mut().poll(task).is_ready()
+        {
+            self.0 = None;
+        }
+        self.0.is_none()
+    }
+
+    /// Waits for something that comes over the connection.
+    async fn until<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let mut wait = pin!(wait);
+        std::future::poll_fn(|task| {
+            self.poll(task);
+            if let Poll::Ready(come) = wait.as_mut().poll(task) {
+                return Poll::Ready(come);
+            }
+            // Who waits may just have said that it has room for more of a body.
+            self.poll(task);
+            wait.as_mut().poll(task)
+        })
+        .await
+    }
 }
 
 impl HttpConnection {
@@ -76,16 +110,17 @@ impl HttpConnection {
         let current = Rc::<RefCell<FirstByte>>::default();
         let begun = Begun { stream, current: current.clone(), awaiting };
         let (requests, connection) = handshake(TokioIo::new(begun)).await.map_err(io::Error::other)?;
-        // An error of the connection reaches the request that is in flight.
-        let driver = tokio::task::spawn_local(async move {
-            let _ = connection.await;
-        });
-        Ok(Self { local, requests, current, driver })
+        Ok(Self { local, requests, current, driver: Driver(Some(Box::pin(connection))) })
     }
 
     /// Whether the target has closed it.
-    pub fn is_closed(&self) -> bool {
-        self.requests.is_closed()
+    pub fn is_closed(&mut self) -> bool {
+        self.poll_closed(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The same; the task is woken when that changes.
+    pub fn poll_closed(&mut self, task: &mut Context<'_>) -> bool {
+        self.driver.poll(task) || self.requests.is_closed()
     }
 
     /// Sends one request and reads the whole answer; its first byte is stamped
@@ -103,7 +138,8 @@ impl HttpConnection {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let headers = if call.bearer { String::new() } else { header_lines(response.headers()) };
         let head = head_bytes(&response);
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await?.to_bytes();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+        let body = self.driver.until(body.collect()).await?.to_bytes();
         let length = head + body.len() as u64;
         Ok(HttpAnswer { status, retry_after, headers, body, length })
     }
@@ -123,14 +159,13 @@ impl HttpConnection {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(Bytes::from(call.body.clone())))?;
-        self.requests.ready().await?;
-        Ok(self.requests.send_request(request).await?)
+        self.driver.until(self.requests.ready()).await?;
+        Ok(self.driver.until(self.requests.send_request(request)).await?)
     }
-}
 
-impl Drop for HttpConnection {
-    fn drop(&mut self) {
-        self.driver.abort();
+    /// Waits for something of an answer's body.
+    pub async fn until<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        self.driver.until(wait).await
     }
 }
 

@@ -198,10 +198,13 @@ impl<'a> Orchestrator<'a> {
                 }
                 self.finished[worker] = Some((*ledger, figures));
             }
-            Report::Checkpoint { worker, ledger } => {
-                self.record.ended_us = self.now_us();
-                self.record.generator = self.machine.figures();
-                self.observer.checkpoint(worker, &ledger, &self.record);
+            Report::Checkpoint { worker, piece } => {
+                if piece.ends {
+                    self.record.ended_us = self.now_us();
+                    self.record.generator = self.machine.figures();
+                    self.observer.record(&self.record);
+                }
+                self.observer.checkpoint(worker, &piece);
             }
             tick => {
                 self.telemetry.take(&tick);

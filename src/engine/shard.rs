@@ -15,8 +15,8 @@ use super::path::Path;
 use super::recent::RecentPushes;
 use super::tls::{Tls, Trust};
 use crate::ledger::{
-    AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, PageLog, SendLog, SendRow, Spill,
-    SubscriberLog,
+    AppFigures, ChangeRow, Facts, FaultRecord, Latencies, Ledger, LedgerEncoder, LedgerPiece, PageLog, SendLog,
+    SendRow, Spill, SubscriberLog,
 };
 use crate::model::{ChannelId, LatencyKind, RunId, SendState, TextCodec, UserId};
 use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
@@ -212,9 +212,16 @@ impl Shard {
 
     /// The ledger so far as bytes, made piece by piece so that the users'
     /// tasks run in between: the pieces are of slightly different times.
-    pub async fn checkpoint(&self) -> Vec<u8> {
+    pub async fn checkpoint(&self, mut take: impl FnMut(LedgerPiece)) {
         const PIECE: usize = 256;
+        const PIECE_BYTES: usize = 1 << 18;
         let mut encoder = LedgerEncoder::new();
+        let mut take_large = |encoder: &mut LedgerEncoder| {
+            if encoder.len() >= PIECE_BYTES {
+                take(encoder.take_piece());
+            }
+            tokio::task::yield_now()
+        };
         encoder.encode_facts(&self.facts.borrow());
         encoder.encode_changes(&self.changes.borrow());
         let (sends, logs) = (self.sends.borrow().len(), self.logs.borrow().len());
@@ -222,20 +229,20 @@ impl Shard {
             for log in &self.logs.borrow()[from..logs.min(from + PIECE / 16)] {
                 encoder.encode_subscriber(&log.borrow());
             }
-            tokio::task::yield_now().await;
+            take_large(&mut encoder).await;
         }
         for from in (0..sends).step_by(16 * PIECE) {
             encoder.encode_sends(&self.send_rows(from..sends.min(from + 16 * PIECE)));
-            tokio::task::yield_now().await;
+            take_large(&mut encoder).await;
         }
         // Pages are encoded already: to copy them costs little.
         let pages = self.pages.borrow().clone();
         let mut pages = pages.iter();
         while pages.len() > 0 {
             encoder.encode_pages(pages.by_ref().take(PIECE));
-            tokio::task::yield_now().await;
+            take_large(&mut encoder).await;
         }
-        encoder.finish()
+        take(encoder.last_piece());
     }
 
     /// Rows of the sender log as they are now. Of an attempt that is under way

@@ -135,16 +135,16 @@ async fn poll(
 async fn answer(connection: &mut HttpConnection, call: &Call, authority: &str) -> Result<String, BoxError> {
     let response = connection.request(call, authority, "").await?;
     let mut frame = format!("status: {}\n{}\n", response.status().as_u16(), header_lines(response.headers()));
-    let body = http_body_util::Limited::new(response.into_body(), MAX_EVENT_BYTES).collect().await?.to_bytes();
+    let body = http_body_util::Limited::new(response.into_body(), MAX_EVENT_BYTES);
+    let body = connection.until(body.collect()).await?.to_bytes();
     frame.push_str(&String::from_utf8_lossy(&body));
     Ok(frame)
 }
 
 /// Events until the stream ends.
-async fn read(line: Line, mut body: Incoming, mut events: Box<dyn Events>, frames: mpsc::Sender<String>) {
-    let _line = line;
+async fn read(mut line: Line, mut body: Incoming, mut events: Box<dyn Events>, frames: mpsc::Sender<String>) {
     let mut rest = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(Ok(frame)) = line.connection.until(body.frame()).await {
         let Ok(chunk) = frame.into_data() else { continue };
         for event in split(&mut rest, &chunk, &mut *events) {
             if frames.send(event).await.is_err() {

@@ -3,7 +3,7 @@
 
 use super::counters::Counters;
 use super::worker::Report;
-use crate::ledger::{GeneratorFigures, Latencies, RunRecord};
+use crate::ledger::{GeneratorFigures, Latencies, LedgerPiece, RunRecord};
 use crate::model::LatencyKind;
 use crate::plan::StopRule;
 use std::collections::VecDeque;
@@ -19,12 +19,11 @@ pub trait Observer {
     /// Users and channels are being made: what, how many are done, and of how
     /// many.
     fn setting_up(&mut self, _what: &str, _done: usize, _all: usize) {}
-    /// What is known of the run before its first message: enough to read its
-    /// folder.
+    /// What is known of the run so far: enough to read its folder.
     fn record(&mut self, record: &RunRecord);
-    /// A worker's ledger so far, encoded, and what is known of the run: enough to
-    /// report a run that is killed.
-    fn checkpoint(&mut self, worker: usize, ledger: &[u8], record: &RunRecord);
+    /// A piece of a worker's ledger so far: with the record, enough to report a
+    /// run that is killed.
+    fn checkpoint(&mut self, worker: usize, piece: &LedgerPiece);
 }
 
 /// What about one second brought.
@@ -229,7 +228,7 @@ mod tests {
         fn snapshot(&mut self, _: &Snapshot) {}
         fn event(&mut self, _: u64, _: &str, _: serde_json::Value) {}
         fn record(&mut self, _: &RunRecord) {}
-        fn checkpoint(&mut self, _: usize, _: &[u8], _: &RunRecord) {}
+        fn checkpoint(&mut self, _: usize, _: &LedgerPiece) {}
     }
 
     /// After how many seconds of these sends a run stops itself; each second is

@@ -10,7 +10,7 @@ use super::endpoint::Endpoint;
 use super::sender::Senders;
 use super::shard::{Shard, Shared};
 use super::subscriber::Subscriber;
-use crate::ledger::{Latencies, Ledger, RunSet, SubscriberLog, WorkerFigures};
+use crate::ledger::{Latencies, Ledger, LedgerPiece, RunSet, SubscriberLog, WorkerFigures};
 use crate::plan::{ArrivalSchedule, ReceiveDesign};
 use std::cell::RefCell;
 use std::io;
@@ -55,12 +55,12 @@ pub enum Report {
         /// The latest trouble of its subscribers, in words.
         trouble: Option<String>,
     },
-    /// A checkpoint of the ledger.
+    /// A piece of a checkpoint: of the ledger as it was over the last seconds.
     Checkpoint {
         /// Which worker.
         worker: usize,
-        /// The ledger as it was over the last seconds, encoded.
-        ledger: Vec<u8>,
+        /// What follows its last piece.
+        piece: LedgerPiece,
     },
     /// The worker has ended.
     Finished {
@@ -222,11 +222,9 @@ async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSen
         tokio::time::sleep(Duration::from_micros(pause_us)).await;
         let began_us = thread_cpu_us();
         shard.keep_within_cap();
-        let ledger = shard.checkpoint().await;
+        // Nobody takes it where the run has ended.
+        shard.checkpoint(|piece| _ = reports.send(Report::Checkpoint { worker, piece })).await;
         pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
-        if reports.send(Report::Checkpoint { worker, ledger }).is_err() {
-            return;
-        }
     }
 }
 

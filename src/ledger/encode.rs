@@ -57,13 +57,27 @@ pub enum DecodeError {
 pub struct LedgerEncoder {
     bytes: Vec<u8>,
     records: u64,
+    /// Nothing was taken yet.
+    begins: bool,
+}
+
+/// Bytes of a ledger that is written piece by piece, so that it is never in
+/// memory as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerPiece {
+    /// What follows the pieces before it.
+    pub bytes: Vec<u8>,
+    /// Whether it is the first.
+    pub begins: bool,
+    /// Whether it is the last.
+    pub ends: bool,
 }
 
 impl Default for LedgerEncoder {
     fn default() -> Self {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        Self { bytes, records: 0 }
+        Self { bytes, records: 0, begins: true }
     }
 }
 
@@ -140,7 +154,7 @@ impl LedgerEncoder {
         self.record(THREADS, reads);
     }
 
-    /// Bytes so far.
+    /// Bytes since the last piece.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -148,6 +162,18 @@ impl LedgerEncoder {
     /// Whether nothing was added yet.
     pub fn is_empty(&self) -> bool {
         self.records == 0
+    }
+
+    /// Takes what was encoded since the last piece.
+    pub fn take_piece(&mut self) -> LedgerPiece {
+        let bytes = std::mem::take(&mut self.bytes);
+        LedgerPiece { bytes, begins: std::mem::take(&mut self.begins), ends: false }
+    }
+
+    /// Ends the ledger and gives its last piece.
+    pub fn last_piece(self) -> LedgerPiece {
+        let begins = self.begins;
+        LedgerPiece { bytes: self.finish(), begins, ends: true }
     }
 
     /// Ends the ledger. Without this the bytes read as truncated.

@@ -22,7 +22,7 @@ mod subscriber;
 mod window;
 
 pub use changes::{ChangeRow, Reaction, ThreadRead};
-pub use encode::{DecodeError, LedgerEncoder, decode_ledger};
+pub use encode::{DecodeError, LedgerEncoder, LedgerPiece, decode_ledger};
 pub use facts::{Facts, FirstSeen, Leak, Reordered};
 pub use interval::{IntervalFigures, IntervalLatency, MeasuredInterval};
 pub use latency::{Latencies, new_histogram};
@@ -36,7 +36,7 @@ pub use record::{
 };
 pub use run_set::{Arrival, RunSet};
 pub use self_check::{AccuracyFact, RungFact, ShortCheck, StallFact};
-pub use send_log::SendLog;
+pub use send_log::{SendHead, SendLog};
 pub use sends::SendRow;
 pub use subscriber::{Absence, Connection, ConnectionEnd, SubscriberLog};
 pub use window::{CatchUpKind, LiveArrival, StreamWindow};

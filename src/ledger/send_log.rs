@@ -1,14 +1,16 @@
-//! The sender log while a run goes on: a structure of arrays, some forty bytes
-//! a message.
+//! The sender log while a run goes on: a structure of arrays, thirty bytes a
+//! message.
 //!
 //! Times are µs after the intended one. A server id that its position spells
 //! takes no room; others stand in an arena. A row that fits no column (an
-//! attempt that ended an hour late, three hundred attempts) is held as it is:
-//! the log is exact whatever happens.
+//! attempt that ended an hour late, twenty attempts) is held as it is: the log
+//! is exact whatever happens.
 
 use super::sends::SendRow;
 use crate::model::{ChannelId, MessageRef, Position, SendState, UserId};
+use column::Column;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// Rows of one page: what a log grows by, so that it neither reserves twice
 /// its size nor copies itself.
@@ -29,22 +31,25 @@ struct Page {
     channel: Vec<u32>,
     index: Vec<u32>,
     user: Vec<u32>,
-    intended_us: Vec<u64>,
+    intended_us: Column,
     /// µs after the intended time; [`NEVER`] without a first byte.
     first_byte: Vec<u32>,
     /// When the last attempt ended, in µs after the intended time; [`NEVER`]
     /// if none did.
     ended: Vec<u32>,
     /// The position, or the place in the arena.
-    place: Vec<u64>,
-    attempts: Vec<u8>,
-    indeterminate: Vec<u8>,
+    place: Column,
+    /// Attempts, and above them those that were indeterminate.
+    tries: Vec<u8>,
     /// State, whether the last attempt is the acknowledged one, and how the
     /// server id is held.
     flags: Vec<u8>,
 }
 
 const NEVER: u32 = u32::MAX;
+/// Bits of the attempts.
+const TRIES_BITS: u32 = 4;
+const TRIES: u8 = 0b1111;
 const STATE: u8 = 0b111;
 const ACKNOWLEDGED: u8 = 1 << 3;
 const POSITION: u8 = 1 << 4;
@@ -65,9 +70,19 @@ struct Packed {
     first_byte: u32,
     ended: u32,
     place: u64,
-    attempts: u8,
-    indeterminate: u8,
+    tries: u8,
     flags: u8,
+}
+
+/// What never changes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendHead {
+    /// Which message.
+    pub message: MessageRef,
+    /// Who sends it.
+    pub user: UserId,
+    /// When the schedule asked for it, in µs since the start of the run.
+    pub intended_us: u64,
 }
 
 impl SendLog {
@@ -101,27 +116,44 @@ impl SendLog {
         }
         let (page, at) = (self.pages.get(rank / PAGE)?, rank % PAGE);
         let flags = *page.flags.get(at)?;
-        let intended_us = page.intended_us[at];
+        let SendHead { message, user, intended_us } = page.head(at);
         let time = |offset: u32| (offset != NEVER).then(|| intended_us + u64::from(offset));
         let ended_us = time(page.ended[at]);
-        let place = page.place[at];
+        let place = page.place.get(at);
         let (server_id, position) = match flags & ID {
             ID_TEXT => self.ids.get(place, flags & POSITION != 0),
             form => (spelled(form, place), (flags & POSITION != 0).then_some(Position(place))),
         };
         Some(SendRow {
-            message: MessageRef { channel: ChannelId(page.channel[at]), index: page.index[at] },
-            user: UserId(page.user[at]),
+            message,
+            user,
             intended_us,
             first_byte_us: time(page.first_byte[at]),
             acknowledged_us: ended_us.filter(|_| flags & ACKNOWLEDGED != 0),
             last_attempt_us: ended_us,
-            attempts: page.attempts[at].into(),
-            indeterminate: page.indeterminate[at].into(),
+            attempts: (page.tries[at] & TRIES).into(),
+            indeterminate: (page.tries[at] >> TRIES_BITS).into(),
             state: STATES[usize::from(flags & STATE)],
             server_id,
             position,
         })
+    }
+
+    /// What never changes of the row of a rank.
+    pub fn head(&self, rank: usize) -> Option<SendHead> {
+        let page = self.pages.get(rank / PAGE)?;
+        (rank % PAGE < page.flags.len()).then(|| page.head(rank % PAGE))
+    }
+
+    /// The state of the row of a rank.
+    pub fn state(&self, rank: usize) -> Option<SendState> {
+        match self.odd.get(&rank) {
+            Some(row) => Some(row.state),
+            None => {
+                let flags = self.pages.get(rank / PAGE)?.flags.get(rank % PAGE)?;
+                Some(STATES[usize::from(flags & STATE)])
+            }
+        }
     }
 
     /// Changes the row of a rank: not which message it is of, nor when that
@@ -146,8 +178,8 @@ impl SendLog {
     /// Bytes on the heap, as they were asked for; of rows that fit no column
     /// without their ids.
     pub fn heap_bytes(&self) -> usize {
-        const ROW: usize = 5 * size_of::<u32>() + 2 * size_of::<u64>() + 3;
-        self.pages.len() * (PAGE * ROW) + self.ids.heap_bytes() + self.odd.len() * size_of::<SendRow>()
+        let pages: usize = self.pages.iter().map(Page::heap_bytes).sum();
+        pages + self.ids.heap_bytes() + self.odd.len() * size_of::<SendRow>()
     }
 
     fn set(&mut self, rank: usize, row: SendRow) {
@@ -177,12 +209,11 @@ impl Page {
             channel: Vec::with_capacity(PAGE),
             index: Vec::with_capacity(PAGE),
             user: Vec::with_capacity(PAGE),
-            intended_us: Vec::with_capacity(PAGE),
+            intended_us: Column::of(PAGE),
             first_byte: Vec::with_capacity(PAGE),
             ended: Vec::with_capacity(PAGE),
-            place: Vec::with_capacity(PAGE),
-            attempts: Vec::with_capacity(PAGE),
-            indeterminate: Vec::with_capacity(PAGE),
+            place: Column::of(PAGE),
+            tries: Vec::with_capacity(PAGE),
             flags: Vec::with_capacity(PAGE),
         }
     }
@@ -196,17 +227,25 @@ impl Page {
         self.first_byte.push(NEVER);
         self.ended.push(NEVER);
         self.place.push(0);
-        self.attempts.push(0);
-        self.indeterminate.push(0);
+        self.tries.push(0);
         self.flags.push(0);
+    }
+
+    fn head(&self, at: usize) -> SendHead {
+        let message = MessageRef { channel: ChannelId(self.channel[at]), index: self.index[at] };
+        SendHead { message, user: UserId(self.user[at]), intended_us: self.intended_us.get(at) }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        const ROW: usize = 5 * size_of::<u32>() + 2;
+        PAGE * ROW + self.intended_us.heap_bytes() + self.place.heap_bytes()
     }
 
     fn set(&mut self, at: usize, row: &Packed) {
         self.first_byte[at] = row.first_byte;
         self.ended[at] = row.ended;
-        self.place[at] = row.place;
-        self.attempts[at] = row.attempts;
-        self.indeterminate[at] = row.indeterminate;
+        self.place.set(at, row.place);
+        self.tries[at] = row.tries;
         self.flags[at] = row.flags;
     }
 }
@@ -224,7 +263,8 @@ impl Packed {
             Some(_) => return None,
         };
         let (first_byte, ended) = (offset(row.first_byte_us)?, offset(row.last_attempt_us)?);
-        let (attempts, indeterminate) = (row.attempts.try_into().ok()?, row.indeterminate.try_into().ok()?);
+        let few = |count: u32| u8::try_from(count).ok().filter(|count| *count <= TRIES);
+        let tries = few(row.attempts)? | few(row.indeterminate)? << TRIES_BITS;
         let state = STATES.iter().position(|state| *state == row.state)? as u8;
         let known = row.position.map_or(0, |_| POSITION);
         let spelled = row.position.map_or(0, |position| position.0);
@@ -235,7 +275,7 @@ impl Packed {
             Some(id) => (ID_TEXT, ids.add(id, row.position)?),
         };
         let flags = state | acknowledged | known | form;
-        Some(Self { first_byte, ended, place, attempts, indeterminate, flags })
+        Some(Self { first_byte, ended, place, tries, flags })
     }
 }
 
@@ -253,11 +293,25 @@ fn micros(position: u64) -> String {
 }
 
 fn is_number(id: &str, position: u64) -> bool {
-    !id.contains('.') && id == position.to_string()
+    says(id, format_args!("{position}"))
 }
 
 fn is_micros(id: &str, position: u64) -> bool {
-    id.contains('.') && id == micros(position)
+    says(id, format_args!("{}.{:06}", position / 1_000_000, position % 1_000_000))
+}
+
+/// Whether that is what would be written. It is asked of every acknowledgement:
+/// nothing is.
+fn says(id: &str, written: std::fmt::Arguments<'_>) -> bool {
+    struct Rest<'a>(&'a str);
+    impl Write for Rest<'_> {
+        fn write_str(&mut self, piece: &str) -> std::fmt::Result {
+            self.0 = self.0.strip_prefix(piece).ok_or(std::fmt::Error)?;
+            Ok(())
+        }
+    }
+    let mut rest = Rest(id);
+    rest.write_fmt(written).is_ok() && rest.0.is_empty()
 }
 
 /// Server ids behind each other: length as u16, the id, and the position if it
@@ -305,5 +359,6 @@ impl Arena {
     }
 }
 
+mod column;
 #[cfg(test)]
 mod tests;

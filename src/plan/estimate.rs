@@ -17,7 +17,7 @@ const SENDER_CONNECTION_BYTES: u64 = 20 << 10;
 /// The window of one (subscriber, channel) pair, as measured.
 const WINDOW_BYTES: u64 = 96;
 /// The row of one message in the sender log, as measured.
-const SEND_BYTES: u64 = 40;
+const SEND_BYTES: u64 = 30;
 /// The row of one message as it is judged, and its rows in two final reads.
 const MESSAGE_BYTES: u64 = 192 + 2 * 96;
 /// One in so many deliveries takes a byte where 1 % are missing, as measured.

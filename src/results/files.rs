@@ -6,23 +6,48 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// Writes a whole file: to a temporary name in the same folder, synced, and
 /// renamed. A reader sees the old contents or the new, never a part; after a
 /// failure the old contents are still there.
 pub(super) fn write_whole(path: &Path, contents: &[u8]) -> Result<(), ResultsError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // 0600 is the mode that `tempfile` gives; dropped unrenamed, it is deleted.
-    let mut file = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(ResultsError::io("write", path))?;
-    file.write_all(contents).map_err(ResultsError::io("write", path))?;
-    file.as_file().sync_all().map_err(ResultsError::io("write", path))?;
-    file.persist(path).map_err(|failed| ResultsError::io("write", path)(failed.error))?;
-    // The rename itself must survive a crash of the machine.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(ResultsError::io("sync", folder))
+    let mut replacement = Replacement::of(path)?;
+    replacement.write(contents)?;
+    replacement.finish()
+}
+
+/// A file that takes another's place when it is whole; dropped before, it is
+/// deleted.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    // 0600 is the mode that `tempfile` gives.
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Replacement {
+    pub(super) fn of(path: &Path) -> Result<Self, ResultsError> {
+        let file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder_of(path));
+        Ok(Self { file: file.map_err(ResultsError::io("write", path))?, path: path.to_owned() })
+    }
+
+    pub(super) fn write(&mut self, contents: &[u8]) -> Result<(), ResultsError> {
+        self.file.write_all(contents).map_err(ResultsError::io("write", &self.path))
+    }
+
+    pub(super) fn finish(self) -> Result<(), ResultsError> {
+        let Self { file, path } = self;
+        file.as_file().sync_all().map_err(ResultsError::io("write", &path))?;
+        file.persist(&path).map_err(|failed| ResultsError::io("write", &path)(failed.error))?;
+        // The rename itself must survive a crash of the machine.
+        let folder = folder_of(&path);
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(ResultsError::io("sync", folder))
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// A new or emptied file for its owner only, to be filled bit by bit.

@@ -4,10 +4,11 @@
 //! time, and `record.json` says that the run was killed: if it is, that is
 //! what a reader finds. At the end `merged.bin` takes the place of the shards.
 
-use super::files::{read_whole, write_whole};
+use super::files::{Replacement, read_whole, write_whole};
 use super::folder::LEDGER_FOLDER;
 use super::{ResultsError, RunFolder};
-use crate::ledger::{Ledger, LedgerEncoder, RunRecord, decode_ledger};
+use crate::ledger::{Ledger, LedgerEncoder, LedgerPiece, RunRecord, decode_ledger};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,10 +39,36 @@ impl RunFolder {
     }
 }
 
-/// Replaces the checkpoint of a shard by the bytes of
-/// [`LedgerEncoder::finish`].
-pub fn write_shard(folder: &RunFolder, shard: u32, bytes: &[u8]) -> Result<(), ResultsError> {
-    write_whole(&folder.file(LEDGER_FOLDER).join(format!("shard-{shard}.bin")), bytes)
+/// The checkpoints of the shards, which come piece by piece: each takes the
+/// place of the shard's last one when it is whole.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    begun: HashMap<usize, Replacement>,
+}
+
+impl Checkpoints {
+    /// Those of a run.
+    pub fn of(folder: &RunFolder) -> Self {
+        Self { folder: folder.file(LEDGER_FOLDER), begun: HashMap::new() }
+    }
+
+    /// Takes the next piece of a shard. Behind an error the others of its
+    /// checkpoint are left out, and the last whole one stays.
+    pub fn take(&mut self, shard: usize, piece: &LedgerPiece) -> Result<(), ResultsError> {
+        let begun = self.begun.remove(&shard);
+        let replacement = match piece.begins {
+            true => Some(Replacement::of(&self.folder.join(format!("shard-{shard}.bin")))?),
+            false => begun,
+        };
+        let Some(mut replacement) = replacement else { return Ok(()) };
+        replacement.write(&piece.bytes)?;
+        if piece.ends {
+            return replacement.finish();
+        }
+        self.begun.insert(shard, replacement);
+        Ok(())
+    }
 }
 
 /// The ledger and the record of a run: the final ones, or of a killed run the

@@ -28,7 +28,7 @@ pub use folder::{RunFolder, new_run_id};
 pub use history::{History, HistoryError, Names, read_history, write_history};
 pub use intervals::{IntervalLog, read_intervals};
 pub use latency_log::{LatencyLog, read_latencies, read_latencies_of};
-pub use ledger_files::{read_ledger, write_shard};
+pub use ledger_files::{Checkpoints, read_ledger};
 pub use spill::SpillFile;
 pub use study::StudyFolder;
 pub use summary::schemas;

@@ -3,7 +3,9 @@
 use super::findings::safe_cell;
 use super::*;
 use crate::judge::RunSummary;
-use crate::ledger::{IntervalFigures, IntervalLatency, Latencies, Ledger, LedgerEncoder, RunRecord, SendRow};
+use crate::ledger::{
+    IntervalFigures, IntervalLatency, Latencies, Ledger, LedgerEncoder, LedgerPiece, RunRecord, SendRow,
+};
 use crate::model::{ChannelId, LatencyKind, MessageRef, UserId};
 use crate::report::example_summary::{failed, passed};
 use proptest::prelude::*;
@@ -29,10 +31,23 @@ fn row(index: u32) -> SendRow {
     SendRow::intended(MessageRef { channel: ChannelId(0), index }, UserId(0), u64::from(index))
 }
 
-fn checkpoint(rows: &[SendRow]) -> Vec<u8> {
+/// A checkpoint, a piece for each row.
+fn checkpoint(rows: &[SendRow]) -> Vec<LedgerPiece> {
     let mut encoder = LedgerEncoder::new();
-    encoder.encode_sends(rows);
-    encoder.finish()
+    let mut pieces: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            encoder.encode_sends(std::slice::from_ref(row));
+            encoder.take_piece()
+        })
+        .collect();
+    pieces.push(encoder.last_piece());
+    pieces
+}
+
+fn write_shard(folder: &RunFolder, shard: usize, pieces: &[LedgerPiece]) -> Result<(), ResultsError> {
+    let mut checkpoints = Checkpoints::of(folder);
+    pieces.iter().try_for_each(|piece| checkpoints.take(shard, piece))
 }
 
 fn latencies(ack_us: u64) -> Latencies {
@@ -105,7 +120,7 @@ fn errors_name_the_path() {
     let malformed = folder.read_summary().unwrap_err().to_string();
     assert!(malformed.contains("summary.json: missing field"), "{malformed}");
     fs::remove_dir(folder.file("ledger")).unwrap();
-    let unwritable = write_shard(&folder, 0, b"").unwrap_err().to_string();
+    let unwritable = write_shard(&folder, 0, &checkpoint(&[])).unwrap_err().to_string();
     assert!(unwritable.contains("ledger/shard-0.bin: No such file"), "{unwritable}");
     let latest = results.path().join("latest");
     fs::remove_file(&latest).unwrap();
@@ -306,6 +321,15 @@ fn the_folder_of_a_killed_run_is_read() {
     write_shard(&folder, 0, &checkpoint(&[row(0)])).unwrap();
     write_shard(&folder, 0, &checkpoint(&[row(0), row(1)])).unwrap();
     write_shard(&folder, 1, &checkpoint(&[row(2)])).unwrap();
+    // Killed within a checkpoint: the one before it stands, for each shard.
+    let (cut, whole) = (checkpoint(&[row(7), row(8)]), checkpoint(&[row(2)]));
+    let mut checkpoints = Checkpoints::of(&folder);
+    checkpoints.take(0, &cut[1]).unwrap();
+    for piece in 0..2 {
+        checkpoints.take(0, &cut[piece]).unwrap();
+        checkpoints.take(1, &whole[piece]).unwrap();
+    }
+    drop(checkpoints);
     let ledger = Ledger { sends: vec![row(0), row(1), row(2)], ..Ledger::default() };
     let opened = RunFolder::open(folder.path()).unwrap();
     assert_eq!(read_ledger(&opened).unwrap(), (ledger.clone(), killed));

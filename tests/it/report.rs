@@ -6,7 +6,7 @@ use posthaste::ledger::{
     ConnectionEnd, FinalRead, HistoryRow, Latencies, Ledger, LedgerEncoder, RowText, RunRecord, SendRow, SubscriberLog,
 };
 use posthaste::model::{ChannelId, LatencyKind, MessageRef, Position, SendState, UserId};
-use posthaste::results::{LatencyLog, RunFolder, write_shard};
+use posthaste::results::{Checkpoints, LatencyLog, RunFolder};
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
@@ -183,7 +183,7 @@ fn a_killed_run_is_reported_and_proves_nothing() {
     let folder = new_run(&above.path().join("results"));
     let mut encoder = LedgerEncoder::new();
     encoder.encode_sends(&ledger(3).sends);
-    write_shard(&folder, 0, &encoder.finish()).unwrap();
+    Checkpoints::of(&folder).take(0, &encoder.last_piece()).unwrap();
     let (code, text, _) = report(&above, &[&format!("results/{RUN}")]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("INCONCLUSIVE") && text.contains("killed during the run"), "{text}");

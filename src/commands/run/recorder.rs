@@ -3,10 +3,10 @@
 use super::observed::Observed;
 use crate::commands::complain;
 use crate::engine::{Counters, Interval, Observer, Snapshot, Stop};
-use crate::ledger::{IntervalFigures, Latencies, RunRecord, TargetFigures};
+use crate::ledger::{IntervalFigures, Latencies, LedgerPiece, RunRecord, TargetFigures};
 use crate::model::LatencyKind;
 use crate::report::{self, Metrics, Progress, ProgressMode, Standing};
-use crate::results::{EventLog, IntervalLog, LatencyLog, ResultsError, RunFolder, write_shard};
+use crate::results::{Checkpoints, EventLog, IntervalLog, LatencyLog, ResultsError, RunFolder};
 use hdrhistogram::Histogram;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ pub struct Recorder {
     latencies: LatencyLog,
     intervals: IntervalLog,
     events: EventLog,
+    checkpoints: Checkpoints,
     progress: Progress,
     stopper: watch::Sender<Stop>,
     stop_said: bool,
@@ -42,6 +43,7 @@ impl Recorder {
             latencies: LatencyLog::create(folder, SystemTime::now())?,
             intervals: IntervalLog::create(folder)?,
             events: EventLog::create(folder)?,
+            checkpoints: Checkpoints::of(folder),
             progress: Progress::new(mode),
             stopper,
             stop_said: false,
@@ -137,9 +139,8 @@ impl Observer for Recorder {
         self.check(written);
     }
 
-    fn checkpoint(&mut self, worker: usize, ledger: &[u8], record: &RunRecord) {
-        self.record(record);
-        let written = write_shard(&self.folder, worker as u32, ledger);
+    fn checkpoint(&mut self, worker: usize, piece: &LedgerPiece) {
+        let written = self.checkpoints.take(worker, piece);
         self.check(written);
     }
 }

@@ -12,12 +12,15 @@ use crate::target::{Answer, Call, Classified, Effect, Retry};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// A user's connection, if one is open.
 pub struct Line {
     connection: Option<Open>,
     token: String,
+    /// [`Open::reads`] when the current attempt began.
+    reads_before: u64,
 }
 
 /// An open connection.
@@ -29,7 +32,7 @@ enum Open {
 }
 
 impl Open {
-    fn is_closed(&self) -> bool {
+    fn is_closed(&mut self) -> bool {
         match self {
             Open::Http1(connection) => connection.is_closed(),
             Open::Http2(connection) => connection.is_closed(),
@@ -55,13 +58,30 @@ impl Open {
 impl Line {
     /// Nothing is open yet.
     pub fn new(token: &str) -> Self {
-        Self { connection: None, token: token.to_owned() }
+        Self { connection: None, token: token.to_owned(), reads_before: 0 }
+    }
+
+    /// Lets go of a connection as soon as the target closes it; never returns.
+    pub async fn keep(&mut self) {
+        std::future::poll_fn(|task| {
+            if let Some(Open::Http1(connection)) = &mut self.connection
+                && connection.poll_closed(task)
+            {
+                self.connection = None;
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.connection.as_mut().is_some_and(|connection| !connection.is_closed())
     }
 
     /// Connects where no connection is open; `settled` where nothing may come
     /// back any more before the request.
     pub async fn open(&mut self, shard: &Shard, user: UserId, settled: bool) -> io::Result<()> {
-        if self.connection.as_ref().is_none_or(Open::is_closed) {
+        if !self.is_open() {
             self.connection = None;
             let to = shard.shared.path.target_of(user);
             self.connection = Some(match shard.plan().send.http {
@@ -107,8 +127,7 @@ impl Line {
         if shard.plan().send.http == HttpUse::New {
             self.connection = None;
         }
-        let reused = self.connection.as_ref().is_some_and(|connection| !connection.is_closed());
-        let reads_before = self.connection.as_ref().and_then(Open::reads).unwrap_or(0);
+        let reused = self.is_open();
         let first_byte = FirstByte::default();
         let started_us = shard.now_us();
         let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard, &first_byte)).await;
@@ -130,7 +149,7 @@ impl Line {
                 }
             }
             failed => {
-                self.drop_broken(reads_before, &first_byte);
+                self.drop_broken(&first_byte);
                 let error = failed.ok().and_then(Result::err);
                 let io_error = error.as_ref().and_then(|error| error.downcast_ref::<io::Error>());
                 own_fault = io_error.is_some_and(is_exhaustion);
@@ -148,8 +167,8 @@ impl Line {
     /// stamp is read, so that nothing is written after it; one that others may
     /// share goes on where something was written of the attempt, and something
     /// came back since it began.
-    fn drop_broken(&mut self, reads_before: u64, first_byte: &FirstByte) {
-        let lives = self.connection.as_ref().and_then(Open::reads).is_some_and(|reads| reads > reads_before);
+    fn drop_broken(&mut self, first_byte: &FirstByte) {
+        let lives = self.connection.as_ref().and_then(Open::reads).is_some_and(|reads| reads > self.reads_before);
         if lives && first_byte.get().is_some() {
             return;
         }
@@ -168,6 +187,7 @@ impl Line {
     ) -> Result<HttpAnswer, BoxError> {
         self.open(shard, user, unheard.is_some()).await?;
         let connection = self.connection.as_mut().expect("it was opened above");
+        self.reads_before = connection.reads().unwrap_or(0);
         if let Some(fault) = unheard {
             let give_up = Duration::from_micros(shard.plan().send.timeout_us);
             shard.shared.path.drop_answer(fault, connection.local(), Purpose::Posts, give_up);

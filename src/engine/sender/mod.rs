@@ -10,7 +10,7 @@ mod change;
 mod line;
 
 use super::shard::Shard;
-use crate::ledger::SendRow;
+use crate::ledger::{SendHead, SendRow};
 use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, TRACEPARENT, UserId};
 use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
@@ -88,8 +88,16 @@ impl Sender {
                     Task::Change(due) => change::make(&shard, transport.line(), &due).await,
                 }
                 self.free_us.set(shard.now_us());
-            } else if tokio::time::timeout(idle, self.wake.notified()).await.is_err() && self.queue.borrow().is_empty()
-            {
+                continue;
+            }
+            let woken = async {
+                tokio::select! {
+                    biased;
+                    () = self.wake.notified() => {}
+                    () = transport.line().keep() => {}
+                }
+            };
+            if tokio::time::timeout(idle, woken).await.is_err() && self.queue.borrow().is_empty() {
                 self.running.set(false);
                 return;
             }
@@ -98,7 +106,7 @@ impl Sender {
 }
 
 async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, free_us: u64) {
-    let Some(SendRow { message, user, intended_us, .. }) = shard.sends.borrow().get(row) else { return };
+    let Some(SendHead { message, user, intended_us }) = shard.sends.borrow().head(row) else { return };
     let key = shard.shared.texts.keys().encode(message, intended_us - shard.load_start_us.get());
     let text = shard.shared.texts.render(key);
     let told = shard.plan().send.design.carries_key().then(|| shard.shared.target.key_format.write(key));
@@ -129,8 +137,7 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
 /// A message in doubt is looked for, where the profile says how: found, it is
 /// acknowledged; that it is not found proves nothing.
 async fn verify(shard: &Rc<Shard>, row: usize, parcel: &Parcel<'_>, user: UserId) {
-    let in_doubt = shard.sends.borrow().get(row).is_some_and(|row| row.state == SendState::Unknown);
-    if !in_doubt || shard.api.verify(&parcel.of(user)).is_none() {
+    if shard.sends.borrow().state(row) != Some(SendState::Unknown) || shard.api.verify(&parcel.of(user)).is_none() {
         return;
     }
     let timeout = Duration::from_micros(shard.plan().send.timeout_us);
@@ -215,8 +222,8 @@ impl Tries<'_> {
     }
 
     fn is_shown_sent(&self) -> bool {
-        let row = self.shard.sends.borrow().get(self.row);
-        row.is_some_and(|row| matches!(row.state, SendState::Acknowledged | SendState::Written))
+        let state = self.shard.sends.borrow().state(self.row);
+        matches!(state, Some(SendState::Acknowledged | SendState::Written))
     }
 
     async fn attempt(&mut self, transport: &mut Transport, parcel: &Parcel<'_>) -> Attempt {
@@ -248,7 +255,7 @@ impl Tries<'_> {
         };
         let attempt = await_outcome(shard, self.user, attempt).await;
         shard.count(|counters| counters.in_flight -= 1);
-        if first && let Some(SendRow { intended_us, .. }) = shard.sends.borrow().get(self.row) {
+        if first && let Some(SendHead { intended_us, .. }) = shard.sends.borrow().head(self.row) {
             // Queueing behind the user's own sends and connecting are the
             // target's time, not the generator's.
             let begun_us = if attempt.reused { attempt.first_byte_us } else { None }.unwrap_or(attempt.started_us);
@@ -263,7 +270,7 @@ impl Tries<'_> {
         if self.shard.plan().faults.is_empty() {
             return None;
         }
-        let SendRow { message, intended_us, .. } = self.shard.sends.borrow().get(self.row)?;
+        let SendHead { message, intended_us, .. } = self.shard.sends.borrow().head(self.row)?;
         by(self.shard.plan(), message, intended_us - self.shard.load_start_us.get())
     }
 
@@ -338,7 +345,7 @@ fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
 }
 
 fn finish(shard: &Shard, row: usize) {
-    let Some(SendRow { state, .. }) = shard.sends.borrow().get(row) else { return };
+    let Some(state) = shard.sends.borrow().state(row) else { return };
     shard.count(|counters| {
         counters.pending -= 1;
         match state {

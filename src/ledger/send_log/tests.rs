@@ -14,8 +14,9 @@ fn time(intended_us: u64) -> impl Strategy<Value = Option<u64>> {
 }
 
 fn row() -> impl Strategy<Value = SendRow> {
-    let times = any::<u32>().prop_flat_map(|at| (Just(u64::from(at)), time(at.into()), time(at.into())));
-    let counts = prop_oneof![0u32..4, 254u32..258];
+    let intended = prop_oneof![0u64..3, 0u64..1 << 32, 1u64 << 33..1 << 40];
+    let times = intended.prop_flat_map(|at| (Just(at), time(at), time(at)));
+    let counts = prop_oneof![0u32..4, 14u32..18, 30u32..34];
     let position = prop_oneof![Just(None), any::<u64>().prop_map(Some), (0u64..20_000_000).prop_map(Some)];
     let spelling = 0u8..6;
     (any::<[u32; 3]>(), times, any::<bool>(), counts, 0usize..5, position, spelling).prop_map(
@@ -58,6 +59,8 @@ proptest! {
             expected[rank] = SendRow { message, user, intended_us, ..change };
             log.update(rank, |row| *row = expected[rank].clone());
             prop_assert_eq!(log.get(rank), Some(expected[rank].clone()));
+            prop_assert_eq!(log.head(rank), Some(SendHead { message, user, intended_us }));
+            prop_assert_eq!(log.state(rank), Some(expected[rank].state));
         }
         prop_assert_eq!(log.iter().collect::<Vec<_>>(), expected);
     }
@@ -82,16 +85,16 @@ fn acknowledged(count: u32, id_of: fn(u64) -> String) -> SendLog {
 }
 
 #[test]
-fn a_message_takes_some_forty_bytes() {
+fn a_message_takes_thirty_bytes() {
     for (id_of, last) in
         [(micros as fn(u64) -> String, "1700000000.099999"), (|position| position.to_string(), "1700000000099999")]
     {
-        let log = acknowledged(100_000, id_of);
-        assert_eq!((log.len(), log.odd.len()), (100_000, 0));
+        let log = acknowledged(100 * PAGE as u32, id_of);
+        assert_eq!((log.len(), log.odd.len()), (100 * PAGE, 0));
         assert_eq!(log.get(99_999).and_then(|row| row.server_id).as_deref(), Some(last));
-        assert_eq!(log.get(100_000), None);
+        assert_eq!((log.get(100 * PAGE), log.head(100 * PAGE), log.state(100 * PAGE)), (None, None, None));
         let bytes = log.heap_bytes() / log.len();
-        assert!(bytes <= 40, "{bytes}");
+        assert!(bytes <= 30, "{bytes}");
     }
 }
 
@@ -101,7 +104,7 @@ fn ids_that_nothing_spells_stand_in_the_arena() {
     assert_eq!((log.len(), log.odd.len()), (10_000, 0));
     let bytes = log.heap_bytes() / log.len();
     // Three pages of rows, and two bytes of length, 19 of id, eight of position.
-    assert!((70..95).contains(&bytes), "{bytes}");
+    assert!((60..85).contains(&bytes), "{bytes}");
     // The longest that a segment holds, one a segment.
     for (position, longest) in [(None, Arena::SEGMENT - 2), (Some(Position(7)), Arena::SEGMENT - 10)] {
         let mut log = SendLog::default();
@@ -129,4 +132,26 @@ fn a_log_knows_whether_it_has_rows() {
     assert!(log.is_empty() && log.get(0).is_none());
     log.push(SendRow::intended(MessageRef { channel: ChannelId(3), index: 0 }, UserId(5), 0));
     assert!(!log.is_empty() && log.len() == 1);
+}
+
+#[test]
+fn numbers_take_four_bytes_while_they_lie_near() {
+    let near = [5_000_000_000, 0, 5_000_000_001, 5_000_000_000 - (1 << 31), 5_000_000_000 + (1 << 31) - 2];
+    let column = |numbers: &[u64]| {
+        let mut column = Column::of(4);
+        numbers.iter().for_each(|number| column.push(*number));
+        assert!((0..numbers.len()).all(|at| column.get(at) == numbers[at]), "{numbers:?} {column:?}");
+        matches!(column, Column::Near { .. })
+    };
+    assert!(column(&near) && column(&[0, 0, 7, 1]) && column(&[]));
+    for far in [near[3] - 1, near[4] + 1, 1, u64::MAX] {
+        assert!(!column(&[near.as_slice(), &[far, 3]].concat()), "{far}");
+    }
+    let mut changed = Column::of(2);
+    [9, 8].iter().for_each(|number| changed.push(*number));
+    for number in [0, u64::MAX, 1 << 40, 0] {
+        changed.set(0, number);
+        assert_eq!((changed.get(0), changed.get(1)), (number, 8));
+    }
+    assert_eq!(changed.heap_bytes(), 16);
 }

@@ -4,7 +4,7 @@ use super::{Bench, SelfCheckError};
 use crate::engine::{self, CastingOptions, Interval, Job, Means, Observer, Snapshot, Trust};
 use crate::faults::{ProcessCommand, ServerProcess};
 use crate::judge::{Input, RunSummary, TimedLatencies, judge};
-use crate::ledger::{Latencies, Ledger, NoSpill, RunRecord};
+use crate::ledger::{Latencies, Ledger, LedgerPiece, NoSpill, RunRecord};
 use crate::model::RunId;
 use crate::plan::profile::load;
 use crate::server::NullStamps;
@@ -146,5 +146,5 @@ impl Observer for Deaf {
 
     fn record(&mut self, _: &RunRecord) {}
 
-    fn checkpoint(&mut self, _: usize, _: &[u8], _: &RunRecord) {}
+    fn checkpoint(&mut self, _: usize, _: &LedgerPiece) {}
 }
