@@ -5,20 +5,21 @@
 //! handshake is shown the head of the answer only, and the socket is made anew
 //! behind it.
 
+use super::web_socket::WebSocket;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config, tungstenite};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{client_async_with_config, tungstenite};
 
 /// Makes a stream a WebSocket, as a client.
 pub async fn shake<S>(
     request: impl IntoClientRequest + Unpin,
     stream: S,
     config: WebSocketConfig,
-) -> Result<WebSocketStream<S>, tungstenite::Error>
+) -> Result<WebSocket<S>, tungstenite::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -26,7 +27,7 @@ where
     let (socket, _) = client_async_with_config(request, head, Some(config)).await?;
     let HeadOnly { stream, mut behind, .. } = socket.into_inner();
     behind.shrink_to_fit();
-    Ok(WebSocketStream::from_partially_read(stream, behind, Role::Client, Some(config)).await)
+    Ok(WebSocket::new(stream, behind, config))
 }
 
 /// A stream that ends a read with the head of an HTTP answer, and keeps what was
@@ -91,7 +92,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeadOnly<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::StreamExt;
+    use crate::engine::web_socket::Received;
+    use std::ops::ControlFlow;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -126,7 +128,13 @@ mod tests {
             let config = WebSocketConfig::default().read_buffer_size(64);
             let mut socket = shake("ws://127.0.0.1/", client, config).await.unwrap();
             for expected in ["hello", "two"] {
-                assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap().as_str(), expected, "{cut}");
+                let text = std::future::poll_fn(|task| {
+                    socket.poll_each(task, &mut |received| match received {
+                        Received::Text(text) => ControlFlow::Break(text.to_owned()),
+                        other => panic!("{other:?}"),
+                    })
+                });
+                assert_eq!(text.await, expected, "{cut}");
             }
             drop(serving.await.unwrap());
         }
@@ -137,6 +145,6 @@ mod tests {
         let (client, mut server) = tokio::io::duplex(4_096);
         server.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno").await.unwrap();
         let refused = shake("ws://127.0.0.1/", client, WebSocketConfig::default()).await;
-        assert!(refused.unwrap_err().to_string().contains("401"));
+        assert!(refused.err().unwrap().to_string().contains("401"));
     }
 }

@@ -15,8 +15,8 @@ use crate::target::Call;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
-use hyper::client::conn::http1::{Connection, SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::io;
@@ -48,6 +48,8 @@ pub struct HttpAnswer {
 pub struct HttpConnection {
     /// Its own address.
     pub local: SocketAddr,
+    /// What its requests say in `Host`.
+    host: HeaderValue,
     requests: SendRequest<Full<Bytes>>,
     /// Of the attempt that is under way.
     current: Rc<RefCell<FirstByte>>,
@@ -109,8 +111,12 @@ impl HttpConnection {
         }
         let current = Rc::<RefCell<FirstByte>>::default();
         let begun = Begun { stream, current: current.clone(), awaiting };
-        let (requests, connection) = handshake(TokioIo::new(begun)).await.map_err(io::Error::other)?;
-        Ok(Self { local, requests, current, driver: Driver(Some(Box::pin(connection))) })
+        let host = HeaderValue::try_from(shard.shared.address.authority()).map_err(io::Error::other)?;
+        // A request is short: to copy it together costs less than to write its
+        // pieces.
+        let handshake = Builder::new().writev(false).handshake(TokioIo::new(begun));
+        let (requests, connection) = handshake.await.map_err(io::Error::other)?;
+        Ok(Self { local, host, requests, current, driver: Driver(Some(Box::pin(connection))) })
     }
 
     /// Whether the target has closed it.
@@ -124,16 +130,15 @@ impl HttpConnection {
     }
 
     /// Sends one request and reads the whole answer; its first byte is stamped
-    /// when it is written. `token` is the bearer token of calls that want one.
+    /// when it is written. `bearer` goes with calls that want it.
     pub async fn exchange(
         &mut self,
         call: &Call,
-        authority: &str,
-        token: &str,
+        bearer: &HeaderValue,
         first_byte: &FirstByte,
     ) -> Result<HttpAnswer, BoxError> {
         self.current.replace(first_byte.clone());
-        let response = self.request(call, authority, token).await?;
+        let response = self.request(call, Some(bearer)).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let headers = if call.bearer { String::new() } else { header_lines(response.headers()) };
@@ -148,12 +153,11 @@ impl HttpConnection {
     pub async fn request(
         &mut self,
         call: &Call,
-        authority: &str,
-        token: &str,
+        bearer: Option<&HeaderValue>,
     ) -> Result<hyper::Response<hyper::body::Incoming>, BoxError> {
-        let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, authority);
-        if call.bearer {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, &self.host);
+        if let Some(bearer) = bearer.filter(|_| call.bearer) {
+            request = request.header(AUTHORIZATION, bearer);
         }
         for (name, value) in &call.headers {
             request = request.header(name, value);

@@ -18,7 +18,9 @@ use crate::target::Call;
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, StreamId};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use hyper::{Request, StatusCode};
 use std::cell::Cell;
 use std::io;
@@ -107,13 +109,13 @@ impl StreamConnection {
         &self,
         call: &Call,
         origin: &str,
-        token: &str,
+        bearer: &HeaderValue,
         first_byte: &FirstByte,
     ) -> Result<HttpAnswer, BoxError> {
         let whole = if call.path.starts_with('/') { format!("{origin}{}", call.path) } else { call.path.clone() };
         let mut request = Request::builder().method(call.method.clone()).uri(whole);
         if call.bearer {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            request = request.header(AUTHORIZATION, bearer);
         }
         for (name, value) in &call.headers {
             request = request.header(name, value);

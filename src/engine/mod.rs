@@ -49,6 +49,7 @@ mod telemetry;
 mod timed_faults;
 mod tls;
 mod traversal;
+mod web_socket;
 mod worker;
 
 pub use counters::Counters;

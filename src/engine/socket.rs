@@ -7,15 +7,16 @@ use super::path::{Destination, Purpose};
 use super::shard::Shard;
 use super::stream::HttpStream;
 use super::tls::{ByteStream, server_name};
+use super::web_socket::{Received, WebSocket};
 use crate::model::{Position, UserId};
 use crate::plan::ReceiveDesign;
 use crate::target::{parse_socket_url, permit_named};
-use futures_util::{SinkExt, Stream};
+use futures_util::Stream;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use url::{Host, Url};
@@ -23,7 +24,7 @@ use url::{Host, Url};
 /// What a subscriber holds.
 pub enum Socket {
     /// A WebSocket.
-    Ws(Box<WebSocketStream<ByteStream>>),
+    Ws(Box<WebSocket<ByteStream>>),
     /// Events over HTTP.
     Stream(HttpStream),
     /// Several, each for one channel: they live and die together.
@@ -43,7 +44,13 @@ impl Stream for Socket {
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match self.get_mut() {
-            Socket::Ws(socket) => Pin::new(&mut **socket).poll_next(task),
+            Socket::Ws(socket) => socket.poll_each(task, &mut |received| {
+                ControlFlow::Break(match received {
+                    Received::Text(text) => Some(Ok(Message::text(text))),
+                    Received::Message(message) => Some(Ok(message)),
+                    Received::End(error) => error.map(Err),
+                })
+            }),
             Socket::Stream(stream) => stream.poll_frame(task).map(|frame| frame.map(|text| Ok(Message::text(text)))),
             Socket::Lanes(lanes) => lanes.poll_next(task),
         }
@@ -66,6 +73,23 @@ impl Lanes {
 }
 
 impl Socket {
+    /// Hands over what comes, until nothing is there or `take` breaks off.
+    pub fn poll_each<B>(
+        &mut self,
+        task: &mut Context<'_>,
+        take: &mut impl FnMut(Received<'_>) -> ControlFlow<B>,
+    ) -> Poll<B> {
+        if let Socket::Ws(socket) = self {
+            return socket.poll_each(task, take);
+        }
+        loop {
+            let frame = std::task::ready!(Pin::new(&mut *self).poll_next(task));
+            if let ControlFlow::Break(broken) = take(frame.into()) {
+                return Poll::Ready(broken);
+            }
+        }
+    }
+
     /// Several as one.
     pub fn lanes(lanes: Vec<Socket>) -> Self {
         Socket::Lanes(Lanes { lanes, next: 0, last: 0 })
@@ -74,7 +98,7 @@ impl Socket {
     /// Its own address; the first one's of several.
     pub fn local(&self) -> Option<SocketAddr> {
         match self {
-            Socket::Ws(socket) => socket.get_ref().carrier().local_addr().ok(),
+            Socket::Ws(socket) => socket.stream().carrier().local_addr().ok(),
             Socket::Stream(stream) => Some(stream.local),
             Socket::Lanes(lanes) => lanes.lanes.first()?.local(),
         }
@@ -99,7 +123,7 @@ impl Socket {
     /// Ends it by a reset where that can be.
     pub fn reset(&self) {
         match self {
-            Socket::Ws(socket) => _ = socket.get_ref().carrier().set_zero_linger(),
+            Socket::Ws(socket) => _ = socket.stream().carrier().set_zero_linger(),
             Socket::Stream(_) => {}
             Socket::Lanes(lanes) => lanes.lanes.iter().for_each(Socket::reset),
         }
@@ -109,16 +133,15 @@ impl Socket {
     /// waited for.
     pub async fn say_goodbye(&mut self) -> bool {
         match self {
-            Socket::Ws(socket) => WebSocketStream::close(socket, None).await.is_ok(),
+            Socket::Ws(socket) => socket.close().await.is_ok(),
             Socket::Stream(_) | Socket::Lanes(_) => false,
         }
     }
 }
 
-/// tokio-tungstenite's default is 128 KiB a connection. Most events fit into 1 KiB;
-/// one that does not makes it grow. It is cleared before each read: more costs CPU
-/// too.
-const READ_BUFFER_BYTES: usize = 1024;
+/// tungstenite's default is 128 KiB a connection. It is shown what it needs to see
+/// of a connection, and few frames are for it.
+const READ_BUFFER_BYTES: usize = 64;
 /// How long a frame may wait for room in the socket.
 const WRITE_PATIENCE: Duration = Duration::from_secs(1);
 /// No chat event is larger; a larger frame ends the connection.

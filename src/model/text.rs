@@ -122,19 +122,21 @@ impl TextCodec {
 /// last byte is never a blank: servers trim.
 fn fill(text: &mut String, length: usize, seed: u64) {
     const LETTERS: &[u8; 32] = b"etaoinshrdlucmfwypvbgkjqxzetaoin";
+    const BLOCK: usize = 12;
+    const BLANK: usize = 7;
     let mut word = seed;
     let mut block = 0u64;
     while text.len() < length {
         word = mix(word.wrapping_add(block));
         block += 1;
-        for shift in 0..12 {
-            if text.len() == length {
-                break;
-            }
-            let letter = LETTERS[(word >> (shift * 5)) as usize & 31];
-            let blank = shift == 7 && text.len() + 1 < length;
-            text.push(if blank { ' ' } else { char::from(letter) });
+        let mut letters: [u8; BLOCK] = std::array::from_fn(|at| LETTERS[(word >> (at * 5)) as usize & 31]);
+        let room = (length - text.len()).min(BLOCK);
+        if room > BLANK + 1 {
+            letters[BLANK] = b' ';
         }
+        // A block at a time: a text is made for each message, and again where one
+        // is read.
+        text.push_str(std::str::from_utf8(&letters[..room]).expect("letters and blanks are ASCII"));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::engine::stamp::FirstByte;
 use crate::model::{MessageKey, UserId};
 use crate::plan::HttpUse;
 use crate::target::{Answer, Call, Classified, Effect, Retry};
+use hyper::header::HeaderValue;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,7 +19,8 @@ use std::time::Duration;
 /// A user's connection, if one is open.
 pub struct Line {
     connection: Option<Open>,
-    token: String,
+    /// What a request of the native wire says in `Authorization`.
+    bearer: HeaderValue,
     /// [`Open::reads`] when the current attempt began.
     reads_before: u64,
 }
@@ -58,7 +60,9 @@ impl Open {
 impl Line {
     /// Nothing is open yet.
     pub fn new(token: &str) -> Self {
-        Self { connection: None, token: token.to_owned(), reads_before: 0 }
+        let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+        let bearer = bearer.expect("a token of posthaste's own making is letters and digits");
+        Self { connection: None, bearer, reads_before: 0 }
     }
 
     /// Lets go of a connection as soon as the target closes it; never returns.
@@ -185,17 +189,22 @@ impl Line {
         unheard: Option<usize>,
         first_byte: &FirstByte,
     ) -> Result<HttpAnswer, BoxError> {
-        self.open(shard, user, unheard.is_some()).await?;
+        if !self.is_open() {
+            // Boxed, as all is that an attempt seldom does: a future is moved as the
+            // whole of what it might become.
+            Box::pin(self.open(shard, user, unheard.is_some())).await?;
+        }
         let connection = self.connection.as_mut().expect("it was opened above");
         self.reads_before = connection.reads().unwrap_or(0);
         if let Some(fault) = unheard {
             let give_up = Duration::from_micros(shard.plan().send.timeout_us);
             shard.shared.path.drop_answer(fault, connection.local(), Purpose::Posts, give_up);
         }
-        let address = &shard.shared.address;
         match connection {
-            Open::Http1(connection) => connection.exchange(call, &address.authority(), &self.token, first_byte).await,
-            Open::Http2(connection) => connection.exchange(call, &address.origin(), &self.token, first_byte).await,
+            Open::Http1(connection) => connection.exchange(call, &self.bearer, first_byte).await,
+            Open::Http2(connection) => {
+                connection.exchange(call, &shard.shared.address.origin(), &self.bearer, first_byte).await
+            }
         }
     }
 }

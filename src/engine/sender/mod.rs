@@ -85,7 +85,7 @@ impl Sender {
             if let Some(task) = next {
                 match task {
                     Task::Message(row) => send_message(&shard, &mut transport, row, self.free_us.get()).await,
-                    Task::Change(due) => change::make(&shard, transport.line(), &due).await,
+                    Task::Change(due) => Box::pin(change::make(&shard, transport.line(), &due)).await,
                 }
                 self.free_us.set(shard.now_us());
                 continue;
@@ -130,14 +130,16 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
         tokio::time::sleep(Duration::from_micros(wait_us)).await;
         since_us = shard.now_us();
     }
-    verify(shard, row, &parcel, user).await;
+    if shard.sends.borrow().state(row) == Some(SendState::Unknown) {
+        Box::pin(verify(shard, row, &parcel, user)).await;
+    }
     finish(shard, row);
 }
 
 /// A message in doubt is looked for, where the profile says how: found, it is
 /// acknowledged; that it is not found proves nothing.
 async fn verify(shard: &Rc<Shard>, row: usize, parcel: &Parcel<'_>, user: UserId) {
-    if shard.sends.borrow().state(row) != Some(SendState::Unknown) || shard.api.verify(&parcel.of(user)).is_none() {
+    if shard.api.verify(&parcel.of(user)).is_none() {
         return;
     }
     let timeout = Duration::from_micros(shard.plan().send.timeout_us);
@@ -191,7 +193,7 @@ impl Tries<'_> {
                 Retry::After(wait_us) => (true, Some(wait_us)),
                 // No message is rejected because a token ran out.
                 Retry::Renewed => {
-                    if renewals < RENEWALS && self.renew(true).await {
+                    if renewals < RENEWALS && Box::pin(self.renew(true)).await {
                         renewals += 1;
                         tries -= 1;
                         continue;
@@ -237,14 +239,18 @@ impl Tries<'_> {
         shard.under_way.borrow_mut().insert(self.row);
         let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
-            Transport::Socket(outbox, _) => attempt_over_socket(shard, outbox, parcel, self.user, unheard).await,
+            Transport::Socket(outbox, _) => {
+                Box::pin(attempt_over_socket(shard, outbox, parcel, self.user, unheard)).await
+            }
             Transport::Http(lines) => {
                 // A token that is about to expire is renewed before it is used.
-                self.renew(false).await;
+                if shard.api.people.is_some() {
+                    Box::pin(self.renew(false)).await;
+                }
                 match shard.api.post(&parcel.of(self.user), shard.shared.target.key_format) {
                     Err(reason) => Attempt::not_made(shard, not_said(shard, reason)),
                     Ok(call) => match self.fault_by(hedged_by).filter(|_| first) {
-                        Some(fault) => self.attempt_twice(lines, fault, call, parcel).await,
+                        Some(fault) => Box::pin(self.attempt_twice(lines, fault, call, parcel)).await,
                         None => {
                             let call = traced(shard, call, parcel.key, self.made);
                             lines[0].attempt_unheard(shard, &call, Asked::Message(parcel.key), self.user, unheard).await
@@ -253,7 +259,10 @@ impl Tries<'_> {
                 }
             }
         };
-        let attempt = await_outcome(shard, self.user, attempt).await;
+        let attempt = match attempt.awaited {
+            Some(_) => Box::pin(await_outcome(shard, self.user, attempt)).await,
+            None => attempt,
+        };
         shard.count(|counters| counters.in_flight -= 1);
         if first && let Some(SendHead { intended_us, .. }) = shard.sends.borrow().head(self.row) {
             // Queueing behind the user's own sends and connecting are the

@@ -4,11 +4,11 @@ use super::Subscriber;
 use crate::engine::hints;
 use crate::engine::recent::ReadPush;
 use crate::engine::shard::Shard;
+use crate::engine::web_socket::Received;
 use crate::ledger::{FirstSeen, Leak, Reordered};
 use crate::model::{LatencyKind, unwrap_intended_us};
 use crate::plan::CatchUpCursor;
 use crate::target::{Frame, Push, changed_channel};
-use tokio_tungstenite::tungstenite::{self, Message};
 
 impl Subscriber {
     pub(super) fn take_text(&mut self, text: &str, now_us: u64) {
@@ -106,10 +106,13 @@ impl Subscriber {
 }
 
 /// Counts what the target sent.
-pub(super) fn count_bytes(shard: &Shard, frame: &Option<Result<Message, tungstenite::Error>>) {
-    if let Some(Ok(message)) = frame {
-        shard.count(|counters| counters.frame_bytes += frame_bytes(message.len()));
-    }
+pub(super) fn count_bytes(shard: &Shard, frame: &Received<'_>) {
+    let length = match frame {
+        Received::Text(text) => text.len(),
+        Received::Message(message) => message.len(),
+        Received::End(_) => return,
+    };
+    shard.count(|counters| counters.frame_bytes += frame_bytes(length));
 }
 
 /// A payload with the head that a server's frame has (RFC 6455, section 5.2).

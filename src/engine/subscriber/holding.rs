@@ -10,7 +10,7 @@ use crate::engine::outbox::Errand;
 use crate::engine::socket::Socket;
 use crate::engine::worker::Phase;
 use crate::ledger::ConnectionEnd;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -82,12 +82,14 @@ impl Subscriber {
             });
             let mut others = Apart::new(others);
             std::future::poll_fn(|task| {
-                while let Poll::Ready(frame) = Pin::new(&mut *socket).poll_next(task) {
-                    if let Err(end) = self.take_next(frame, 0, held) {
-                        return Poll::Ready(Other::Frame(end));
-                    }
+                let ended = socket.poll_each(task, &mut |frame| match self.take_next(frame, 0, held) {
+                    Ok(()) => Continue(()),
+                    Err(end) => Break(end),
+                });
+                match ended {
+                    Poll::Ready(end) => Poll::Ready(Other::Frame(end)),
+                    Poll::Pending => others.poll(task),
                 }
-                others.poll(task)
             })
             .await
         };
@@ -115,7 +117,7 @@ impl Subscriber {
                 biased;
                 frame = socket.next(), if reading => {
                     let (lane, _) = socket.last_lane();
-                    if let Err(end) = self.take_next(frame, lane, held) {
+                    if let Err(end) = self.take_next(frame.into(), lane, held) {
                         return Break(Some(self.parted(end, 0)));
                     }
                     if let Some(parted) = self.write_answers(socket).await {

@@ -21,6 +21,7 @@ use super::fetches::Fetches;
 use super::outbox::Outbox;
 use super::shard::Shard;
 use super::socket::Socket;
+use super::web_socket::Received;
 use super::worker::Phase;
 use crate::ledger::{CatchUpKind, ConnectionEnd, SubscriberLog};
 use crate::model::{LatencyKind, Position, Random, UserId};
@@ -34,7 +35,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::Message;
 use wishes::leave_half_open;
 
 /// How long what was missed takes to be sent again over a new connection.
@@ -260,14 +261,9 @@ impl Subscriber {
     }
 
     /// Takes what came over the socket, now.
-    fn take_next(
-        &mut self,
-        frame: Option<Result<Message, tungstenite::Error>>,
-        lane: usize,
-        held: &mut Held,
-    ) -> Result<(), ConnectionEnd> {
+    fn take_next(&mut self, frame: Received<'_>, lane: usize, held: &mut Held) -> Result<(), ConnectionEnd> {
         let now_us = self.shard.now_us();
-        if matches!(frame, Some(Ok(_))) {
+        if !matches!(frame, Received::End(_)) {
             held.previous_frame_us = std::mem::replace(&mut held.last_frame_us, now_us);
         }
         self.take_frame(frame, lane, held, now_us)
@@ -275,32 +271,34 @@ impl Subscriber {
 
     fn take_frame(
         &mut self,
-        frame: Option<Result<Message, tungstenite::Error>>,
+        frame: Received<'_>,
         lane: usize,
         held: &mut Held,
         now_us: u64,
     ) -> Result<(), ConnectionEnd> {
         frames::count_bytes(&self.shard, &frame);
-        match frame {
-            Some(Ok(Message::Text(text))) if self.wired.is_some() => self.take_described(&text, lane, held, now_us),
-            Some(Ok(Message::Text(text))) => {
-                if !held.armed {
-                    self.arm(held, now_us, now_us);
-                }
-                self.take_text(&text, now_us);
-                Ok(())
-            }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-            Some(Ok(Message::Binary(_) | Message::Frame(_))) => {
+        let text = match &frame {
+            Received::Text(text) => text,
+            Received::Message(Message::Text(text)) => text.as_str(),
+            Received::Message(Message::Ping(_) | Message::Pong(_)) => return Ok(()),
+            Received::Message(Message::Binary(_) | Message::Frame(_)) => {
                 self.shard.count(|counters| counters.garbage_frames += 1);
-                Ok(())
+                return Ok(());
             }
-            Some(Ok(Message::Close(frame))) => {
-                self.note_close(frame.map(|frame| frame.code.into()));
-                Err(ConnectionEnd::Lost)
+            Received::Message(Message::Close(frame)) => {
+                self.note_close(frame.as_ref().map(|frame| frame.code.into()));
+                return Err(ConnectionEnd::Lost);
             }
-            Some(Err(_)) | None => Err(ConnectionEnd::Lost),
+            Received::End(_) => return Err(ConnectionEnd::Lost),
+        };
+        if self.wired.is_some() {
+            return self.take_described(text, lane, held, now_us);
         }
+        if !held.armed {
+            self.arm(held, now_us, now_us);
+        }
+        self.take_text(text, now_us);
+        Ok(())
     }
 
     /// The first frame confirms the subscription: from here on, what is sent
