@@ -23,7 +23,7 @@ use crate::plan::estimate::{PAGES_HELD_BYTES, ledger_cap_bytes};
 use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, ReplyKeys, TargetProfile};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -81,8 +81,6 @@ pub struct Shard {
     /// Rows of the messages that its users intend, in the order of the
     /// schedule.
     pub sends: RefCell<SendLog>,
-    /// Rows of the sender log with an attempt that has not ended.
-    pub under_way: RefCell<HashSet<usize>>,
     /// Logs of its subscribers.
     pub logs: RefCell<Vec<Rc<RefCell<SubscriberLog>>>>,
     /// Where its users hand over what they send over their sockets, if the
@@ -145,7 +143,6 @@ impl Shard {
             shared,
             api,
             sends: RefCell::default(),
-            under_way: RefCell::default(),
             logs: RefCell::default(),
             outboxes: RefCell::default(),
             pages: RefCell::new(pages),
@@ -214,7 +211,7 @@ impl Shard {
     /// tasks run in between: the pieces are of slightly different times.
     pub async fn checkpoint(&self, mut take: impl FnMut(LedgerPiece)) {
         const PIECE: usize = 256;
-        const PIECE_BYTES: usize = 1 << 18;
+        const PIECE_BYTES: usize = 1 << 15;
         let mut encoder = LedgerEncoder::new();
         let mut take_large = |encoder: &mut LedgerEncoder| {
             if encoder.len() >= PIECE_BYTES {
@@ -231,8 +228,8 @@ impl Shard {
             }
             take_large(&mut encoder).await;
         }
-        for from in (0..sends).step_by(16 * PIECE) {
-            encoder.encode_sends(&self.send_rows(from..sends.min(from + 16 * PIECE)));
+        for from in (0..sends).step_by(PIECE) {
+            encoder.encode_sends(&self.send_rows(from..sends.min(from + PIECE)));
             take_large(&mut encoder).await;
         }
         // Pages are encoded already: to copy them costs little.
@@ -248,10 +245,10 @@ impl Shard {
     /// Rows of the sender log as they are now. Of an attempt that is under way
     /// nobody knows what it will have done, whatever those before it came to.
     fn send_rows(&self, ranks: Range<usize>) -> Vec<SendRow> {
-        let under_way = self.under_way.borrow();
-        let mut rows: Vec<_> = self.sends.borrow().rows(ranks.clone()).collect();
+        let sends = self.sends.borrow();
+        let mut rows: Vec<_> = sends.rows(ranks.clone()).collect();
         for (rank, row) in ranks.zip(&mut rows) {
-            if row.state != SendState::Acknowledged && under_way.contains(&rank) {
+            if row.state != SendState::Acknowledged && sends.is_under_way(rank) {
                 row.state = SendState::Unknown;
                 row.last_attempt_us = None;
             }

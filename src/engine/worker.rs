@@ -183,7 +183,7 @@ fn start_subscribers(
 /// they do, until the schedule ends.
 async fn pace(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
     let timer = PreciseTimer::new(shard.shared.clock)?;
-    let senders = Senders::default();
+    let senders = Senders::new(shard.shared.workers);
     let schedule = ArrivalSchedule::new(shard.shared.plan.clone(), shard.shared.roster.clone());
     let start_us = shard.load_start_us.get();
     let mut agenda = Agenda::new(shard, worker);

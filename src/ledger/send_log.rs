@@ -62,6 +62,9 @@ const ID_MICROS: u8 = 2 << 5;
 /// The id, and the position if there is one, stand in the arena.
 const ID_TEXT: u8 = 3 << 5;
 
+/// An attempt has begun that has not ended.
+const UNDER_WAY: u8 = 1 << 7;
+
 const STATES: [SendState; 5] =
     [SendState::Acknowledged, SendState::Rejected, SendState::Unknown, SendState::Written, SendState::Unattempted];
 
@@ -156,6 +159,19 @@ impl SendLog {
         }
     }
 
+    /// Notes that an attempt of the message of a rank has begun, or has ended.
+    pub fn set_under_way(&mut self, rank: usize, is_under_way: bool) {
+        if let Some(flags) = self.pages.get_mut(rank / PAGE).and_then(|page| page.flags.get_mut(rank % PAGE)) {
+            *flags = if is_under_way { *flags | UNDER_WAY } else { *flags & !UNDER_WAY };
+        }
+    }
+
+    /// Whether an attempt has begun that has not ended.
+    pub fn is_under_way(&self, rank: usize) -> bool {
+        let flags = self.pages.get(rank / PAGE).and_then(|page| page.flags.get(rank % PAGE));
+        flags.is_some_and(|flags| flags & UNDER_WAY != 0)
+    }
+
     /// Changes the row of a rank: not which message it is of, nor when that
     /// was intended, nor by whom.
     pub fn update(&mut self, rank: usize, change: impl FnOnce(&mut SendRow)) {
@@ -246,7 +262,7 @@ impl Page {
         self.ended[at] = row.ended;
         self.place.set(at, row.place);
         self.tries[at] = row.tries;
-        self.flags[at] = row.flags;
+        self.flags[at] = row.flags | self.flags[at] & UNDER_WAY;
     }
 }
 

@@ -60,14 +60,20 @@ pub struct Classified {
     pub retry: Retry,
 }
 
+/// A text that is only copied where it has escapes: in an `Option`, a `Cow` always
+/// is.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// An answer of `chat.postMessage`.
 #[derive(Deserialize)]
 struct Posted<'a> {
     ok: bool,
     #[serde(borrow, default)]
-    error: Option<Cow<'a, str>>,
+    error: Option<Text<'a>>,
     #[serde(borrow, default)]
-    ts: Option<Cow<'a, str>>,
+    ts: Option<Text<'a>>,
     #[serde(borrow, default)]
     message: Option<Echo<'a>>,
 }
@@ -75,7 +81,7 @@ struct Posted<'a> {
 #[derive(Deserialize)]
 struct Echo<'a> {
     #[serde(borrow, default)]
-    client_msg_id: Option<Cow<'a, str>>,
+    client_msg_id: Option<Text<'a>>,
 }
 
 /// An answer over the socket.
@@ -128,13 +134,13 @@ impl TargetProfile {
             return INDETERMINATE;
         };
         if !posted.ok {
-            let error = posted.error.unwrap_or_default();
+            let error = posted.error.unwrap_or_default().0;
             let refused = self.refused_errors.iter().any(|listed| *listed == error);
             return self.refusal(refused, error == "ratelimited", answer);
         }
         let echoed = posted.message.and_then(|message| message.client_msg_id);
-        let echo_differs = echoed.is_some_and(|echo| !self.key_format.names(&echo, key));
-        acknowledged(posted.ts.filter(|_| !echo_differs))
+        let echo_differs = echoed.is_some_and(|echo| !self.key_format.names(&echo.0, key));
+        acknowledged(posted.ts.map(|ts| ts.0).filter(|_| !echo_differs))
     }
 
     /// What a frame will call the message that says what became of it, where the answer

@@ -144,10 +144,14 @@ impl Line {
                 let answer = Answer { status: answer.status, retry_after, headers, body: &answer.body };
                 match asked {
                     Asked::Message(key) => {
-                        let told = shard.plan().send.design.carries_key();
-                        let told = told.then(|| shard.shared.target.key_format.write(key));
-                        awaited = shard.shared.target.awaited(answer, told.as_deref());
-                        shard.shared.target.classify(answer, key)
+                        let target = &shard.shared.target;
+                        // On the native wire an answer says all.
+                        if target.described.is_some() {
+                            let told = shard.plan().send.design.carries_key();
+                            let told = told.then(|| target.key_format.write(key));
+                            awaited = target.awaited(answer, told.as_deref());
+                        }
+                        target.classify(answer, key)
                     }
                     Asked::Change => shard.shared.target.classify_change(answer),
                 }

@@ -17,7 +17,7 @@ use crate::target::{Call, Effect, Retry};
 use attempt::{Asked, Attempt, Parcel, Transport, attempt_over_socket, await_outcome, not_said};
 use line::Line;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -26,12 +26,18 @@ use tokio::sync::Notify;
 const RENEWALS: u32 = 3;
 
 /// The senders of a shard, made when they first send.
-#[derive(Default)]
 pub struct Senders {
-    by_user: RefCell<HashMap<UserId, Rc<Sender>>>,
+    /// By the rank of the user among the worker's own.
+    by_rank: RefCell<Vec<Option<Rc<Sender>>>>,
+    workers: usize,
 }
 
 impl Senders {
+    /// Of a worker of so many.
+    pub fn new(workers: usize) -> Self {
+        Self { by_rank: RefCell::default(), workers }
+    }
+
     /// A message is intended now: it is noted, and queued behind its user's
     /// earlier ones.
     /// Its rank in the sender log.
@@ -47,7 +53,12 @@ impl Senders {
     }
 
     fn queue(&self, shard: &Rc<Shard>, user: UserId, task: Task) {
-        let sender = self.by_user.borrow_mut().entry(user).or_default().clone();
+        let (mut by_rank, rank) = (self.by_rank.borrow_mut(), user.0 as usize / self.workers);
+        if by_rank.len() <= rank {
+            by_rank.resize(rank + 1, None);
+        }
+        let sender = by_rank[rank].get_or_insert_default().clone();
+        drop(by_rank);
         sender.queue.borrow_mut().push_back(task);
         if sender.running.replace(true) {
             sender.wake.notify_one();
@@ -183,7 +194,7 @@ impl Tries<'_> {
             let attempt = self.attempt(transport, parcel).await;
             tries += 1;
             note_attempt(self.shard, self.row, &attempt);
-            self.shard.under_way.borrow_mut().remove(&self.row);
+            self.shard.sends.borrow_mut().set_under_way(self.row, false);
             if self.is_shown_sent() {
                 return;
             }
@@ -236,7 +247,7 @@ impl Tries<'_> {
             shard.shared.clock.sleep_until(ceiling.take(shard.now_us())).await;
         }
         shard.count(|counters| counters.in_flight += 1);
-        shard.under_way.borrow_mut().insert(self.row);
+        shard.sends.borrow_mut().set_under_way(self.row, true);
         let unheard = if first { self.fault_by(answer_dropped_by) } else { None };
         let attempt = match transport {
             Transport::Socket(outbox, _) => {

@@ -57,7 +57,9 @@ proptest! {
             let SendRow { message, user, intended_us, .. } = expected[rank];
             // As a sender does: an attempt changes the rest.
             expected[rank] = SendRow { message, user, intended_us, ..change };
+            log.set_under_way(rank, step % 2 == 0);
             log.update(rank, |row| *row = expected[rank].clone());
+            prop_assert_eq!(log.is_under_way(rank), step % 2 == 0);
             prop_assert_eq!(log.get(rank), Some(expected[rank].clone()));
             prop_assert_eq!(log.head(rank), Some(SendHead { message, user, intended_us }));
             prop_assert_eq!(log.state(rank), Some(expected[rank].state));
