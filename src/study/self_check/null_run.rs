@@ -65,7 +65,7 @@ impl Setting {
              [population]\nusers = {users}\nchannels = {channels}\nmembers = {}\nsenders = {}\nsubscribers = {}\n\
              [arrival]\nprocess = \"constant\"\nrate = {:?}\nduration = \"{}us\"\n\
              [send]\nattempts = 1\ntimeout = \"30s\"\nidle_timeout = \"60s\"\n\
-             [connect]\nrate = 4000\ntimeout = \"20s\"\n\
+             [connect]\nrate = 10000\ntimeout = \"20s\"\n\
              [drain]\nquiet = \"{}us\"\ndeadline = \"20s\"\n{stall}",
             users.div_ceil(channels),
             self.senders,
