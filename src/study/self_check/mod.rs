@@ -133,13 +133,17 @@ impl Bench<'_> {
         subscribers.min(room)
     }
 
-    /// Rates from the lowest on, until one cannot be measured.
+    /// The highest rate that can be measured, by halves: what can be at one rate can
+    /// be at a lower one.
     fn climb(&self, extent: &Extent, wanted_per_s: Option<f64>) -> Result<Vec<RungFact>, SelfCheckError> {
         let mut rates = extent.rungs.clone();
         rates.extend(wanted_per_s);
         rates.sort_by(f64::total_cmp);
         let mut rungs: Vec<RungFact> = Vec::new();
-        for rate_per_s in rates {
+        let (mut from, mut to) = (0, rates.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            let rate_per_s = rates[middle];
             (self.told)(&format!("ceiling: {rate_per_s} messages a second"));
             let setting = Setting { length: Duration::from_secs(1), ..Setting::of(Duration::ZERO, rate_per_s, 20) };
             let run = self.run(&setting)?;
@@ -151,10 +155,12 @@ impl Bench<'_> {
                 worker_cpu: run.summary.generator.workers.iter().map(|worker| worker.cpu_fraction).fold(0.0, f64::max),
                 server_cpu: run.stamps.cpu_us as f64 / run.stamps.wall_us.max(1) as f64,
             });
-            if rungs.last().is_some_and(|rung| !rung.reasons.is_empty()) {
-                break;
+            match rungs.last().is_some_and(|rung| rung.reasons.is_empty()) {
+                true => from = middle + 1,
+                false => to = middle,
             }
         }
+        rungs.sort_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s));
         Ok(rungs)
     }
 

@@ -50,12 +50,13 @@ impl Setting {
     /// A second of a rate under a delay.
     pub(super) fn of(delay: Duration, rate_per_s: f64, subscribers: u32) -> Self {
         let under_way = rate_per_s * delay.as_secs_f64();
-        let senders = (under_way * SENDERS_EACH).clamp(50.0, 2_000.0) as u32;
+        // Each channel has one: with fewer, a post would be pushed to more.
+        let senders = ((under_way * SENDERS_EACH).clamp(50.0, 2_000.0) as u32).max(subscribers / FAN_OUT);
         Self { delay, rate_per_s, senders, subscribers, length: Duration::from_secs(1), stall: None }
     }
 
     fn workload(&self) -> String {
-        let channels = (self.subscribers / FAN_OUT).clamp(1, self.senders);
+        let channels = (self.subscribers / FAN_OUT).clamp(1, self.senders.max(1));
         let users = self.senders + self.subscribers;
         let stall = self.stall.map_or_else(String::new, |(at, length)| {
             format!("[[faults]]\nkind = \"pause\"\nat = \"{}us\"\nfor = \"{}us\"\n", at.as_micros(), length.as_micros())
