@@ -54,8 +54,8 @@ impl Extent {
     pub fn whole() -> Self {
         Self {
             delays: [0, 1, 10, 100].map(Duration::from_millis).into(),
-            loads: vec![(1_000.0, 40), (200.0, 5_000)],
-            length: Duration::from_millis(1_500),
+            loads: vec![(1_000.0, 40), (1_000.0, 5_000)],
+            length: Duration::from_secs(1),
             stall: (Duration::from_millis(1_400), Duration::from_secs(20)),
             stall_rate: 300.0,
             rungs: vec![2_000.0, 4_000.0, 8_000.0, 16_000.0, 32_000.0],
