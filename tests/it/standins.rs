@@ -239,8 +239,11 @@ fn bugs_of_apis_that_do_not_exist_are_counted() {
     }
     // What is shown later than was promised, a client may have read past by then.
     let Some(server) = Server::start("merlin", &["--late", "1800"]) else { return };
-    let run = server.run(&["--set", "catch_up.page_size=16"]);
-    assert!(run.code == 97 && run.finding("stale_read") > 0, "{}\n{:#}", run.stderr, run.summary["findings"]);
+    // Whether one did is a matter of moments: not in every run.
+    let runs = ["7", "8", "9"].map(|seed| ["--set", "catch_up.page_size=16", "--seed", seed]);
+    let run = runs.iter().map(|run| server.run(run)).find(|run| run.finding("stale_read") > 0);
+    let run = run.expect("nobody read past a message in three runs");
+    assert_eq!(run.code, 97, "{}", run.stderr);
     run.only(if run.finding("unhealed") > 0 { &["stale_read", "unhealed"] } else { &["stale_read"] });
     // What is not pushed is a figure, and heals.
     let Some(server) = Server::start("kelp", &["--drops", "40"]) else { return };
