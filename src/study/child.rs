@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The variable in which a run is handed the address of a store, which may have a
+/// password in it: arguments stand in the list of processes.
+const STORE: &str = "POSTHASTE_RUN_STORE";
+
 /// A run that has ended.
 pub struct Ended {
     /// Its folder.
@@ -47,6 +51,8 @@ impl Children {
     pub fn run(&self, args: &[String], results: &Path) -> Result<Ended, NoRun> {
         let cannot = |error: std::io::Error| NoRun { code: None, said: format!("cannot start a run: {error}") };
         let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
+        let (args, store) = without_store(args);
+        store.iter().for_each(|url| _ = command.env(STORE, url));
         command.arg("run").args(args).arg("--results").arg(results).arg("--quiet");
         // Whoever makes many runs checks once, with posthaste check --self.
         command.arg("--no-self-check");
@@ -113,5 +119,35 @@ impl Children {
 
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The arguments of a run without the address of a store, and the address.
+fn without_store(args: &[String]) -> (Vec<String>, Option<&str>) {
+    let mut store = None;
+    let args = args.iter().map(|arg| match arg.strip_prefix("store=") {
+        Some(url) if !url.starts_with("env:") => {
+            store = Some(url);
+            format!("store=env:{STORE}")
+        }
+        _ => arg.clone(),
+    });
+    (args.collect(), store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_store_is_no_argument() {
+        let args = |store: &str| ["gate", "--serve", store, "--seed", "7"].map(str::to_owned);
+        let url = "postgres://me:secret@127.0.0.1/chat";
+        let given = args(&format!("store={url}"));
+        let handed_on = args("store=env:POSTHASTE_RUN_STORE").to_vec();
+        assert_eq!(without_store(&given), (handed_on, Some(url)));
+        for store in ["store=env:MINE", "replicas=3"] {
+            assert_eq!(without_store(&args(store)), (args(store).to_vec(), None), "{store}");
+        }
     }
 }

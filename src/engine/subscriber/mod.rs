@@ -266,16 +266,6 @@ impl Subscriber {
         if !matches!(frame, Received::End(_)) {
             held.previous_frame_us = std::mem::replace(&mut held.last_frame_us, now_us);
         }
-        self.take_frame(frame, lane, held, now_us)
-    }
-
-    fn take_frame(
-        &mut self,
-        frame: Received<'_>,
-        lane: usize,
-        held: &mut Held,
-        now_us: u64,
-    ) -> Result<(), ConnectionEnd> {
         frames::count_bytes(&self.shard, &frame);
         let text = match &frame {
             Received::Text(text) => text,

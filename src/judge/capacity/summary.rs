@@ -325,8 +325,8 @@ pub struct Recovery {
     pub return_to: f64,
     /// Messages a second that were acknowledged during the overload.
     pub achieved_per_s: f64,
-    /// Time in seconds from the end of the overload until every later second
-    /// kept the objective; null where there was none.
+    /// Time in seconds from the end of the overload until three seconds in a row
+    /// kept the objective; null where there were none.
     pub recovered_after_s: Option<f64>,
     /// How long it was waited for, in seconds.
     pub watched_s: f64,
