@@ -126,13 +126,15 @@ fn a_known_ceiling_is_found_within_five_percent() {
     }
 }
 
-/// What the server spends on purpose, far more than what it needs itself.
-const BURN: [&str; 4] = ["--serve", "burn-post=20000", "--serve", "burn-delivery=2000"];
+/// What the server spends on purpose, far more than what it needs itself, be it of a
+/// debug build and with nothing to do: some 3 ms a second, which a probe without
+/// sockets cannot tell from its posts.
+const BURN: [&str; 4] = ["--serve", "burn-post=20000", "--serve", "burn-delivery=4000"];
 
 #[test]
 fn a_search_that_is_interrupted_goes_on_where_it_was_and_finds_the_known_cost() {
     let room = Room::new();
-    let args = ["small.toml", "--start", "4", "--max", "4", "--budget", "60s"];
+    let args = ["small.toml", "--start", "10", "--max", "10", "--budget", "60s"];
     let mut child = room
         .command(&args)
         .args(SLO)
@@ -144,7 +146,7 @@ fn a_search_that_is_interrupted_goes_on_where_it_was_and_finds_the_known_cost() 
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     // On a busy machine it may take a second probe.
-    let held = |line: &String| line.contains("coarse at 4 msg/s: held");
+    let held = |line: &String| line.contains("coarse at 10 msg/s: held");
     lines.by_ref().map(Result::unwrap).take(3).find(held).expect("a first probe that is kept");
     // Into the hold that follows.
     std::thread::sleep(Duration::from_millis(1_500));
@@ -174,14 +176,14 @@ fn a_search_that_is_interrupted_goes_on_where_it_was_and_finds_the_known_cost() 
     assert_eq!(code, 0, "{stdout}{stderr}\n{after:#}");
     // A busy machine may have stalled in a hold, which lowers the load.
     let load = after["result"]["load"].as_f64().unwrap();
-    assert!((3.0..=4.0).contains(&load) && stdout.contains("(3 of 3 holds of "), "{stdout}");
+    assert!((7.5..=10.0).contains(&load) && stdout.contains("(3 of 3 holds of "), "{stdout}");
     let probes = after["probes"].as_array().unwrap();
     assert_eq!(probes[..known.len()], known[..], "what was found is kept");
     for purpose in ["overload", "cost_of_posts", "cost_of_sockets"] {
         assert!(probes.iter().any(|probe| probe["purpose"] == purpose), "{purpose}: {probes:#?}");
     }
     let cost = &after["cost"];
-    for (name, known) in [("cpu_s_per_1000_posts", 20.0), ("cpu_s_per_10000_deliveries", 20.0)] {
+    for (name, known) in [("cpu_s_per_1000_posts", 20.0), ("cpu_s_per_10000_deliveries", 40.0)] {
         let found = cost[name].as_f64().unwrap_or_else(|| panic!("{cost:#}"));
         // What the server itself needs comes on top, and in a debug build it is much.
         assert!(found > known * 0.90 && found < known * 1.25, "{name}: {found} for {known}\n{cost:#}");

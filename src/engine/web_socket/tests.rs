@@ -103,6 +103,8 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
         Just(frame(0x89, false, &[0; 126])),
         Just(frame(0x81, false, &[b'x'; MOST + 1])),
         Just([frame(0x01, false, b"a piece"), frame(0x81, false, b"another message")].concat()),
+        Just([frame(0x01, false, b"a piece"), frame(0x89, false, b""), frame(0x81, false, b"a message")].concat()),
+        Just([frame(0x88, false, b""), frame(0x81, false, b"behind a goodbye")].concat()),
         Just(frame(0x88, false, &[3])),
     ];
     let close = prop_oneof![Just(frame(0x88, false, b"")), Just(frame(0x88, false, b"\x03\xe8bye"))];
@@ -192,6 +194,25 @@ proptest! {
         // What finds no room before the end is not written any more.
         let same = found.0 == expected.0 && (found.1 == expected.1 || full > 0 && found.1 < expected.1);
         prop_assert!(same, "{}\n{}", brief(&found), brief(&expected));
+    }
+}
+
+#[test]
+fn a_ping_is_answered_at_once() {
+    let chunks = VecDeque::from([frame(0x89, false, b"here?")]);
+    for full in [0, 1] {
+        let mut socket =
+            WebSocket::new(Chunks { chunks: chunks.clone(), full, ..Chunks::default() }, Vec::new(), config());
+        let mut task = Context::from_waker(std::task::Waker::noop());
+        let mut poll = || {
+            let polled = socket.poll_each(&mut task, &mut |received| ControlFlow::Break(told(&received)));
+            (polled, socket.stream.written.len())
+        };
+        let (received, written) = poll();
+        assert!(matches!(received, Poll::Ready(ping) if ping.starts_with("Ping")));
+        assert_eq!(written, if full == 0 { 11 } else { 0 }, "a head of two, a mask of four, and what it said");
+        // There is room again, and nothing to read.
+        assert_eq!(poll(), (Poll::Pending, 11));
     }
 }
 
