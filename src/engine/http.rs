@@ -13,23 +13,25 @@ use super::tls::ByteStream;
 use crate::model::UserId;
 use crate::target::Call;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::Request;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue, RETRY_AFTER};
+use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// An answer to a send is short; more is not read.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// A complete answer.
+#[derive(Default)]
 pub struct HttpAnswer {
     /// HTTP status.
     pub status: u16,
@@ -51,6 +53,8 @@ pub struct HttpConnection {
     /// What its requests say in `Host`.
     host: HeaderValue,
     requests: SendRequest<Full<Bytes>>,
+    /// Path and query of the last request, and the same parsed.
+    said_to: (String, Uri),
     /// Of the attempt that is under way.
     current: Rc<RefCell<FirstByte>>,
     driver: Driver,
@@ -79,15 +83,73 @@ impl Driver {
     async fn until<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let mut wait = pin!(wait);
         std::future::poll_fn(|task| {
-            self.poll(task);
+            // What it waits for may have come already; and it may say that it has
+            // room for more.
             if let Poll::Ready(come) = wait.as_mut().poll(task) {
                 return Poll::Ready(come);
             }
-            // Who waits may just have said that it has room for more of a body.
             self.poll(task);
             wait.as_mut().poll(task)
         })
         .await
+    }
+}
+
+/// How far an answer has come.
+enum Coming {
+    /// Its head is waited for.
+    Head(Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>>>>),
+    /// Its body is.
+    Body(HttpAnswer, Incoming),
+}
+
+impl Coming {
+    /// Takes what is there of it; an answer that ended before its end is an error.
+    fn poll(&mut self, call_is_native: bool, task: &mut Context<'_>) -> Poll<Result<HttpAnswer, BoxError>> {
+        loop {
+            match self {
+                Self::Head(response) => {
+                    let response = ready!(response.as_mut().poll(task))?;
+                    let answer = HttpAnswer::of_head(&response, call_is_native);
+                    *self = Self::Body(answer, response.into_body());
+                }
+                Self::Body(answer, body) => {
+                    if !body.is_end_stream()
+                        && let Some(frame) = ready!(Pin::new(body).poll_frame(task))
+                    {
+                        if let Ok(data) = frame?.into_data() {
+                            answer.add(data)?;
+                        }
+                        continue;
+                    }
+                    answer.length += answer.body.len() as u64;
+                    return Poll::Ready(Ok(std::mem::take(answer)));
+                }
+            }
+        }
+    }
+}
+
+impl HttpAnswer {
+    /// Without a body yet.
+    fn of_head(response: &Response<Incoming>, call_is_native: bool) -> Self {
+        let headers = response.headers();
+        Self {
+            status: response.status().as_u16(),
+            retry_after: headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned),
+            headers: if call_is_native { String::new() } else { header_lines(headers) },
+            body: Bytes::new(),
+            length: head_bytes(response),
+        }
+    }
+
+    fn add(&mut self, data: Bytes) -> Result<(), BoxError> {
+        if self.body.len() + data.len() > MAX_ANSWER_BYTES {
+            return Err("the answer is too long".into());
+        }
+        // Most come in one piece.
+        self.body = if self.body.is_empty() { data } else { [&self.body[..], &data].concat().into() };
+        Ok(())
     }
 }
 
@@ -116,7 +178,8 @@ impl HttpConnection {
         // pieces.
         let handshake = Builder::new().writev(false).handshake(TokioIo::new(begun));
         let (requests, connection) = handshake.await.map_err(io::Error::other)?;
-        Ok(Self { local, host, requests, current, driver: Driver(Some(Box::pin(connection))) })
+        let (said_to, driver) = (Default::default(), Driver(Some(Box::pin(connection))));
+        Ok(Self { local, host, requests, said_to, current, driver })
     }
 
     /// Whether the target has closed it.
@@ -133,38 +196,41 @@ impl HttpConnection {
     /// when it is written. `bearer` goes with calls that want it.
     pub async fn exchange(
         &mut self,
-        call: &Call,
+        call: Call,
         bearer: &HeaderValue,
         first_byte: &FirstByte,
     ) -> Result<HttpAnswer, BoxError> {
         self.current.replace(first_byte.clone());
-        let response = self.request(call, Some(bearer)).await?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let headers = if call.bearer { String::new() } else { header_lines(response.headers()) };
-        let head = head_bytes(&response);
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
-        let body = self.driver.until(body.collect()).await?.to_bytes();
-        let length = head + body.len() as u64;
-        Ok(HttpAnswer { status, retry_after, headers, body, length })
+        self.driver.until(self.requests.ready()).await?;
+        let native = call.bearer;
+        let request = self.request_of(call, Some(bearer))?;
+        // On the heap, as what waits for it is moved as a whole, and often.
+        let mut coming = Coming::Head(Box::pin(self.requests.send_request(request)));
+        self.driver.until(std::future::poll_fn(|task| coming.poll(native, task))).await
     }
 
     /// Sends one request; the answer's body is still to be read.
-    pub async fn request(
-        &mut self,
-        call: &Call,
-        bearer: Option<&HeaderValue>,
-    ) -> Result<hyper::Response<hyper::body::Incoming>, BoxError> {
-        let mut request = Request::builder().method(call.method.clone()).uri(&call.path).header(HOST, &self.host);
-        if let Some(bearer) = bearer.filter(|_| call.bearer) {
-            request = request.header(AUTHORIZATION, bearer);
-        }
-        for (name, value) in &call.headers {
-            request = request.header(name, value);
-        }
-        let request = request.body(Full::new(Bytes::from(call.body.clone())))?;
+    pub async fn request(&mut self, call: Call, bearer: Option<&HeaderValue>) -> Result<Response<Incoming>, BoxError> {
         self.driver.until(self.requests.ready()).await?;
+        let request = self.request_of(call, bearer)?;
         Ok(self.driver.until(self.requests.send_request(request)).await?)
+    }
+
+    fn request_of(&mut self, call: Call, bearer: Option<&HeaderValue>) -> Result<Request<Full<Bytes>>, BoxError> {
+        // A user says most to one place.
+        if self.said_to.0 != call.path {
+            self.said_to = (call.path.clone(), Uri::try_from(&call.path)?);
+        }
+        let mut request = Request::new(Full::new(Bytes::from(call.body)));
+        *request.method_mut() = call.method;
+        *request.uri_mut() = self.said_to.1.clone();
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        if let Some(bearer) = bearer.filter(|_| call.bearer) {
+            headers.insert(AUTHORIZATION, bearer.clone());
+        }
+        call.headers.into_iter().for_each(|(name, value)| _ = headers.append(name, value));
+        Ok(request)
     }
 
     /// Waits for something of an answer's body.
@@ -174,7 +240,7 @@ impl HttpConnection {
 }
 
 /// Status line and headers as HTTP/1.1 writes them.
-fn head_bytes(response: &hyper::Response<hyper::body::Incoming>) -> u64 {
+fn head_bytes(response: &Response<Incoming>) -> u64 {
     let reason = response.status().canonical_reason().unwrap_or_default();
     let lines = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
     ("HTTP/1.1 200 \r\n\r\n".len() + reason.len() + lines.sum::<usize>()) as u64

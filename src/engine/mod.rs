@@ -35,6 +35,7 @@ mod machine;
 mod orchestrator;
 mod outbox;
 mod path;
+mod patience;
 mod probe;
 mod recent;
 mod sender;

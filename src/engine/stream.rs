@@ -57,10 +57,11 @@ impl HttpStream {
             let task = tokio::task::spawn_local(poll(line, asked, sender, poll_timeout));
             return Ok(Self { local, frames, polls: Some(polls), task });
         }
-        let response = line.connection.request(&call, None).await.map_err(in_words)?;
+        let path = call.path.split('?').next().unwrap_or_default().to_owned();
+        let response = line.connection.request(call, None).await.map_err(in_words)?;
         let status = response.status();
         if !status.is_success() {
-            return Err(format!("HTTP {} to {}", status.as_u16(), call.path.split('?').next().unwrap_or_default()));
+            return Err(format!("HTTP {} to {path}", status.as_u16()));
         }
         let events: Box<dyn Events> = match transport {
             Transport::Sse => Box::new(ServerSent::default()),
@@ -123,14 +124,14 @@ async fn poll(
                 Err(_) => return,
             }
         }
-        let Ok(Ok(frame)) = timeout(patience, answer(&mut line.connection, &call)).await else { return };
+        let Ok(Ok(frame)) = timeout(patience, answer(&mut line.connection, call)).await else { return };
         if frames.send(frame).await.is_err() {
             return;
         }
     }
 }
 
-async fn answer(connection: &mut HttpConnection, call: &Call) -> Result<String, BoxError> {
+async fn answer(connection: &mut HttpConnection, call: Call) -> Result<String, BoxError> {
     let response = connection.request(call, None).await?;
     let mut frame = format!("status: {}\n{}\n", response.status().as_u16(), header_lines(response.headers()));
     let body = http_body_util::Limited::new(response.into_body(), MAX_EVENT_BYTES);

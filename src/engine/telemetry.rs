@@ -7,6 +7,7 @@ use crate::ledger::{GeneratorFigures, Latencies, LedgerPiece, RunRecord};
 use crate::model::LatencyKind;
 use crate::plan::StopRule;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Is told what happens during a run, on the orchestrator's thread.
 pub trait Observer {
@@ -63,7 +64,7 @@ pub struct Snapshot {
     /// How long these seconds were, in µs.
     pub recent_us: u64,
     /// Latencies of the last seconds.
-    pub recent_latencies: Latencies,
+    pub recent_latencies: Arc<Latencies>,
     /// CPU time of the process since its start, in µs, as of the last second.
     pub cpu_us: u64,
     /// Now, in µs since the start of the run.
@@ -99,6 +100,8 @@ pub struct Telemetry {
     at_interval_start: Counters,
     interval_latencies: Latencies,
     recent: VecDeque<(Counters, u64, Latencies)>,
+    /// Their sum: it is asked for more often than it changes.
+    recent_latencies: Arc<Latencies>,
     stop: StopRule,
     failing_us: u64,
     lag_limit_us: u64,
@@ -121,6 +124,7 @@ impl Telemetry {
             at_interval_start: Counters::default(),
             interval_latencies: Latencies::default(),
             recent: VecDeque::new(),
+            recent_latencies: Arc::default(),
             stop,
             failing_us: 0,
             lag_limit_us,
@@ -190,27 +194,27 @@ impl Telemetry {
         if self.recent.len() > RECENT_INTERVALS {
             self.recent.pop_front();
         }
+        let mut recent = Latencies::default();
+        self.recent.iter().for_each(|(_, _, latencies)| recent.merge(latencies));
+        self.recent_latencies = Arc::new(recent);
         self.at_interval_start = total;
         self.interval_start_us = moment.now_us;
     }
 
     /// How the run stands.
     pub fn snapshot(&self, moment: &Moment<'_>) -> Snapshot {
-        let (mut recent, mut recent_us, mut recent_latencies) = (Counters::default(), 0, Latencies::default());
-        for (counters, length_us, latencies) in &self.recent {
-            recent.add(counters);
-            recent_us += length_us;
-            recent_latencies.merge(latencies);
-        }
         Snapshot {
             phase: moment.phase,
             elapsed_us: moment.now_us.saturating_sub(moment.since_us),
             length_us: moment.length_us,
             total: self.total(),
             subscribers: moment.subscribers,
-            recent,
-            recent_us,
-            recent_latencies,
+            recent: self.recent.iter().fold(Counters::default(), |mut sum, (counters, _, _)| {
+                sum.add(counters);
+                sum
+            }),
+            recent_us: self.recent.iter().map(|(_, length_us, _)| length_us).sum(),
+            recent_latencies: self.recent_latencies.clone(),
             cpu_us: moment.machine.cpu_us,
             now_us: moment.now_us,
         }

@@ -10,7 +10,6 @@ use super::sends::SendRow;
 use crate::model::{ChannelId, MessageRef, Position, SendState, UserId};
 use column::Column;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// Rows of one page: what a log grows by, so that it neither reserves twice
 /// its size nor copies itself.
@@ -308,26 +307,35 @@ fn micros(position: u64) -> String {
     format!("{}.{:06}", position / 1_000_000, position % 1_000_000)
 }
 
+/// Whether an id is the position in decimal. Like the next, it is asked of every
+/// acknowledgement: nothing is written for it.
 fn is_number(id: &str, position: u64) -> bool {
-    says(id, format_args!("{position}"))
+    let mut rest = position;
+    ends_with_digits(id.as_bytes(), &mut rest, None) == Some(0) && rest == 0
 }
 
+/// Whether it is the position with a point before its last six digits.
 fn is_micros(id: &str, position: u64) -> bool {
-    says(id, format_args!("{}.{:06}", position / 1_000_000, position % 1_000_000))
+    let mut rest = position;
+    let Some(before) = ends_with_digits(id.as_bytes(), &mut rest, Some(6)) else { return false };
+    match id.as_bytes()[..before].split_last() {
+        Some((b'.', seconds)) => ends_with_digits(seconds, &mut rest, None) == Some(0) && rest == 0,
+        _ => false,
+    }
 }
 
-/// Whether that is what would be written. It is asked of every acknowledgement:
-/// nothing is.
-fn says(id: &str, written: std::fmt::Arguments<'_>) -> bool {
-    struct Rest<'a>(&'a str);
-    impl Write for Rest<'_> {
-        fn write_str(&mut self, piece: &str) -> std::fmt::Result {
-            self.0 = self.0.strip_prefix(piece).ok_or(std::fmt::Error)?;
-            Ok(())
+/// Takes digits of a number off the end of a text, so many or all that it has; how
+/// much of the text is before them.
+fn ends_with_digits(text: &[u8], rest: &mut u64, count: Option<usize>) -> Option<usize> {
+    let mut at = text.len();
+    loop {
+        let taken = text.len() - at;
+        if count.map_or(taken > 0 && *rest == 0, |count| taken == count) {
+            return Some(at);
         }
+        at = at.checked_sub(1).filter(|at| text[*at] == b'0' + (*rest % 10) as u8)?;
+        *rest /= 10;
     }
-    let mut rest = Rest(id);
-    rest.write_fmt(written).is_ok() && rest.0.is_empty()
 }
 
 /// Server ids behind each other: length as u16, the id, and the position if it

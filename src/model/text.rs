@@ -6,6 +6,7 @@ use super::ids::MessageRef;
 use super::key::{KeyCodec, MessageKey};
 use super::random::mix;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 const LITERAL: &str = "posthaste:";
 /// Literal, run id, separator, key, separator.
@@ -93,13 +94,13 @@ impl TextCodec {
         let seed = if version == 0 { seed } else { mix(seed.wrapping_add(version.into())) };
         let span = u64::from(self.size.max.saturating_sub(self.size.min)) + 1;
         let length = self.size.min.max(SizeRange::SMALLEST) as usize + (mix(seed) % span) as usize;
-        let mut text = String::with_capacity(length);
-        text.push_str(&self.prefix);
-        text.push(':');
-        text.push_str(&key.to_string());
-        text.push(' ');
+        let mut text = Vec::with_capacity(length);
+        text.extend_from_slice(self.prefix.as_bytes());
+        text.push(b':');
+        text.extend_from_slice(key.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+        text.push(b' ');
         fill(&mut text, length, seed);
-        text
+        String::from_utf8(text).expect("letters, digits, blanks and hyphens are ASCII")
     }
 
     /// Reads a text that a target delivered.
@@ -120,7 +121,7 @@ impl TextCodec {
 
 /// Appends words of lower-case letters until `length` bytes are reached. The
 /// last byte is never a blank: servers trim.
-fn fill(text: &mut String, length: usize, seed: u64) {
+fn fill(text: &mut Vec<u8>, length: usize, seed: u64) {
     const LETTERS: &[u8; 32] = b"etaoinshrdlucmfwypvbgkjqxzetaoin";
     const BLOCK: usize = 12;
     const BLANK: usize = 7;
@@ -129,14 +130,19 @@ fn fill(text: &mut String, length: usize, seed: u64) {
     while text.len() < length {
         word = mix(word.wrapping_add(block));
         block += 1;
-        let mut letters: [u8; BLOCK] = std::array::from_fn(|at| LETTERS[(word >> (at * 5)) as usize & 31]);
+        let mut letters = [0u8; BLOCK];
+        let mut rest = word;
+        for letter in &mut letters {
+            *letter = LETTERS[(rest & 31) as usize];
+            rest >>= 5;
+        }
         let room = (length - text.len()).min(BLOCK);
         if room > BLANK + 1 {
             letters[BLANK] = b' ';
         }
         // A block at a time: a text is made for each message, and again where one
         // is read.
-        text.push_str(std::str::from_utf8(&letters[..room]).expect("letters and blanks are ASCII"));
+        text.extend_from_slice(&letters[..room]);
     }
 }
 

@@ -130,9 +130,10 @@ impl TargetProfile {
         if answer.status != 200 {
             return self.refusal(self.refused_statuses.contains(&answer.status), answer.status == 429, answer);
         }
-        let Ok(posted) = serde_json::from_slice::<Posted<'_>>(answer.body) else {
-            return INDETERMINATE;
-        };
+        // Once for all, and not for each text of it.
+        let posted =
+            std::str::from_utf8(answer.body).ok().and_then(|body| serde_json::from_str::<Posted<'_>>(body).ok());
+        let Some(posted) = posted else { return INDETERMINATE };
         if !posted.ok {
             let error = posted.error.unwrap_or_default().0;
             let refused = self.refused_errors.iter().any(|listed| *listed == error);

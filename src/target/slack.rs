@@ -24,6 +24,42 @@ struct Post<'a> {
     thread_ts: Option<&'a str>,
 }
 
+impl Post<'_> {
+    /// The same as serde writes: this is made for every message.
+    fn to_json(&self) -> Vec<u8> {
+        const PUNCTUATION: usize = 128;
+        let mut body = Vec::with_capacity(self.text.len() + PUNCTUATION);
+        let fields = [
+            (r#"{"channel":"#, Some(self.channel)),
+            (r#","text":"#, Some(self.text)),
+            (r#","client_msg_id":"#, self.client_msg_id),
+            (r#","thread_ts":"#, self.thread_ts),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                body.extend_from_slice(name.as_bytes());
+                push_json(&mut body, value);
+            }
+        }
+        body.push(b'}');
+        body
+    }
+}
+
+/// Appends a text as JSON. To look at each byte for what must be escaped costs more
+/// than all else of a message; what posthaste says itself has none of it.
+fn push_json(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: u8| (byte >= b' ') & (byte != b'"') & (byte != b'\\');
+    // Without a way out of it, sixteen at a time.
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        serde_json::to_writer(out, text).expect("a text serialises, and a vector takes it");
+    }
+}
+
 /// A message as a frame of the socket.
 #[derive(Serialize)]
 struct SocketPost<'a> {
@@ -129,8 +165,7 @@ impl Slack {
     }
 
     fn json(&self, method: &str, post: &Post<'_>) -> Call {
-        let body = serde_json::to_vec(post).expect("strings serialise");
-        Call::post(format!("{}{method}", self.prefix), "application/json; charset=utf-8", body)
+        Call::post([&self.prefix, method].concat(), "application/json; charset=utf-8", post.to_json())
     }
 
     pub(super) fn form(&self, method: &str, fields: &[(&str, &str)]) -> Call {
@@ -164,12 +199,16 @@ fn clip(text: &str) -> String {
 
 /// `1700000000.000100` as µs; `None` for another shape.
 pub(super) fn parse_ts(ts: &str) -> Option<Position> {
-    let (seconds, micros) = ts.split_once('.')?;
-    if micros.len() != 6 || seconds.is_empty() || seconds.len() > 12 {
+    let (seconds, micros) = ts.as_bytes().split_at_checked(ts.len().checked_sub(7)?)?;
+    let (b'.', micros) = micros.split_first()? else { return None };
+    if seconds.is_empty() || seconds.len() > 12 {
         return None;
     }
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u64>().ok())?;
-    Some(Position(digits(seconds)? * 1_000_000 + digits(micros)?))
+    let mut position = 0;
+    for digit in seconds.iter().chain(micros) {
+        position = position * 10 + u64::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+    }
+    Some(Position(position))
 }
 
 fn format_ts(position: Position) -> String {
@@ -209,6 +248,11 @@ mod tests {
             r#"{"channel":"C1","text":"a \"b\"","client_msg_id":"0190c1a2-0000-8000-8000-000000000001"}"#
         );
         assert_eq!(slack.post_message("C1", None, "a").body, br#"{"channel":"C1","text":"a"}"#);
+        for text in ["", "\u{0}\u{1f}", "\\", "a\"", "\u{7f}\u{80}é\u{2028}", "a\nb\tc", &"long and plain ".repeat(9)]
+        {
+            let post = Post { channel: text, text, client_msg_id: Some(text), thread_ts: Some("1.000001") };
+            assert_eq!(post.to_json(), serde_json::to_vec(&post).unwrap(), "{text:?}");
+        }
         let frame = slack.socket_message(None, "C1", None, "a");
         assert_eq!(frame, r#"{"type":"message","channel":"C1","text":"a"}"#);
         let frame = slack.socket_message(Some(7), "C1", Some(key), "a");

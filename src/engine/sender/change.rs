@@ -94,7 +94,7 @@ async fn attempt_until_over(shard: &Rc<Shard>, line: &mut Line, due: &Due, made:
         // The message's own attempts have the small numbers.
         let number = (u64::from(due.change.ordinal) + 1) << 32 | u64::from(tries);
         let call = traced(shard, call.clone(), key, number);
-        let attempt = line.attempt_unheard(shard, &call, asked, due.user, None).await;
+        let attempt = line.attempt_unheard(shard, call, asked, due.user, None).await;
         let (retryable, asked_us) = match attempt.classified.retry {
             Retry::No => (false, None),
             Retry::Backoff => (true, None),

@@ -4,6 +4,7 @@ use super::attempt::{Asked, Attempt, unanswered};
 use crate::engine::http::{BoxError, HttpAnswer, HttpConnection, is_exhaustion};
 use crate::engine::http2::{Refused, StreamConnection};
 use crate::engine::path::Purpose;
+use crate::engine::patience::Patience;
 use crate::engine::shard::Shard;
 use crate::engine::stamp::FirstByte;
 use crate::model::{MessageKey, UserId};
@@ -12,8 +13,9 @@ use crate::target::{Answer, Call, Classified, Effect, Retry};
 use hyper::header::HeaderValue;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::Context;
 use std::time::Duration;
 
 /// A user's connection, if one is open.
@@ -23,12 +25,14 @@ pub struct Line {
     bearer: HeaderValue,
     /// [`Open::reads`] when the current attempt began.
     reads_before: u64,
+    /// For an answer.
+    patience: Patience,
 }
 
 /// An open connection.
 enum Open {
     /// Of HTTP/1.1: one attempt at a time, and none after one that failed.
-    Http1(HttpConnection),
+    Http1(Box<HttpConnection>),
     /// Of HTTP/2: several at once, and more after one that failed.
     Http2(Rc<StreamConnection>),
 }
@@ -62,20 +66,17 @@ impl Line {
     pub fn new(token: &str) -> Self {
         let bearer = HeaderValue::try_from(format!("Bearer {token}"));
         let bearer = bearer.expect("a token of posthaste's own making is letters and digits");
-        Self { connection: None, bearer, reads_before: 0 }
+        Self { connection: None, bearer, reads_before: 0, patience: Patience::default() }
     }
 
-    /// Lets go of a connection as soon as the target closes it; never returns.
-    pub async fn keep(&mut self) {
-        std::future::poll_fn(|task| {
-            if let Some(Open::Http1(connection)) = &mut self.connection
-                && connection.poll_closed(task)
-            {
-                self.connection = None;
-            }
-            Poll::Pending
-        })
-        .await
+    /// Lets go of a connection that the target has closed; the task is woken when it
+    /// does.
+    pub fn keep(&mut self, task: &mut Context<'_>) {
+        if let Some(Open::Http1(connection)) = &mut self.connection
+            && connection.poll_closed(task)
+        {
+            self.connection = None;
+        }
     }
 
     fn is_open(&mut self) -> bool {
@@ -90,7 +91,7 @@ impl Line {
             let to = shard.shared.path.target_of(user);
             self.connection = Some(match shard.plan().send.http {
                 HttpUse::Kept | HttpUse::New => {
-                    Open::Http1(HttpConnection::open(shard, user, Purpose::Posts, &to, settled).await?)
+                    Open::Http1(HttpConnection::open(shard, user, Purpose::Posts, &to, settled).await?.into())
                 }
                 HttpUse::H2 => {
                     Open::Http2(StreamConnection::open(shard, user, Purpose::Posts, &to, settled).await?.into())
@@ -114,7 +115,7 @@ impl Line {
     }
 
     /// Posts a call once.
-    pub async fn attempt(&mut self, shard: &Rc<Shard>, call: &Call, key: MessageKey, user: UserId) -> Attempt {
+    pub async fn attempt(&mut self, shard: &Rc<Shard>, call: Call, key: MessageKey, user: UserId) -> Attempt {
         self.attempt_unheard(shard, call, Asked::Message(key), user, None).await
     }
 
@@ -122,22 +123,27 @@ impl Line {
     pub async fn attempt_unheard(
         &mut self,
         shard: &Rc<Shard>,
-        call: &Call,
+        call: Call,
         asked: Asked,
         user: UserId,
         unheard: Option<usize>,
     ) -> Attempt {
-        let timeout = Duration::from_micros(shard.plan().send.timeout_us);
         if shard.plan().send.http == HttpUse::New {
             self.connection = None;
         }
         let reused = self.is_open();
         let first_byte = FirstByte::default();
         let started_us = shard.now_us();
-        let exchanged = tokio::time::timeout(timeout, self.exchange(shard, call, user, unheard, &first_byte)).await;
+        let until = shard.shared.clock.instant(started_us + shard.plan().send.timeout_us);
+        let mut patience = std::mem::take(&mut self.patience);
+        let exchanged = {
+            let exchange = pin!(self.exchange(shard, call, user, unheard, &first_byte, reused));
+            patience.until(until, exchange).await
+        };
+        self.patience = patience;
         let (mut own_fault, mut awaited) = (false, None);
         let classified = match exchanged {
-            Ok(Ok(answer)) => {
+            Some(Ok(answer)) => {
                 shard.count(|counters| counters.answer_bytes += answer.length);
                 let retry_after = answer.retry_after.as_deref();
                 let headers = answer.headers.as_str();
@@ -158,7 +164,7 @@ impl Line {
             }
             failed => {
                 self.drop_broken(&first_byte);
-                let error = failed.ok().and_then(Result::err);
+                let error = failed.and_then(Result::err);
                 let io_error = error.as_ref().and_then(|error| error.downcast_ref::<io::Error>());
                 own_fault = io_error.is_some_and(is_exhaustion);
                 match error.is_some_and(|error| error.is::<Refused>()) {
@@ -188,12 +194,13 @@ impl Line {
     async fn exchange(
         &mut self,
         shard: &Rc<Shard>,
-        call: &Call,
+        call: Call,
         user: UserId,
         unheard: Option<usize>,
         first_byte: &FirstByte,
+        is_open: bool,
     ) -> Result<HttpAnswer, BoxError> {
-        if !self.is_open() {
+        if !is_open {
             // Boxed, as all is that an attempt seldom does: a future is moved as the
             // whole of what it might become.
             Box::pin(self.open(shard, user, unheard.is_some())).await?;
@@ -207,7 +214,8 @@ impl Line {
         match connection {
             Open::Http1(connection) => connection.exchange(call, &self.bearer, first_byte).await,
             Open::Http2(connection) => {
-                connection.exchange(call, &shard.shared.address.origin(), &self.bearer, first_byte).await
+                let origin = shard.shared.address.origin();
+                Box::pin(connection.exchange(&call, &origin, &self.bearer, first_byte)).await
             }
         }
     }

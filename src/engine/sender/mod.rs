@@ -9,6 +9,7 @@ mod attempt;
 mod change;
 mod line;
 
+use super::patience::Patience;
 use super::shard::Shard;
 use crate::ledger::{SendHead, SendRow};
 use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, TRACEPARENT, UserId};
@@ -19,8 +20,8 @@ use line::Line;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// Renewals of a token for one message, before a refusal counts as one.
 const RENEWALS: u32 = 3;
@@ -61,7 +62,9 @@ impl Senders {
         drop(by_rank);
         sender.queue.borrow_mut().push_back(task);
         if sender.running.replace(true) {
-            sender.wake.notify_one();
+            if let Some(waker) = sender.idle.take() {
+                waker.wake();
+            }
         } else {
             tokio::task::spawn_local(Sender::run(sender, shard.clone(), user));
         }
@@ -82,15 +85,16 @@ enum Task {
 struct Sender {
     queue: RefCell<VecDeque<Task>>,
     running: Cell<bool>,
-    wake: Notify,
+    /// Of its task, while that has nothing to do.
+    idle: Cell<Option<Waker>>,
     /// When the previous message was finished.
     free_us: Cell<u64>,
 }
 
 impl Sender {
     async fn run(self: Rc<Self>, shard: Rc<Shard>, user: UserId) {
-        let idle = Duration::from_micros(shard.plan().send.idle_timeout_us);
-        let mut transport = Transport::of(&shard, user);
+        let idle_us = shard.plan().send.idle_timeout_us;
+        let (mut transport, mut patience) = (Transport::of(&shard, user), Patience::default());
         loop {
             let next = self.queue.borrow_mut().pop_front();
             if let Some(task) = next {
@@ -101,14 +105,16 @@ impl Sender {
                 self.free_us.set(shard.now_us());
                 continue;
             }
-            let woken = async {
-                tokio::select! {
-                    biased;
-                    () = self.wake.notified() => {}
-                    () = transport.line().keep() => {}
+            let until = shard.shared.clock.instant(shard.now_us() + idle_us);
+            let has_work = std::future::poll_fn(|task| {
+                if !self.queue.borrow().is_empty() {
+                    return Poll::Ready(true);
                 }
-            };
-            if tokio::time::timeout(idle, woken).await.is_err() && self.queue.borrow().is_empty() {
+                transport.line().keep(task);
+                self.idle.set(Some(task.waker().clone()));
+                patience.poll_past(task, until).map(|()| false)
+            });
+            if !has_work.await {
                 self.running.set(false);
                 return;
             }
@@ -125,7 +131,7 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
     let parcel = Parcel { key, told: told.as_deref(), channel: message.channel, channel_id, text: &text };
     let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
     let mut random = Random::new(shard.plan().seed, "back-off").split(place);
-    let mut tries = Tries { shard, row, user, made: 0, free_us };
+    let mut tries = Tries { shard, row, user, intended_us, made: 0, free_us };
     let mut since_us = intended_us;
     let mut taps = 0;
     loop {
@@ -178,6 +184,8 @@ struct Tries<'a> {
     shard: &'a Rc<Shard>,
     row: usize,
     user: UserId,
+    /// When the schedule asked for it, in µs since the start of the run.
+    intended_us: u64,
     /// Attempts so far, whatever came of them.
     made: u64,
     /// When its user had finished the previous message.
@@ -191,9 +199,9 @@ impl Tries<'_> {
         let send = &self.shard.plan().send;
         let (mut tries, mut renewals) = (0, 0);
         loop {
-            let attempt = self.attempt(transport, parcel).await;
+            let mut attempt = self.attempt(transport, parcel).await;
             tries += 1;
-            note_attempt(self.shard, self.row, &attempt);
+            note_attempt(self.shard, self.row, &mut attempt);
             self.shard.sends.borrow_mut().set_under_way(self.row, false);
             if self.is_shown_sent() {
                 return;
@@ -264,7 +272,7 @@ impl Tries<'_> {
                         Some(fault) => Box::pin(self.attempt_twice(lines, fault, call, parcel)).await,
                         None => {
                             let call = traced(shard, call, parcel.key, self.made);
-                            lines[0].attempt_unheard(shard, &call, Asked::Message(parcel.key), self.user, unheard).await
+                            lines[0].attempt_unheard(shard, call, Asked::Message(parcel.key), self.user, unheard).await
                         }
                     },
                 }
@@ -275,12 +283,12 @@ impl Tries<'_> {
             None => attempt,
         };
         shard.count(|counters| counters.in_flight -= 1);
-        if first && let Some(SendHead { intended_us, .. }) = shard.sends.borrow().head(self.row) {
+        if first {
             // Queueing behind the user's own sends and connecting are the
             // target's time, not the generator's.
             let begun_us = if attempt.reused { attempt.first_byte_us } else { None }.unwrap_or(attempt.started_us);
-            let lag_us = begun_us.saturating_sub(intended_us.max(self.free_us));
-            shard.record_of_message(LatencyKind::Lag, intended_us, lag_us);
+            let lag_us = begun_us.saturating_sub(self.intended_us.max(self.free_us));
+            shard.record_of_message(LatencyKind::Lag, self.intended_us, lag_us);
         }
         attempt
     }
@@ -303,9 +311,9 @@ impl Tries<'_> {
         let first = traced(shard, call, parcel.key, self.made - 1);
         let [line, twin] = lines;
         line.open_both(twin, shard, user).await;
-        let twice = (line.attempt(shard, &first, parcel.key, user), twin.attempt(shard, &second, parcel.key, user));
-        let (first, second) = tokio::join!(twice.0, twice.1);
-        note_attempt(shard, self.row, &second);
+        let twice = (line.attempt(shard, first, parcel.key, user), twin.attempt(shard, second, parcel.key, user));
+        let (first, mut second) = tokio::join!(twice.0, twice.1);
+        note_attempt(shard, self.row, &mut second);
         shard.touched(fault, first.started_us, first.ended_us.max(second.ended_us));
         first
     }
@@ -319,8 +327,8 @@ fn traced(shard: &Shard, call: Call, key: MessageKey, attempt: u64) -> Call {
     }
 }
 
-/// Writes an attempt into the ledger.
-fn note_attempt(shard: &Shard, row: usize, attempt: &Attempt) {
+/// Writes an attempt into the ledger, which takes the target's id out of it.
+fn note_attempt(shard: &Shard, row: usize, attempt: &mut Attempt) {
     if attempt.own_fault {
         shard.count(|counters| counters.exhausted += 1);
         return;
@@ -328,7 +336,7 @@ fn note_attempt(shard: &Shard, row: usize, attempt: &Attempt) {
     shard.sends.borrow_mut().update(row, |row| note_in_row(shard, row, attempt));
 }
 
-fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
+fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &mut Attempt) {
     row.attempts += 1;
     row.first_byte_us = row.first_byte_us.into_iter().chain(attempt.first_byte_us).min();
     row.last_attempt_us = row.last_attempt_us.max(Some(attempt.ended_us));
@@ -336,18 +344,18 @@ fn note_in_row(shard: &Shard, row: &mut SendRow, attempt: &Attempt) {
         counters.attempts += 1;
         counters.retries += u64::from(row.attempts > 1);
     });
-    match &attempt.classified.effect {
+    match &mut attempt.classified.effect {
         // Of two attempts at once, the first acknowledgement counts.
         _ if row.state == SendState::Acknowledged => {}
         Effect::Acknowledged { server_id, position } => {
             row.state = SendState::Acknowledged;
             row.acknowledged_us = Some(attempt.ended_us);
-            // Some targets tell no id.
-            row.server_id = Some(server_id.clone()).filter(|id| !id.is_empty());
-            row.position = *position;
             if shard.plan().actions.any() {
                 shard.hints.acknowledged(row.message.channel, server_id);
             }
+            // Some targets tell no id.
+            row.server_id = Some(std::mem::take(server_id)).filter(|id| !id.is_empty());
+            row.position = *position;
             shard.record_of_message(LatencyKind::Ack, row.intended_us, attempt.ended_us - row.intended_us);
             if let Some(first_byte_us) = attempt.first_byte_us {
                 shard.record_of_message(LatencyKind::Service, row.intended_us, attempt.ended_us - first_byte_us);

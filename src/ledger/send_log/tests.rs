@@ -100,6 +100,20 @@ fn a_message_takes_thirty_bytes() {
     }
 }
 
+proptest! {
+    #[test]
+    fn an_id_is_spelled_by_what_would_be_written(
+        number in prop_oneof![any::<u64>(), 0u64..20_000_000, Just(1_700_000_000_000_100)],
+        other in any::<u64>(),
+        wrong in "[0-9]{0,3}[.]?[0-9]{0,7}",
+    ) {
+        for id in [number.to_string(), micros(number), other.to_string(), micros(other), format!("0{number}"), wrong] {
+            prop_assert_eq!(is_number(&id, number), id == number.to_string(), "{} {}", id, number);
+            prop_assert_eq!(is_micros(&id, number), id == micros(number), "{} {}", id, number);
+        }
+    }
+}
+
 #[test]
 fn ids_that_nothing_spells_stand_in_the_arena() {
     let log = acknowledged(10_000, |position| format!("id-{position}"));
