@@ -285,8 +285,8 @@ impl Packed {
         let spelled = row.position.map_or(0, |position| position.0);
         let (form, place) = match row.server_id.as_deref() {
             None => (ID_NONE, spelled),
-            Some(id) if known != 0 && is_number(id, spelled) => (ID_NUMBER, spelled),
             Some(id) if known != 0 && is_micros(id, spelled) => (ID_MICROS, spelled),
+            Some(id) if known != 0 && is_number(id, spelled) => (ID_NUMBER, spelled),
             Some(id) => (ID_TEXT, ids.add(id, row.position)?),
         };
         let flags = state | acknowledged | known | form;
@@ -310,32 +310,28 @@ fn micros(position: u64) -> String {
 /// Whether an id is the position in decimal. Like the next, it is asked of every
 /// acknowledgement: nothing is written for it.
 fn is_number(id: &str, position: u64) -> bool {
-    let mut rest = position;
-    ends_with_digits(id.as_bytes(), &mut rest, None) == Some(0) && rest == 0
+    number(id.as_bytes()) == Some(position)
 }
 
 /// Whether it is the position with a point before its last six digits.
 fn is_micros(id: &str, position: u64) -> bool {
-    let mut rest = position;
-    let Some(before) = ends_with_digits(id.as_bytes(), &mut rest, Some(6)) else { return false };
-    match id.as_bytes()[..before].split_last() {
-        Some((b'.', seconds)) => ends_with_digits(seconds, &mut rest, None) == Some(0) && rest == 0,
-        _ => false,
-    }
+    let halves = id.len().checked_sub(7).and_then(|at| id.as_bytes().split_at_checked(at));
+    let Some((seconds, [b'.', micros @ ..])) = halves else { return false };
+    number(seconds) == Some(position / 1_000_000) && digits(micros) == Some(position % 1_000_000)
 }
 
-/// Takes digits of a number off the end of a text, so many or all that it has; how
-/// much of the text is before them.
-fn ends_with_digits(text: &[u8], rest: &mut u64, count: Option<usize>) -> Option<usize> {
-    let mut at = text.len();
-    loop {
-        let taken = text.len() - at;
-        if count.map_or(taken > 0 && *rest == 0, |count| taken == count) {
-            return Some(at);
-        }
-        at = at.checked_sub(1).filter(|at| text[*at] == b'0' + (*rest % 10) as u8)?;
-        *rest /= 10;
-    }
+/// A number as it is usually written: with no digit that says nothing.
+fn number(text: &[u8]) -> Option<u64> {
+    digits(text).filter(|_| text[0] != b'0' || text.len() == 1)
+}
+
+/// `None` without a digit, too.
+fn digits(text: &[u8]) -> Option<u64> {
+    let with = |number: u64, digit: &u8| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    text.iter().try_fold(0, with).filter(|_| !text.is_empty())
 }
 
 /// Server ids behind each other: length as u16, the id, and the position if it

@@ -38,7 +38,7 @@ impl KeyFormat {
     /// What the target is given for a key.
     pub fn write(self, key: MessageKey) -> String {
         match self {
-            Self::Uuid8 => key.to_string(),
+            Self::Uuid8 => key.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned(),
             Self::Uuid4Shaped => with_version(key.0, 4).as_hyphenated().to_string(),
             Self::Hex => key.0.as_simple().to_string(),
             Self::Base36 => to_base36(free_bits(key.0)),

@@ -6,7 +6,6 @@ use super::ids::MessageRef;
 use super::key::{KeyCodec, MessageKey};
 use super::random::mix;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 const LITERAL: &str = "posthaste:";
 /// Literal, run id, separator, key, separator.
@@ -94,12 +93,13 @@ impl TextCodec {
         let seed = if version == 0 { seed } else { mix(seed.wrapping_add(version.into())) };
         let span = u64::from(self.size.max.saturating_sub(self.size.min)) + 1;
         let length = self.size.min.max(SizeRange::SMALLEST) as usize + (mix(seed) % span) as usize;
-        let mut text = Vec::with_capacity(length);
-        text.extend_from_slice(self.prefix.as_bytes());
-        text.push(b':');
-        text.extend_from_slice(key.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
-        text.push(b' ');
-        fill(&mut text, length, seed);
+        let mut text = vec![b' '; length];
+        let (head, filler) = text.split_at_mut(HEAD_BYTES);
+        let (prefix, key_at) = (self.prefix.as_bytes(), self.prefix.len() + 1);
+        head[..prefix.len()].copy_from_slice(prefix);
+        head[prefix.len()] = b':';
+        key.0.as_hyphenated().encode_lower(&mut head[key_at..]);
+        fill(filler, seed);
         String::from_utf8(text).expect("letters, digits, blanks and hyphens are ASCII")
     }
 
@@ -119,30 +119,36 @@ impl TextCodec {
     }
 }
 
-/// Appends words of lower-case letters until `length` bytes are reached. The
-/// last byte is never a blank: servers trim.
-fn fill(text: &mut Vec<u8>, length: usize, seed: u64) {
+/// Words of lower-case letters. The last byte is never a blank: servers trim.
+fn fill(room: &mut [u8], seed: u64) {
     const LETTERS: &[u8; 32] = b"etaoinshrdlucmfwypvbgkjqxzetaoin";
     const BLOCK: usize = 12;
     const BLANK: usize = 7;
-    let mut word = seed;
-    let mut block = 0u64;
-    while text.len() < length {
-        word = mix(word.wrapping_add(block));
-        block += 1;
-        let mut letters = [0u8; BLOCK];
+    // A block at a time: a text is made for each message, and again where one is
+    // read.
+    let words = |block: &mut [u8], word: u64| {
         let mut rest = word;
-        for letter in &mut letters {
+        for letter in block.iter_mut() {
             *letter = LETTERS[(rest & 31) as usize];
             rest >>= 5;
         }
-        let room = (length - text.len()).min(BLOCK);
-        if room > BLANK + 1 {
-            letters[BLANK] = b' ';
+        if block.len() > BLANK + 1 {
+            block[BLANK] = b' ';
         }
-        // A block at a time: a text is made for each message, and again where one
-        // is read.
-        text.extend_from_slice(&letters[..room]);
+    };
+    let mut word = seed;
+    let mut number = 0u64;
+    let mut next = || {
+        word = mix(word.wrapping_add(number));
+        number += 1;
+        word
+    };
+    let (blocks, last) = room.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        words(block, next());
+    }
+    if !last.is_empty() {
+        words(last, next());
     }
 }
 
@@ -172,6 +178,29 @@ mod tests {
             .collect();
         assert!(lengths.iter().all(|length| (80..=400).contains(length)));
         assert!(lengths.iter().min() < Some(&90) && lengths.iter().max() > Some(&390));
+    }
+
+    /// A run that is judged again years later finds the texts that it sent.
+    #[test]
+    fn texts_are_for_ever_what_they_were() {
+        let codec = codec(1, 80, 400);
+        for index in 0..300 {
+            let key = key(&codec, index);
+            let mut word = mix(key.0.as_u128() as u64 ^ (key.0.as_u128() >> 64) as u64);
+            let length = 80 + (mix(word) % 321) as usize;
+            let mut text = format!("posthaste:0000000000000001:{key} ");
+            for block in 0.. {
+                word = mix(word.wrapping_add(block));
+                let letter =
+                    |at: usize| char::from(b"etaoinshrdlucmfwypvbgkjqxzetaoin"[(word >> (at * 5)) as usize & 31]);
+                let room = (length - text.len()).min(12);
+                text.extend((0..room).map(|at| if at == 7 && room > 8 { ' ' } else { letter(at) }));
+                if text.len() == length {
+                    break;
+                }
+            }
+            assert_eq!(codec.render(key), text);
+        }
     }
 
     #[test]

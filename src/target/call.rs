@@ -36,8 +36,8 @@ impl Call {
     }
 
     /// A POST of the native wire.
-    pub(super) fn post(path: String, content_type: &'static str, body: Vec<u8>) -> Self {
-        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
+    pub(super) fn post(path: String, content_type: &HeaderValue, body: Vec<u8>) -> Self {
+        let headers = vec![(CONTENT_TYPE, content_type.clone())];
         Self { method: Method::POST, path, headers, body, bearer: true }
     }
 }

@@ -1,6 +1,7 @@
 //! What an answer to a send means, on two axes: did it have an effect, and may
 //! it be tried again. When in doubt, indeterminate.
 
+use super::plain_json::Plain;
 use super::profile::{HttpAnswer, TargetProfile};
 use super::slack::parse_ts;
 use crate::model::{MessageKey, Position};
@@ -62,12 +63,12 @@ pub struct Classified {
 
 /// A text that is only copied where it has escapes: in an `Option`, a `Cow` always
 /// is.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// An answer of `chat.postMessage`.
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 struct Posted<'a> {
     ok: bool,
     #[serde(borrow, default)]
@@ -78,10 +79,43 @@ struct Posted<'a> {
     message: Option<Echo<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 struct Echo<'a> {
     #[serde(borrow, default)]
     client_msg_id: Option<Text<'a>>,
+}
+
+impl<'a> Posted<'a> {
+    fn read(body: &'a [u8]) -> Option<Self> {
+        Self::read_plain(body).or_else(|| serde_json::from_slice(body).ok())
+    }
+
+    /// `None` for what is no answer, and for what is only not written plainly.
+    fn read_plain(body: &'a [u8]) -> Option<Self> {
+        // What is said twice is for the library too.
+        let once = |said: &mut Option<Text<'a>>, text: &'a str| match said {
+            None => Some(*said = Some(Text(Cow::Borrowed(text)))),
+            Some(_) => None,
+        };
+        let (mut ok, mut posted) = (None, Posted { ok: false, error: None, ts: None, message: None });
+        let mut json = Plain::of(body)?;
+        json.object(|json, name| match name {
+            "ok" if ok.is_none() => Some(ok = Some(json.truth()?)),
+            "error" => once(&mut posted.error, json.text()?),
+            "ts" => once(&mut posted.ts, json.text()?),
+            "message" if posted.message.is_none() => {
+                let echo = posted.message.insert(Echo { client_msg_id: None });
+                json.object(|json, name| match name {
+                    "client_msg_id" => once(&mut echo.client_msg_id, json.text()?),
+                    _ => json.skip(),
+                })
+            }
+            "ok" | "message" => None,
+            _ => json.skip(),
+        })?;
+        json.end()?;
+        Some(Posted { ok: ok?, ..posted })
+    }
 }
 
 /// An answer over the socket.
@@ -130,10 +164,7 @@ impl TargetProfile {
         if answer.status != 200 {
             return self.refusal(self.refused_statuses.contains(&answer.status), answer.status == 429, answer);
         }
-        // Once for all, and not for each text of it.
-        let posted =
-            std::str::from_utf8(answer.body).ok().and_then(|body| serde_json::from_str::<Posted<'_>>(body).ok());
-        let Some(posted) = posted else { return INDETERMINATE };
+        let Some(posted) = Posted::read(answer.body) else { return INDETERMINATE };
         if !posted.ok {
             let error = posted.error.unwrap_or_default().0;
             let refused = self.refused_errors.iter().any(|listed| *listed == error);
@@ -200,6 +231,68 @@ mod tests {
     use super::super::built_in_targets;
     use super::*;
     use crate::model::{ChannelId, KeyCodec, KeyFormat, KeyLayout, MessageRef, RunId};
+    use proptest::prelude::*;
+
+    /// Members of an answer, some of them wrong, some said twice.
+    fn object(depth: u32) -> BoxedStrategy<String> {
+        let name = prop_oneof![
+            4 => prop::sample::select(&["ok", "error", "ts", "message", "client_msg_id"][..]).prop_map(str::to_owned),
+            1 => "[a-z]{0,3}",
+        ];
+        let word =
+            prop::sample::select(&["true", "false", "null", "7", "07", "-1.5e3", "[]", "{}", "tru", "nullx", ""][..]);
+        let text = prop_oneof![8 => "[a-z0-9.]{0,20}", 1 => "[ -~\n\t\u{7f}é]{0,6}"];
+        let mut value =
+            prop_oneof![2 => word.prop_map(str::to_owned), 5 => text.prop_map(|text| format!("\"{text}\""))].boxed();
+        if depth > 0 {
+            value = prop_oneof![3 => value, 1 => object(depth - 1)].boxed();
+        }
+        let member = (name, value).prop_map(|(name, value)| format!("\"{name}\":{value}"));
+        let members = prop::collection::vec(member, 0..6);
+        members.prop_map(|members| format!("{{{}}}", members.join(","))).boxed()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn what_is_written_plainly_is_read_as_the_library_reads_it(
+            json in object(2),
+            cut in prop_oneof![5 => Just(None), 1 => (0usize..80, any::<u8>()).prop_map(Some)],
+        ) {
+            let mut body = [br#"{"ok":true,"#, &json.as_bytes()[1..]].concat();
+            if json == "{}" || json.contains("\"ok\":") {
+                body = json.into_bytes();
+            }
+            if let Some((at, byte)) = cut && at < body.len() {
+                body[at] = byte;
+            }
+            if let Some(posted) = Posted::read_plain(&body) {
+                let read = serde_json::from_slice(&body);
+                prop_assert_eq!(Some(posted), read.ok(), "{}", String::from_utf8_lossy(&body));
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_answer_is_read_without_the_library() {
+        let usual = br#"{"ok":true,"ts":"1.000002","message":{"type":"message","text":"a b","hidden":false,"client_msg_id":"k"}}"#;
+        let posted = Posted::read_plain(usual).unwrap();
+        assert_eq!(Some(posted), serde_json::from_slice(usual).ok());
+        for (other, why) in [
+            (r#"{"ok":true,"ts":"1.000002" }"#, "a blank"),
+            (r#"{"ok":true,"ts":"1.00000\u0032"}"#, "an escape"),
+            (r#"{"ok":true,"ts":"1.000002","message":{"blocks":[1]}}"#, "an array"),
+        ] {
+            assert_eq!(Posted::read_plain(other.as_bytes()), None, "{why}");
+            assert_eq!(Posted::read(other.as_bytes()).unwrap().ts.unwrap().0, "1.000002", "{why}");
+        }
+        for wrong in
+            [r#"{"ok":true,"ok":true}"#, r#"{"ts":"1","ts":"1","ok":true}"#, r#"{"ok":true}{"#, r#"{"ts":"1"}"#]
+        {
+            assert_eq!(Posted::read(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn answers_over_the_socket() {

@@ -11,6 +11,7 @@ mod change;
 mod classify;
 mod hint;
 mod history;
+mod plain_json;
 mod profile;
 mod push;
 mod signature;

@@ -4,6 +4,7 @@
 use super::address::Address;
 use super::call::Call;
 use crate::model::Position;
+use hyper::header::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded::Serializer;
@@ -71,7 +72,8 @@ struct SocketPost<'a> {
     post: Post<'a>,
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+static FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+static JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 impl Slack {
     /// The wire of a target at an address.
@@ -165,12 +167,12 @@ impl Slack {
     }
 
     fn json(&self, method: &str, post: &Post<'_>) -> Call {
-        Call::post([&self.prefix, method].concat(), "application/json; charset=utf-8", post.to_json())
+        Call::post([&self.prefix, method].concat(), &JSON, post.to_json())
     }
 
     pub(super) fn form(&self, method: &str, fields: &[(&str, &str)]) -> Call {
         let body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
-        Call::post(format!("{}{method}", self.prefix), FORM, body)
+        Call::post(format!("{}{method}", self.prefix), &FORM, body)
     }
 }
 

@@ -105,7 +105,7 @@ impl Sender {
                 self.free_us.set(shard.now_us());
                 continue;
             }
-            let until = shard.shared.clock.instant(shard.now_us() + idle_us);
+            let until = shard.shared.clock.instant(self.free_us.get() + idle_us);
             let has_work = std::future::poll_fn(|task| {
                 if !self.queue.borrow().is_empty() {
                     return Poll::Ready(true);
@@ -129,21 +129,19 @@ async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, 
     let told = shard.plan().send.design.carries_key().then(|| shard.shared.target.key_format.write(key));
     let channel_id = shard.shared.directory.id(message.channel);
     let parcel = Parcel { key, told: told.as_deref(), channel: message.channel, channel_id, text: &text };
-    let place = (u64::from(message.channel.0) << 32) | u64::from(message.index);
-    let mut random = Random::new(shard.plan().seed, "back-off").split(place);
-    let mut tries = Tries { shard, row, user, intended_us, made: 0, free_us };
+    let mut tries = Tries { shard, row, user, message, intended_us, made: 0, free_us, random: None };
     let mut since_us = intended_us;
     let mut taps = 0;
     loop {
-        tries.until_shown(transport, &parcel, &mut random).await;
-        shard.record_of_message(LatencyKind::Shown, intended_us, shard.now_us().saturating_sub(since_us));
+        let shown_us = tries.until_shown(transport, &parcel).await;
+        shard.record_of_message(LatencyKind::Shown, intended_us, shown_us.saturating_sub(since_us));
         let wishes = shard.plan().send.taps;
-        if tries.is_shown_sent() || taps == Taps::MOST || random.unit() >= wishes.share {
+        if tries.is_shown_sent() || taps == Taps::MOST || tries.random().unit() >= wishes.share {
             break;
         }
         taps += 1;
         shard.count(|counters| counters.taps += 1);
-        let wait_us = random.between(wishes.after_us.min, wishes.after_us.max);
+        let wait_us = tries.random().between(wishes.after_us.min, wishes.after_us.max);
         tokio::time::sleep(Duration::from_micros(wait_us)).await;
         since_us = shard.now_us();
     }
@@ -184,18 +182,27 @@ struct Tries<'a> {
     shard: &'a Rc<Shard>,
     row: usize,
     user: UserId,
+    message: MessageRef,
     /// When the schedule asked for it, in µs since the start of the run.
     intended_us: u64,
     /// Attempts so far, whatever came of them.
     made: u64,
     /// When its user had finished the previous message.
     free_us: u64,
+    /// Of back-off and taps; most messages need neither.
+    random: Option<Random>,
 }
 
 impl Tries<'_> {
+    fn random(&mut self) -> &mut Random {
+        let place = (u64::from(self.message.channel.0) << 32) | u64::from(self.message.index);
+        let seed = self.shard.plan().seed;
+        self.random.get_or_insert_with(|| Random::new(seed, "back-off").split(place))
+    }
+
     /// Attempts until the user is shown that the message is sent, or has
-    /// failed.
-    async fn until_shown(&mut self, transport: &mut Transport, parcel: &Parcel<'_>, random: &mut Random) {
+    /// failed; when that was.
+    async fn until_shown(&mut self, transport: &mut Transport, parcel: &Parcel<'_>) -> u64 {
         let send = &self.shard.plan().send;
         let (mut tries, mut renewals) = (0, 0);
         loop {
@@ -204,7 +211,7 @@ impl Tries<'_> {
             note_attempt(self.shard, self.row, &mut attempt);
             self.shard.sends.borrow_mut().set_under_way(self.row, false);
             if self.is_shown_sent() {
-                return;
+                return attempt.ended_us;
             }
             let (retryable, asked_us) = match attempt.classified.retry {
                 Retry::No => (false, None),
@@ -220,9 +227,9 @@ impl Tries<'_> {
                     (true, None)
                 }
             };
-            match next_attempt(send, tries, retryable, asked_us, random) {
+            match next_attempt(send, tries, retryable, asked_us, self.random()) {
                 Some(wait_us) => tokio::time::sleep(Duration::from_micros(wait_us)).await,
-                None => return,
+                None => return attempt.ended_us,
             }
         }
     }

@@ -1,0 +1,84 @@
+//! JSON as servers write it for machines: without blanks, and without anything
+//! escaped. Such an answer is read in a fifth of the time; whatever is not of this
+//! kind is left to the library, and what is read here it would read alike.
+
+use memchr::memchr;
+
+/// A place in a document.
+pub(super) struct Plain<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Plain<'a> {
+    /// The start of a document in which a quotation mark always ends a text or begins
+    /// one.
+    pub fn of(body: &'a [u8]) -> Option<Self> {
+        // Without a way out of it, sixteen bytes at a time.
+        let is_plain = |byte: u8| (byte >= b' ') & (byte < 0x80) & (byte != b'\\');
+        let all_plain = body.iter().fold(true, |all, byte| all & is_plain(*byte));
+        let text = std::str::from_utf8(body).ok().filter(|_| all_plain)?;
+        Some(Self { text, at: 0 })
+    }
+
+    /// Reads an object: each member's value is read by `value`, which is told its name.
+    pub fn object(&mut self, mut value: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        self.take(b'{')?;
+        loop {
+            let name = self.text()?;
+            self.take(b':')?;
+            value(self, name)?;
+            if self.take(b',').is_none() {
+                return self.take(b'}');
+            }
+        }
+    }
+
+    /// Reads a text.
+    pub fn text(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let length = memchr(b'"', &self.text.as_bytes()[self.at..])?;
+        let text = self.text.get(self.at..self.at + length)?;
+        self.at += length + 1;
+        Some(text)
+    }
+
+    /// Reads `true` or `false`.
+    pub fn truth(&mut self) -> Option<bool> {
+        match self.word("true") {
+            Some(()) => Some(true),
+            None => self.word("false").map(|()| false),
+        }
+    }
+
+    /// Passes over a text, a truth or nothing at all; an object, an array or a number is
+    /// for the library.
+    pub fn skip(&mut self) -> Option<()> {
+        match self.text.as_bytes().get(self.at)? {
+            b'"' => self.text().map(|_| ()),
+            b'n' => self.word("null"),
+            _ => self.truth().map(|_| ()),
+        }
+    }
+
+    /// The end of the document.
+    pub fn end(&self) -> Option<()> {
+        (self.at == self.text.len()).then_some(())
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        if *self.text.as_bytes().get(self.at)? != byte {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return None;
+        }
+        self.at += word.len();
+        Some(())
+    }
+}
