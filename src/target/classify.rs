@@ -93,24 +93,24 @@ impl<'a> Posted<'a> {
     /// `None` for what is no answer, and for what is only not written plainly.
     fn read_plain(body: &'a [u8]) -> Option<Self> {
         // What is said twice is for the library too.
-        let once = |said: &mut Option<Text<'a>>, text: &'a str| match said {
-            None => Some(*said = Some(Text(Cow::Borrowed(text)))),
-            Some(_) => None,
-        };
+        fn once<T>(said: &mut Option<T>, value: T) -> Option<()> {
+            said.is_none().then(|| *said = Some(value))
+        }
+        let text = |text| Text(Cow::Borrowed(text));
         let (mut ok, mut posted) = (None, Posted { ok: false, error: None, ts: None, message: None });
         let mut json = Plain::of(body)?;
         json.object(|json, name| match name {
-            "ok" if ok.is_none() => Some(ok = Some(json.truth()?)),
-            "error" => once(&mut posted.error, json.text()?),
-            "ts" => once(&mut posted.ts, json.text()?),
+            "ok" => once(&mut ok, json.truth()?),
+            "error" => once(&mut posted.error, text(json.text()?)),
+            "ts" => once(&mut posted.ts, text(json.text()?)),
             "message" if posted.message.is_none() => {
                 let echo = posted.message.insert(Echo { client_msg_id: None });
                 json.object(|json, name| match name {
-                    "client_msg_id" => once(&mut echo.client_msg_id, json.text()?),
+                    "client_msg_id" => once(&mut echo.client_msg_id, text(json.text()?)),
                     _ => json.skip(),
                 })
             }
-            "ok" | "message" => None,
+            "message" => None,
             _ => json.skip(),
         })?;
         json.end()?;

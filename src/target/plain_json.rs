@@ -15,7 +15,7 @@ impl<'a> Plain<'a> {
     /// one.
     pub fn of(body: &'a [u8]) -> Option<Self> {
         // Without a way out of it, sixteen bytes at a time.
-        let is_plain = |byte: u8| (byte >= b' ') & (byte < 0x80) & (byte != b'\\');
+        let is_plain = |byte: u8| (b' '..0x80).contains(&byte) & (byte != b'\\');
         let all_plain = body.iter().fold(true, |all, byte| all & is_plain(*byte));
         let text = std::str::from_utf8(body).ok().filter(|_| all_plain)?;
         Some(Self { text, at: 0 })
