@@ -36,8 +36,13 @@ impl<'a> Plain<'a> {
 
     /// Reads a text.
     pub fn text(&mut self) -> Option<&'a str> {
+        // Most texts are shorter than what it takes to look for the end of a long one.
+        const SHORT: usize = 16;
         self.take(b'"')?;
-        let length = memchr(b'"', &self.text.as_bytes()[self.at..])?;
+        let rest = &self.text.as_bytes()[self.at..];
+        let (short, long) = rest.split_at(rest.len().min(SHORT));
+        let length = short.iter().position(|byte| *byte == b'"');
+        let length = length.or_else(|| memchr(b'"', long).map(|length| short.len() + length))?;
         let text = self.text.get(self.at..self.at + length)?;
         self.at += length + 1;
         Some(text)
