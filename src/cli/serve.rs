@@ -102,7 +102,7 @@ pub struct ServeArgs {
     pub burn_delivery: u64,
     /// Keeps nothing and answers at once: for measuring a generator, with its
     /// target profile in posthaste check --self. Only --host, --port and the
-    /// next three count.
+    /// next four count.
     #[arg(long)]
     pub null: bool,
     /// With --null: how long a post waits for its acknowledgement.
@@ -111,6 +111,9 @@ pub struct ServeArgs {
     /// With --null: how long a post waits until it is pushed.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, requires = "null")]
     pub push_delay: Duration,
+    /// With --null: its sockets are wss, for a proxy before it that ends TLS.
+    #[arg(long, requires = "null")]
+    pub behind_tls: bool,
     /// With --null: writes at the end what the server itself has stamped.
     #[arg(long, value_name = "FILE", requires = "null")]
     pub stamps: Option<PathBuf>,

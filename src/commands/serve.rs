@@ -155,7 +155,8 @@ fn serve_null(args: &ServeArgs) -> anyhow::Result<()> {
         let listener = listen(&args.host, args.port).await?;
         let shutdown = shutdown(args.exit_with_stdin)?;
         announce(&format!("http://{}", listener.local_addr()?))?;
-        let options = NullOptions { ack_delay: args.ack_delay, push_delay: args.push_delay };
+        let options =
+            NullOptions { ack_delay: args.ack_delay, push_delay: args.push_delay, behind_tls: args.behind_tls };
         serve_nothing(listener, options, shutdown).await.context("cannot start a thread for a delay")
     })?;
     if let Some(path) = &args.stamps {

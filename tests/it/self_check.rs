@@ -249,3 +249,18 @@ fn the_null_server_stamps_what_it_did() {
     assert!(stamped["push"]["p50_us"].as_u64().unwrap() >= 5_000, "{stamped}");
     assert!(stamped["ack"]["p50_us"].as_u64().unwrap() < 5_000, "{stamped}");
 }
+
+#[test]
+fn behind_a_proxy_that_ends_tls_its_sockets_are_wss() {
+    for (args, scheme) in [(&[][..], "ws"), (&["--behind-tls"], "wss")] {
+        let null = Null::start(args);
+        let address = null.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let request = format!("POST /api/rtm.connect HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        let mut answer = [0; 1024];
+        let length = std::io::Read::read(&mut stream, &mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.contains(&format!("\"{scheme}://{address}/rtm?")), "{answer}");
+    }
+}

@@ -72,6 +72,8 @@ pub(super) struct Hub {
     pub(super) ack: Delay,
     /// Waits before a push.
     pub(super) push: Delay,
+    /// Of the URL of a socket.
+    socket_scheme: &'static str,
     /// What was stamped.
     pub(super) stamps: RefCell<Stamps>,
     users: RefCell<HashMap<String, usize>>,
@@ -81,10 +83,12 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn new(ack: Delay, push: Delay) -> Self {
+    pub(super) fn new(ack: Delay, push: Delay, behind_tls: bool) -> Self {
+        let socket_scheme = if behind_tls { "wss" } else { "ws" };
         Self {
             ack,
             push,
+            socket_scheme,
             stamps: RefCell::new(Stamps::new()),
             users: RefCell::default(),
             ranks: RefCell::default(),
@@ -128,7 +132,7 @@ impl Hub {
                 None => json!({ "ok": false, "error": "channel_not_found" }),
             },
             "rtm.connect" => {
-                json!({ "ok": true, "url": format!("ws://{}/rtm?ticket={user}", request.host), "self": { "id": known() } })
+                json!({ "ok": true, "url": format!("{}://{}/rtm?ticket={user}", self.socket_scheme, request.host), "self": { "id": known() } })
             }
             _ => json!({ "ok": false, "error": "unknown_method" }),
         };

@@ -39,6 +39,8 @@ pub struct NullOptions {
     pub ack_delay: Duration,
     /// Before it is pushed.
     pub push_delay: Duration,
+    /// Something before it ends TLS: its sockets are `wss`.
+    pub behind_tls: bool,
 }
 
 /// Serves until `shutdown` is ready; what was stamped. Belongs on a
@@ -51,7 +53,8 @@ pub async fn run(
     options: NullOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<NullStamps> {
-    let hub = Rc::new(Hub::new(Delay::start(options.ack_delay)?, Delay::start(options.push_delay)?));
+    let hub =
+        Rc::new(Hub::new(Delay::start(options.ack_delay)?, Delay::start(options.push_delay)?, options.behind_tls));
     let accepting = spawn_local(accept(listener, hub.clone()));
     shutdown.await;
     accepting.abort();
