@@ -99,8 +99,9 @@ impl Driver {
 enum Coming {
     /// Its head is waited for.
     Head(Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>>>>),
-    /// Its body is.
-    Body(HttpAnswer, Incoming),
+    /// Its body is; most come in one piece, and what comes behind the first is put
+    /// together at the end.
+    Body(HttpAnswer, Incoming, Vec<u8>),
 }
 
 impl Coming {
@@ -111,16 +112,24 @@ impl Coming {
                 Self::Head(response) => {
                     let response = ready!(response.as_mut().poll(task))?;
                     let answer = HttpAnswer::of_head(&response, call_is_native);
-                    *self = Self::Body(answer, response.into_body());
+                    *self = Self::Body(answer, response.into_body(), Vec::new());
                 }
-                Self::Body(answer, body) => {
+                Self::Body(answer, body, rest) => {
                     if !body.is_end_stream()
                         && let Some(frame) = ready!(Pin::new(body).poll_frame(task))
                     {
-                        if let Ok(data) = frame?.into_data() {
-                            answer.add(data)?;
+                        let data = frame?.into_data().unwrap_or_default();
+                        if answer.body.len() + rest.len() + data.len() > MAX_ANSWER_BYTES {
+                            return Poll::Ready(Err("the answer is too long".into()));
+                        }
+                        match answer.body.is_empty() {
+                            true => answer.body = data,
+                            false => rest.extend_from_slice(&data),
                         }
                         continue;
+                    }
+                    if !rest.is_empty() {
+                        answer.body = [&answer.body[..], rest].concat().into();
                     }
                     answer.length += answer.body.len() as u64;
                     return Poll::Ready(Ok(std::mem::take(answer)));
@@ -142,15 +151,6 @@ impl HttpAnswer {
             length: head_bytes(response),
         }
     }
-
-    fn add(&mut self, data: Bytes) -> Result<(), BoxError> {
-        if self.body.len() + data.len() > MAX_ANSWER_BYTES {
-            return Err("the answer is too long".into());
-        }
-        // Most come in one piece.
-        self.body = if self.body.is_empty() { data } else { [&self.body[..], &data].concat().into() };
-        Ok(())
-    }
 }
 
 impl HttpConnection {
@@ -171,14 +171,24 @@ impl HttpConnection {
         if settled {
             stream.settle().await;
         }
+        let host = HeaderValue::try_from(shard.shared.address.authority()).map_err(io::Error::other)?;
+        Self::over(stream, local, host, awaiting).await
+    }
+
+    async fn over(
+        stream: ByteStream<Stamped>,
+        local: SocketAddr,
+        host: HeaderValue,
+        awaiting: Awaiting,
+    ) -> io::Result<Self> {
         let current = Rc::<RefCell<FirstByte>>::default();
         let begun = Begun { stream, current: current.clone(), awaiting };
-        let host = HeaderValue::try_from(shard.shared.address.authority()).map_err(io::Error::other)?;
         // A request is short: to copy it together costs less than to write its
         // pieces.
         let handshake = Builder::new().writev(false).handshake(TokioIo::new(begun));
         let (requests, connection) = handshake.await.map_err(io::Error::other)?;
-        let (said_to, driver) = (Default::default(), Driver(Some(Box::pin(connection))));
+        let said_to = ("/".to_owned(), Uri::default());
+        let driver = Driver(Some(Box::pin(connection)));
         Ok(Self { local, host, requests, said_to, current, driver })
     }
 
@@ -295,5 +305,86 @@ impl AsyncWrite for Begun {
     ) -> Poll<io::Result<usize>> {
         self.awaiting.begin(&self.current.borrow());
         Pin::new(&mut self.stream).poll_write_vectored(task, parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::clock::RunClock;
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Asks `times`, and is answered the same each time, in pieces of so many bytes.
+    async fn answers(said: &'static [u8], piece: usize, times: usize) -> Vec<Result<HttpAnswer, String>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut theirs, local) = listener.accept().await.unwrap();
+        theirs.set_nodelay(true).unwrap();
+        tokio::spawn(async move {
+            let mut asked = [0; 1024];
+            for _ in 0..times {
+                let Ok(1..) = theirs.read(&mut asked).await else { return };
+                for piece in said.chunks(piece) {
+                    let _ = theirs.write_all(piece).await;
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        let awaiting = Awaiting::default();
+        let stream = ByteStream::Plain(Stamped::new(stream, RunClock::start(), awaiting.clone()));
+        let host = HeaderValue::from_static("h");
+        let mut connection = HttpConnection::over(stream, local, host.clone(), awaiting).await.unwrap();
+        let mut all = Vec::new();
+        for _ in 0..times {
+            let first_byte = FirstByte::default();
+            let exchange = connection.exchange(Call::get("/a?b".to_owned()), &host, &first_byte);
+            let answer = tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("it comes");
+            assert!(first_byte.get().is_some());
+            all.push(answer.map_err(|error| error.to_string()));
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_put_together_whatever_the_pieces() {
+        let long: &[u8] =
+            Vec::leak([&b"HTTP/1.1 200 OK\r\ncontent-length: 65537\r\n\r\n"[..], &[b'x'; 65_537]].concat());
+        for (said, body, why) in [
+            (&b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\":123}"[..], Some("{\"a\":123}"), "of a length"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Some(""), "of none"),
+            (b"HTTP/1.1 204 No Content\r\n\r\n", Some(""), "without a body"),
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                Some("abcde"),
+                "in chunks",
+            ),
+            (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", Some("until the end"), "until it closes"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\":", None, "cut short"),
+            (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n", None, "without a last chunk"),
+            (b"HTTP/1.1 200 OK\r\ncontent-len", None, "cut in its head"),
+            (long, None, "too long"),
+        ] {
+            for piece in [1, 7, 70_000].into_iter().filter(|piece| said.len() / piece < 20_000) {
+                let answer = answers(said, piece, 1).await.remove(0);
+                assert_eq!(answer.is_ok(), body.is_some(), "{why}, by {piece}: {:?}", answer.err());
+                let found = answer.as_ref().ok().map(|answer| std::str::from_utf8(&answer.body).unwrap());
+                assert_eq!(found, body, "{why}, by {piece}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn one_answer_follows_the_other_over_one_connection() {
+        let said = b"HTTP/1.1 201 Created\r\nretry-after: 3\r\nx-a: b\r\ncontent-length: 5\r\n\r\nhello";
+        for piece in [1, 1_000] {
+            for answer in answers(said, piece, 20).await {
+                let HttpAnswer { status, retry_after, headers, body, length } = answer.unwrap();
+                assert_eq!((status, retry_after.as_deref(), &body[..]), (201, Some("3"), &b"hello"[..]));
+                assert!(headers.contains("x-a: b"), "{headers}");
+                assert_eq!(length, said.len() as u64);
+            }
+        }
     }
 }
