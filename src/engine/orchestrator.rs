@@ -207,7 +207,7 @@ impl<'a> Orchestrator<'a> {
                 self.observer.checkpoint(worker, &piece);
             }
             tick => {
-                self.telemetry.take(&tick);
+                self.telemetry.take(tick);
                 self.end_interval(false);
                 let figures = self.machine.figures();
                 let snapshot = self.telemetry.snapshot(&self.moment(&figures));

@@ -147,13 +147,14 @@ impl Telemetry {
     }
 
     /// Takes a worker's tick.
-    pub fn take(&mut self, report: &Report) {
-        if let Report::Tick { worker, counters, latencies, trouble } = report {
-            self.by_worker[*worker] = *counters;
-            self.interval_latencies.merge(latencies);
-            if trouble.is_some() {
-                self.trouble.clone_from(trouble);
-            }
+    pub fn take(&mut self, report: Report) {
+        if let Report::Tick { worker, counters, mut latencies, trouble, back } = report {
+            self.by_worker[worker] = counters;
+            self.interval_latencies.merge(&latencies);
+            self.trouble = trouble.or(self.trouble.take());
+            latencies.clear();
+            // A worker that has ended needs none.
+            let _ = back.send(latencies);
         }
     }
 
@@ -189,11 +190,11 @@ impl Telemetry {
             self.lagging_at_us.push(self.interval_start_us);
         }
         self.latencies.merge(&self.interval_latencies);
-        let latencies = std::mem::take(&mut self.interval_latencies);
+        let oldest = if self.recent.len() == RECENT_INTERVALS { self.recent.pop_front() } else { None };
+        let mut empty = oldest.map(|(_, _, latencies)| latencies).unwrap_or_default();
+        empty.clear();
+        let latencies = std::mem::replace(&mut self.interval_latencies, empty);
         self.recent.push_back((counters, length_us, latencies));
-        if self.recent.len() > RECENT_INTERVALS {
-            self.recent.pop_front();
-        }
         let mut recent = Latencies::default();
         self.recent.iter().for_each(|(_, _, latencies)| recent.merge(latencies));
         self.recent_latencies = Arc::new(recent);
@@ -243,8 +244,8 @@ mod tests {
         for (second, (failed, acknowledged, excused)) in seconds.iter().enumerate() {
             counters.unknown += failed;
             counters.acknowledged += acknowledged;
-            let tick = Report::Tick { worker: 0, counters, latencies: Box::default(), trouble: None };
-            telemetry.take(&tick);
+            let (latencies, back) = (Box::default(), std::sync::mpsc::channel().0);
+            telemetry.take(Report::Tick { worker: 0, counters, latencies, trouble: None, back });
             let (machine, now_us) = (GeneratorFigures::default(), (second as u64 + 1) * INTERVAL_US);
             let moment = Moment {
                 now_us,

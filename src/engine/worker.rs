@@ -54,6 +54,8 @@ pub enum Report {
         latencies: Box<Latencies>,
         /// The latest trouble of its subscribers, in words.
         trouble: Option<String>,
+        /// Takes the histograms back, empty.
+        back: std::sync::mpsc::Sender<Box<Latencies>>,
     },
     /// A piece of a checkpoint: of the ledger as it was over the last seconds.
     Checkpoint {
@@ -106,7 +108,8 @@ async fn work(start: Start) -> io::Result<()> {
     }
     let subscribers = start_subscribers(&shard, worker, &phase);
     let figures = Rc::new(RefCell::new(WorkerFigures::default()));
-    let ticking = tokio::task::spawn_local(tick(shard.clone(), worker, reports.clone()));
+    let ticks = Rc::new(Ticks::new(worker, reports.clone()));
+    let ticking = tokio::task::spawn_local(tick(shard.clone(), ticks.clone()));
     let checkpoints = tokio::task::spawn_local(checkpoint(shard.clone(), worker, reports.clone()));
 
     let _ = phase.wait_for(|phase| !matches!(phase, Phase::Connect)).await;
@@ -136,7 +139,7 @@ async fn work(start: Start) -> io::Result<()> {
     checkpoints.abort();
     ticking.abort();
     let _ = ticking.await;
-    report_tick(&shard, worker, &reports);
+    ticks.report(&shard);
     let mut figures = figures.borrow().clone();
     let counters = *shard.counters.borrow();
     (figures.taps, figures.answer_bytes, figures.frame_bytes) =
@@ -205,12 +208,36 @@ async fn pace(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
     agenda.follow_until(shard, &senders, &timer, u64::MAX).await
 }
 
-async fn tick(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSender<Report>) {
+async fn tick(shard: Rc<Shard>, ticks: Rc<Ticks>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         interval.tick().await;
-        report_tick(&shard, worker, &reports);
+        ticks.report(&shard);
+    }
+}
+
+/// What a worker says at each tick, in histograms that come back: to make new ones is
+/// half a millisecond in which it does nothing else.
+struct Ticks {
+    worker: usize,
+    reports: mpsc::UnboundedSender<Report>,
+    back: std::sync::mpsc::Sender<Box<Latencies>>,
+    empty: std::sync::mpsc::Receiver<Box<Latencies>>,
+}
+
+impl Ticks {
+    fn new(worker: usize, reports: mpsc::UnboundedSender<Report>) -> Self {
+        let (back, empty) = std::sync::mpsc::channel();
+        Self { worker, reports, back, empty }
+    }
+
+    fn report(&self, shard: &Shard) {
+        let mut latencies = self.empty.try_recv().unwrap_or_default();
+        std::mem::swap(&mut *latencies, &mut shard.latencies.borrow_mut());
+        let counters = *shard.counters.borrow();
+        let (trouble, back) = (shard.trouble.take(), self.back.clone());
+        let _ = self.reports.send(Report::Tick { worker: self.worker, counters, latencies, trouble, back });
     }
 }
 
@@ -226,11 +253,4 @@ async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSen
         shard.checkpoint(|piece| _ = reports.send(Report::Checkpoint { worker, piece })).await;
         pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
     }
-}
-
-fn report_tick(shard: &Shard, worker: usize, reports: &mpsc::UnboundedSender<Report>) {
-    let latencies = Box::new(shard.latencies.take());
-    let counters = *shard.counters.borrow();
-    let trouble = shard.trouble.take();
-    let _ = reports.send(Report::Tick { worker, counters, latencies, trouble });
 }
