@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A time-out whose timer is seldom set: to set one for each wait and to take it
-/// back costs more than most of what is waited for. It is left where it is, wakes
-/// early, and is set to what is due by then.
+/// A time-out whose timer is seldom set: to set one and to take it back is work at
+/// every message. It is left where it is, wakes early, and is set to what is due by
+/// then.
 #[derive(Default)]
 pub struct Patience {
     timer: Option<Pin<Box<Sleep>>>,

@@ -217,8 +217,8 @@ async fn tick(shard: Rc<Shard>, ticks: Rc<Ticks>) {
     }
 }
 
-/// What a worker says at each tick, in histograms that come back: to make new ones is
-/// half a millisecond in which it does nothing else.
+/// What a worker says at each tick, in histograms that come back: new ones are much
+/// memory to be zeroed, while its users wait.
 struct Ticks {
     worker: usize,
     reports: mpsc::UnboundedSender<Report>,
