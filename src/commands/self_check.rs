@@ -19,7 +19,7 @@ use tokio::sync::watch;
 pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     let wanted_per_s = args.what.as_deref().map(|what| {
         let plan = inputs::resolved(what, &args.aim())?.plan;
-        anyhow::Ok(plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max))
+        anyhow::Ok(plan.arrival.peak_per_s())
     });
     let wanted_per_s = match wanted_per_s.transpose() {
         Ok(wanted_per_s) => wanted_per_s,

@@ -19,6 +19,7 @@ mod catch_up;
 mod ceiling;
 mod chat;
 mod clock;
+mod closed_loop;
 mod counters;
 mod dial;
 mod directory;

@@ -5,6 +5,7 @@ use super::api::{Api, Way};
 use super::cast::Cast;
 use super::ceiling::Ceiling;
 use super::clock::RunClock;
+use super::closed_loop::{NextIndices, Turns};
 use super::counters::Counters;
 use super::dial::Sources;
 use super::directory::Directory;
@@ -62,6 +63,8 @@ pub struct Shared {
     pub cast: Option<Arc<Cast>>,
     /// Whether users and channels are removed at the end.
     pub clean: bool,
+    /// The messages that a closed loop has intended so far.
+    pub next_indices: NextIndices,
     /// How many workers there are.
     pub workers: usize,
     /// The key of the signatures of what the target posts to apps.
@@ -98,6 +101,8 @@ pub struct Shard {
     pub counters: RefCell<Counters>,
     /// Start of the schedule; set before the first send.
     pub load_start_us: Cell<u64>,
+    /// Whose turn is when, in a closed loop.
+    pub turns: Turns,
     /// What was seen of each fault of the plan, by its rank.
     pub faults: RefCell<Vec<FaultRecord>>,
     /// What a reader of the results must know about this ledger.
@@ -152,6 +157,7 @@ impl Shard {
             latencies: RefCell::default(),
             counters: RefCell::default(),
             load_start_us: Cell::new(0),
+            turns: Turns::default(),
             faults: RefCell::new(vec![FaultRecord::default(); faults]),
             endpoint: RefCell::default(),
             app_figures: RefCell::default(),

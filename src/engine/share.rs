@@ -3,6 +3,7 @@
 use super::api::{Api, Way};
 use super::ceiling::Ceiling;
 use super::clock::RunClock;
+use super::closed_loop::NextIndices;
 use super::dial::Sources;
 use super::path::Path;
 use super::setup;
@@ -57,7 +58,7 @@ pub async fn share(
         scheduled: ArrivalSchedule::new(plan.clone(), roster.clone()).count() as u64,
         killed: true,
         faults: vec![FaultRecord::default(); plan.faults.len()],
-        notes: job.trust.is_insecure().then(|| INSECURE.to_owned()).into_iter().collect(),
+        notes: notes(job.trust.is_insecure(), plan.arrival.is_closed()),
         ..RunRecord::default()
     };
     let mut means = job.means;
@@ -68,6 +69,7 @@ pub async fn share(
     let replies = ReplyKeys::new(&keys, plan.key_layout);
     let texts = TextCodec::new(keys, plan.message_size_bytes).with_edits(plan.changes.most_edits());
     let shared = Arc::new(Shared {
+        next_indices: NextIndices::of(&plan),
         plan,
         roster,
         target: job.target,
@@ -89,4 +91,13 @@ pub async fn share(
         spill: job.spill,
     });
     Ok((shared, record, means))
+}
+
+/// What a reader of the results must know before anything else.
+fn notes(insecure: bool, closed_loop: bool) -> Vec<String> {
+    const CLOSED_LOOP: &str = "closed loop: nobody sends while an answer is waited for, so a target that stalls is \
+                               asked less, and its stalls hardly show in latencies; an open loop \
+                               (arrival.process = \"poisson\") shows them";
+    let notes = [(insecure, INSECURE), (closed_loop, CLOSED_LOOP)];
+    notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note.to_owned()).collect()
 }

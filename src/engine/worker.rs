@@ -5,6 +5,7 @@
 use super::agenda::Agenda;
 use super::canary;
 use super::clock::{PreciseTimer, thread_cpu_us};
+use super::closed_loop;
 use super::counters::Counters;
 use super::endpoint::Endpoint;
 use super::sender::Senders;
@@ -122,7 +123,7 @@ async fn work(start: Start) -> io::Result<()> {
         let watch = canary::watch(&shard, &figures)?;
         let (cpu_us, began_us) = (thread_cpu_us(), shard.now_us());
         tokio::select! {
-            paced = pace(&shard, worker) => paced?,
+            paced = intend_all(&shard, worker) => paced?,
             _ = phase.wait_for(|phase| !matches!(phase, Phase::Load(_))) => {}
         }
         watch.end();
@@ -180,6 +181,13 @@ fn start_subscribers(
         tasks.push(tokio::task::spawn_local(subscriber.run(now_us + (rank as f64 * gap_us) as u64)));
     }
     tasks
+}
+
+async fn intend_all(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
+    match shard.plan().arrival.is_closed() {
+        true => closed_loop::run(shard, worker).await,
+        false => pace(shard, worker).await,
+    }
 }
 
 /// Intends every message of the worker's users at its time, and whatever else

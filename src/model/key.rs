@@ -61,6 +61,11 @@ impl KeyLayout {
         let channel_bits = channel.max(20).min(PLACE_BITS - index);
         Some(Self { channel_bits })
     }
+
+    /// How many indices a channel has.
+    pub fn indices(self) -> u64 {
+        1 << (PLACE_BITS - self.channel_bits).min(u32::BITS)
+    }
 }
 
 /// Why a key is not one of this run's.

@@ -51,7 +51,7 @@ pub fn descriptors_needed(plan: &RunPlan) -> u64 {
 /// that the system sets aside for a minute after it.
 pub fn ports_needed(plan: &RunPlan) -> u64 {
     const SET_ASIDE_US: u64 = 60_000_000;
-    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    let peak = plan.arrival.peak_per_s();
     let closed = match plan.send.http {
         HttpUse::New if !plan.send.design.is_over_socket() => {
             (peak * plan.arrival.duration_us().min(SET_ASIDE_US) as f64 / 1e6) as u64
@@ -105,7 +105,7 @@ fn sender_connections(plan: &RunPlan) -> u64 {
         .saturating_mul(send.timeout_us)
         .saturating_add(retries.saturating_mul(send.backoff.max_us))
         .saturating_add(send.idle_timeout_us);
-    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    let peak = plan.arrival.peak_per_s();
     let messages = (peak * open_us as f64 / 1e6).min(expected_messages(plan));
     let of_users = u64::from(plan.population.senders).min(bound(messages, ArrivalProcess::Poisson));
     // A message that is posted twice at once needs a second connection.

@@ -42,7 +42,7 @@ pub use run_plan::{
     Arrival, ArrivalProcess, Backoff, CatchUp, CatchUpCursor, Churn, Connect, Drain, Heartbeat, Measurement, Phase,
     PhaseKind, Population, Range, RunPlan, UserChoice,
 };
-pub use schedule::{ArrivalSchedule, Intended, expected_messages};
+pub use schedule::{ArrivalSchedule, Intended, Turn, closed_loop_per_s, expected_messages};
 pub use send::{HttpUse, Send, SendDesign, Taps};
 pub use stop::StopRule;
 pub use threshold::{Comparison, During, LEDGER_FIELDS, Metric, Quantile, RateMetric, Threshold};

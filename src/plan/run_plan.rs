@@ -112,7 +112,7 @@ pub enum UserChoice {
     },
 }
 
-/// When messages are intended: an open loop, independent of the target.
+/// When messages are intended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arrival {
     /// The law of the gaps between messages.
@@ -125,10 +125,15 @@ pub struct Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArrivalProcess {
-    /// Exponential gaps, as independent people make them.
+    /// Exponential gaps, as independent people make them: an open loop.
     Poisson,
-    /// Equal gaps.
+    /// Equal gaps: an open loop too.
     Constant,
+    /// A closed loop: each user waits for the answer before the next message.
+    Closed {
+        /// How long in µs a user thinks between an answer and the next message.
+        think_us: Range<u64>,
+    },
 }
 
 /// A stretch of time whose rate is constant or changes linearly.
@@ -138,7 +143,8 @@ pub struct Phase {
     pub kind: PhaseKind,
     /// How long it lasts in µs.
     pub duration_us: u64,
-    /// Messages a second at its start.
+    /// Messages a second at its start; in a closed loop, what its users hardly
+    /// exceed ([`closed_loop_per_s`](super::closed_loop_per_s)).
     pub rate_from: f64,
     /// Messages a second at its end.
     pub rate_to: f64,
@@ -269,6 +275,16 @@ impl Arrival {
     /// Length of all phases in µs.
     pub fn duration_us(&self) -> u64 {
         self.phases.iter().map(|phase| phase.duration_us).sum()
+    }
+
+    /// Whether each user waits for an answer before the next message.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.process, ArrivalProcess::Closed { .. })
+    }
+
+    /// The highest rate of any phase in messages a second.
+    pub fn peak_per_s(&self) -> f64 {
+        self.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max)
     }
 
     /// Length of the warm-up in µs: messages intended earlier are in the

@@ -1,5 +1,6 @@
 //! When each message is intended, by whom, and for which channel: an open
-//! loop, fixed in advance by the seed.
+//! loop, fixed in advance by the seed. What a closed loop ([`Turn`]) has of that:
+//! where a user's n-th message goes, and how long the user thinks before it.
 //!
 //! Arrivals of a unit-rate process (exponential gaps, or gaps of exactly 1) are
 //! carried through the inverse of Λ(t) = ∫ rate: the result is a Poisson, or an
@@ -7,14 +8,14 @@
 //! Processes", 1975, chapter 4). The rate is linear within a phase, so Λ is a
 //! parabola there and has a closed inverse.
 
-use super::{ArrivalProcess, Phase, Roster, RunPlan, UserChoice};
-use crate::model::{MessageRef, Random, UserId};
+use super::{ArrivalProcess, Phase, Range, Roster, RunPlan, UserChoice};
+use crate::model::{ChannelId, MessageRef, Random, UserId};
 use std::sync::Arc;
 
 /// One message that the schedule asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intended {
-    /// Its rank in the whole schedule, from 0.
+    /// Its rank from 0: in the whole schedule, or among its user's in a closed loop.
     pub n: u64,
     /// When it is intended, in µs after the start of the load.
     pub intended_us: u64,
@@ -58,7 +59,7 @@ impl ArrivalSchedule {
     /// The schedule of a plan, before its first message.
     pub fn new(plan: Arc<RunPlan>, roster: Arc<Roster>) -> Self {
         let population = &plan.population;
-        let sendable = population.channels > 0 && population.senders > 0;
+        let sendable = population.channels > 0 && population.senders > 0 && !plan.arrival.is_closed();
         Self {
             process: plan.arrival.process,
             segments: if sendable { Segment::all(&plan.arrival.phases) } else { Arc::new([]) },
@@ -79,7 +80,8 @@ impl ArrivalSchedule {
     fn next_intended_us(&mut self) -> Option<u64> {
         self.mass += match self.process {
             ArrivalProcess::Poisson => self.gaps.exponential(),
-            ArrivalProcess::Constant => 1.0,
+            // A closed loop has no segments.
+            ArrivalProcess::Constant | ArrivalProcess::Closed { .. } => 1.0,
         };
         while self.segments.get(self.segment)?.end_mass <= self.mass {
             self.segment += 1;
@@ -152,6 +154,39 @@ impl Segment {
         let seconds = if messages > 0.0 { 2.0 * messages / (self.rate + root) } else { 0.0 };
         (self.start_us + seconds * 1e6).min(self.end_us) as u64
     }
+}
+
+/// One message of one user in a closed loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Its rank among the messages of its user, from 0.
+    pub n: u32,
+    /// How long the user thinks before it, in µs.
+    pub think_us: u64,
+    /// Where it goes.
+    pub channel: ChannelId,
+}
+
+impl Turn {
+    /// A user's n-th message: a pure function of the seed. `None` for a user of no
+    /// channel, and in an open loop.
+    pub fn of(plan: &RunPlan, roster: &Roster, user: UserId, n: u32) -> Option<Self> {
+        let ArrivalProcess::Closed { think_us } = plan.arrival.process else { return None };
+        let channels = roster.channels(user);
+        let mut random = Random::new(plan.seed, "turns").split((u64::from(user.0) << 32) | u64::from(n));
+        let place = random.below((channels.len() as u64).max(1)) as usize;
+        Some(Self { n, think_us: random.between(think_us.min, think_us.max), channel: *channels.get(place)? })
+    }
+}
+
+/// What the users of a closed loop hardly exceed together, in messages a second: what
+/// memory and keys are reckoned for. An answer takes a millisecond or longer, or the
+/// generator has so many at once that it is at its own limit.
+pub fn closed_loop_per_s(senders: u32, think_us: Range<u64>) -> f64 {
+    const ANSWER_US: f64 = 1_000.0;
+    const MOST_PER_S: f64 = 200_000.0;
+    let turn_us = (think_us.min as f64 + think_us.max as f64) / 2.0 + ANSWER_US;
+    (f64::from(senders) * 1e6 / turn_us).min(MOST_PER_S)
 }
 
 /// Chooses the sender of a message.
@@ -365,10 +400,50 @@ mod tests {
     }
 
     #[test]
+    fn turns_are_pure_and_as_asked() {
+        let mut plan = example();
+        let roster = Roster::new(&plan);
+        let turn = |plan: &RunPlan, user, n| Turn::of(plan, &roster, UserId(user), n);
+        assert_eq!(turn(&plan, 0, 0), None, "an open loop has none");
+        plan.arrival.process = ArrivalProcess::Closed { think_us: Range { min: 100, max: 299 } };
+        assert_eq!(walk(&plan).count(), 0, "a closed loop has no schedule");
+        let all: Vec<Turn> = (0..20_000).filter_map(|n| turn(&plan, 3, n)).collect();
+        assert_eq!(all.len(), 20_000);
+        assert_eq!(turn(&plan, 3, 777), Some(all[777]), "whenever it is asked for");
+        let mean = all.iter().map(|turn| turn.think_us as f64).sum::<f64>() / 20_000.0;
+        // A uniform time of this range has a standard deviation of 57.7.
+        assert!((mean - 199.5).abs() < 5.0 * 57.7 / 20_000f64.sqrt(), "{mean}");
+        assert!(all.iter().all(|turn| (100..300).contains(&turn.think_us)));
+        let channels = roster.channels(UserId(3));
+        let mut counts: HashMap<ChannelId, f64> = HashMap::new();
+        all.iter().for_each(|turn| *counts.entry(turn.channel).or_default() += 1.0);
+        assert_eq!(counts.len(), channels.len());
+        let expected = 20_000.0 / channels.len() as f64;
+        assert!(counts.values().all(|count| (count - expected).abs() < 5.0 * expected.sqrt()), "{counts:?}");
+        assert!((0..100).any(|n| turn(&plan, 4, n).map(|turn| turn.think_us) != Some(all[n as usize].think_us)));
+        plan.seed += 1;
+        assert!((0..100).any(|n| turn(&plan, 3, n) != Some(all[n as usize])));
+    }
+
+    #[test]
+    fn what_a_closed_loop_may_come_to() {
+        for (senders, think_us, expected) in [
+            (64, Range { min: 0, max: 0 }, 64_000.0),
+            (100, Range { min: 0, max: 1_998_000 }, 100.0),
+            (1, Range { min: 999_000, max: 999_000 }, 1.0),
+            (u32::MAX, Range { min: 0, max: 0 }, 200_000.0),
+            (5, Range { min: u64::MAX, max: u64::MAX }, 0.0),
+        ] {
+            let found = closed_loop_per_s(senders, think_us);
+            assert!((found - expected).abs() < 1e-6, "{senders}: {found}");
+        }
+    }
+
+    #[test]
     fn senders_without_a_channel_send_nothing_and_nobody_sends_to_no_channel() {
         let mut plan = example();
         plan.population.channels = 2;
-        plan.population.members = super::super::Range { min: 2, max: 2 };
+        plan.population.members = Range { min: 2, max: 2 };
         assert!(walk(&plan).count() > 1_000, "100 senders, 4 places");
         plan.population.channels = 0;
         assert_eq!(walk(&plan).count(), 0);

@@ -74,7 +74,8 @@ fn sends(plan: &RunPlan) -> String {
     };
     let size = &plan.message_size_bytes;
     format!(
-        "send about {} messages of {} to {} bytes in {} ({load}), {how}: at most {} each, given up after {}",
+        "send {} {} messages of {} to {} bytes in {} ({load}), {how}: at most {} each, given up after {}",
+        about(plan),
         count(expected_messages(plan).round() as u64),
         size.min,
         size.max,
@@ -82,6 +83,11 @@ fn sends(plan: &RunPlan) -> String {
         counted(plan.send.attempts.into(), "attempt"),
         brief(plan.send.timeout_us)
     )
+}
+
+/// How well a number of messages is known before the run.
+fn about(plan: &RunPlan) -> &'static str {
+    if plan.arrival.is_closed() { "up to about" } else { "about" }
 }
 
 fn traces(plan: &RunPlan) -> Option<String> {
@@ -111,7 +117,12 @@ fn deliveries(plan: &RunPlan) -> String {
     let share = f64::from(people.subscribers) / f64::from(people.users.max(1));
     let messages = expected_messages(plan);
     let each_second = messages * mean * share * 1e6 / plan.arrival.duration_us().max(1) as f64;
-    format!("expect about {} deliveries, {}", count((messages * mean * share).round() as u64), rate(each_second))
+    format!(
+        "expect {} {} deliveries, {}",
+        about(plan),
+        count((messages * mean * share).round() as u64),
+        rate(each_second)
+    )
 }
 
 fn fault(fault: &Fault) -> String {

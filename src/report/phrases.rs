@@ -42,25 +42,41 @@ pub(super) fn verdict_parts(summary: &RunSummary) -> Vec<String> {
 /// this version knows.
 pub(super) fn plan_parts(plan: &serde_json::Value) -> Vec<String> {
     let Ok(plan) = serde_json::from_value::<RunPlan>(plan.clone()) else { return Vec::new() };
-    let process = match plan.arrival.process {
-        ArrivalProcess::Poisson => "Poisson",
-        ArrivalProcess::Constant => "constant",
+    let [loop_kind, pace] = match plan.arrival.process {
+        ArrivalProcess::Poisson => ["open loop".to_owned(), open_pace(&plan, "Poisson")],
+        ArrivalProcess::Constant => ["open loop".to_owned(), open_pace(&plan, "constant")],
+        ArrivalProcess::Closed { think_us } => {
+            let senders = counted(plan.population.senders.into(), "sender");
+            ["closed loop".to_owned(), format!("{senders}, {}", thinking(think_us))]
+        }
     };
-    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
-    let peak = rate(peak);
-    let peak = peak.trim_end_matches("/s").trim_end_matches(".0").trim_end_matches(".00");
-    let up_to = if plan.arrival.phases.iter().any(|phase| phase.kind == PhaseKind::Ramp) { "up to " } else { "" };
     let Range { min, max } = plan.population.members;
     let members = if min == max { count(max.into()) } else { format!("{}–{}", count(min.into()), count(max.into())) };
     let warm_up = plan.arrival.warm_up_us();
     let load = long_duration(plan.arrival.duration_us() - warm_up);
     vec![
-        "open loop".to_owned(),
-        format!("{up_to}{peak} msg/s {process}, seed {}", plan.seed),
+        loop_kind,
+        format!("{pace}, seed {}", plan.seed),
         counted(plan.population.users.into(), "user"),
         format!("{} × {members}", counted(plan.population.channels.into(), "channel")),
         if warm_up > 0 { format!("{} warm-up + {load}", long_duration(warm_up)) } else { load },
     ]
+}
+
+fn open_pace(plan: &RunPlan, process: &str) -> String {
+    let peak = rate(plan.arrival.peak_per_s());
+    let peak = peak.trim_end_matches("/s").trim_end_matches(".0").trim_end_matches(".00");
+    let up_to = if plan.arrival.phases.iter().any(|phase| phase.kind == PhaseKind::Ramp) { "up to " } else { "" };
+    format!("{up_to}{peak} msg/s {process}")
+}
+
+/// What a user of a closed loop does between an answer and the next message.
+pub(super) fn thinking(think_us: Range<u64>) -> String {
+    match think_us {
+        Range { min: 0, max: 0 } => "as fast as answered".to_owned(),
+        Range { min, max } if min == max => format!("thinking {}", duration(min)),
+        Range { min, max } => format!("thinking {} to {}", duration(min), duration(max)),
+    }
 }
 
 /// The findings in the order of their vocabulary, and then whatever else the

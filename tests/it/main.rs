@@ -5,6 +5,7 @@
 mod browser;
 mod capacity;
 mod changes;
+mod closed_loop;
 mod cluster;
 mod compare;
 mod detection;

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_posthaste");
 /// What the null server promises.
-const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/study/self_check/null.toml");
+pub const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/study/self_check/null.toml");
 
 fn check(extent: &Extent) -> SelfCheck {
     let folder = TempDir::new().unwrap();
@@ -75,13 +75,13 @@ fn known_delays_and_a_known_stall_are_reported_as_they_were() {
 }
 
 /// A null server of the test's own.
-struct Null {
+pub struct Null {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Null {
-    fn start(args: &[&str]) -> Self {
+    pub fn start(args: &[&str]) -> Self {
         let mut command = std::process::Command::new(PROGRAM);
         command.args(["serve", "--null", "--port", "0", "--exit-with-stdin"]).args(args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -70,6 +70,13 @@ fn fresh(args: &CapacityArgs) -> anyhow::Result<Asked> {
     if !plan.faults.is_empty() {
         bail!("the workload {} has faults, and a capacity is searched for without; remove them", plan.workload);
     }
+    if plan.arrival.is_closed() {
+        bail!(
+            "the workload {} is a closed loop, whose rate is whatever the target answers, and a capacity is searched \
+             for by rates; take a workload that is an open loop",
+            plan.workload
+        );
+    }
     let find = match args.find {
         Some(FindArg::Users) => Find::Users,
         Some(FindArg::Rate) | None => Find::Rate,
@@ -143,7 +150,7 @@ fn range(args: &CapacityArgs, find: Find, base: &BaseLoad) -> anyhow::Result<(f6
 fn base(plan: &RunPlan) -> BaseLoad {
     let population = &plan.population;
     BaseLoad {
-        rate_per_s: plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(1.0, f64::max),
+        rate_per_s: plan.arrival.peak_per_s().max(1.0),
         users: population.users,
         channels: population.channels,
         senders: population.senders,

@@ -87,12 +87,13 @@ pub fn resolved(workload_name: &str, aim: &AimArgs) -> anyhow::Result<Resolved> 
 fn check_reach(reach: &ReachArgs, plan: &RunPlan) -> anyhow::Result<()> {
     trust(reach, None)?;
     sources(&reach.source)?;
-    let peak = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+    let peak = plan.arrival.peak_per_s();
     match (reach.ceiling, reach.allow_host.first()) {
         (None, Some(host)) => {
             bail!("--allow-host {host} needs --ceiling RATE: so many attempts a second are the most that is ever made")
         }
-        (Some(ceiling), _) if peak > f64::from(ceiling.get()) => {
+        // Who waits for answers waits for the ceiling, too.
+        (Some(ceiling), _) if !plan.arrival.is_closed() && peak > f64::from(ceiling.get()) => {
             bail!("the workload sends up to {peak} messages a second, and --ceiling is {ceiling}; lower its rate")
         }
         _ => Ok(()),

@@ -242,11 +242,12 @@ fn signing_secret() -> String {
 pub fn dry_run(resolved: &Resolved) -> String {
     let plan = &resolved.plan;
     format!(
-        "{}\n# needs about {} descriptors, {} ports and {} MiB of memory; sends about {:.0} messages\n",
+        "{}\n# needs about {} descriptors, {} ports and {} MiB of memory; sends {} {:.0} messages\n",
         to_toml(resolved).trim_end(),
         descriptors_needed(plan),
         ports_needed(plan),
         memory_estimate_bytes(plan).div_ceil(1024 * 1024),
+        if plan.arrival.is_closed() { "up to about" } else { "about" },
         crate::plan::expected_messages(plan),
     )
 }

@@ -3,7 +3,8 @@
 
 use super::attempt::{Asked, Attempt};
 use super::line::Line;
-use super::{Senders, Task, traced};
+use super::queue::{Senders, Task};
+use super::traced;
 use crate::engine::shard::Shard;
 use crate::ledger::{ChangeRow, SendRow};
 use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, UserId};

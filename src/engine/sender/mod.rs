@@ -8,119 +8,21 @@
 mod attempt;
 mod change;
 mod line;
+mod queue;
 
-use super::patience::Patience;
 use super::shard::Shard;
 use crate::ledger::{SendHead, SendRow};
 use crate::model::{LatencyKind, MessageKey, MessageRef, Random, SendState, TRACEPARENT, UserId};
-use crate::plan::{Intended, RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
+use crate::plan::{RunPlan, Taps, answer_dropped_by, hedged_by, next_attempt};
 use crate::target::{Call, Effect, Retry};
 use attempt::{Asked, Attempt, Parcel, Transport, attempt_over_socket, await_outcome, not_said};
 use line::Line;
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+pub use queue::{Senders, note_intended};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// Renewals of a token for one message, before a refusal counts as one.
 const RENEWALS: u32 = 3;
-
-/// The senders of a shard, made when they first send.
-pub struct Senders {
-    /// By the rank of the user among the worker's own.
-    by_rank: RefCell<Vec<Option<Rc<Sender>>>>,
-    workers: usize,
-}
-
-impl Senders {
-    /// Of a worker of so many.
-    pub fn new(workers: usize) -> Self {
-        Self { by_rank: RefCell::default(), workers }
-    }
-
-    /// A message is intended now: it is noted, and queued behind its user's
-    /// earlier ones.
-    /// Its rank in the sender log.
-    pub fn intend(&self, shard: &Rc<Shard>, intended: &Intended) -> usize {
-        let intended_us = shard.load_start_us.get() + intended.intended_us;
-        let row = shard.sends.borrow_mut().push(SendRow::intended(intended.message, intended.user, intended_us));
-        shard.count(|counters| {
-            counters.intended += 1;
-            counters.pending += 1;
-        });
-        self.queue(shard, intended.user, Task::Message(row));
-        row
-    }
-
-    fn queue(&self, shard: &Rc<Shard>, user: UserId, task: Task) {
-        let (mut by_rank, rank) = (self.by_rank.borrow_mut(), user.0 as usize / self.workers);
-        if by_rank.len() <= rank {
-            by_rank.resize(rank + 1, None);
-        }
-        let sender = by_rank[rank].get_or_insert_default().clone();
-        drop(by_rank);
-        sender.queue.borrow_mut().push_back(task);
-        if sender.running.replace(true) {
-            if let Some(waker) = sender.idle.take() {
-                waker.wake();
-            }
-        } else {
-            tokio::task::spawn_local(Sender::run(sender, shard.clone(), user));
-        }
-    }
-}
-
-/// What a user does next.
-enum Task {
-    /// Sends the message of a row of the sender log.
-    Message(usize),
-    /// Changes a message that it has sent.
-    Change(change::Due),
-}
-
-/// One user's queue. Its task lives while there is something to send and for
-/// the idle time after; so does its connection.
-#[derive(Default)]
-struct Sender {
-    queue: RefCell<VecDeque<Task>>,
-    running: Cell<bool>,
-    /// Of its task, while that has nothing to do.
-    idle: Cell<Option<Waker>>,
-    /// When the previous message was finished.
-    free_us: Cell<u64>,
-}
-
-impl Sender {
-    async fn run(self: Rc<Self>, shard: Rc<Shard>, user: UserId) {
-        let idle_us = shard.plan().send.idle_timeout_us;
-        let (mut transport, mut patience) = (Transport::of(&shard, user), Patience::default());
-        loop {
-            let next = self.queue.borrow_mut().pop_front();
-            if let Some(task) = next {
-                match task {
-                    Task::Message(row) => send_message(&shard, &mut transport, row, self.free_us.get()).await,
-                    Task::Change(due) => Box::pin(change::make(&shard, transport.line(), &due)).await,
-                }
-                self.free_us.set(shard.now_us());
-                continue;
-            }
-            let until = shard.shared.clock.instant(self.free_us.get() + idle_us);
-            let has_work = std::future::poll_fn(|task| {
-                if !self.queue.borrow().is_empty() {
-                    return Poll::Ready(true);
-                }
-                transport.line().keep(task);
-                self.idle.set(Some(task.waker().clone()));
-                patience.poll_past(task, until).map(|()| false)
-            });
-            if !has_work.await {
-                self.running.set(false);
-                return;
-            }
-        }
-    }
-}
 
 async fn send_message(shard: &Rc<Shard>, transport: &mut Transport, row: usize, free_us: u64) {
     let Some(SendHead { message, user, intended_us }) = shard.sends.borrow().head(row) else { return };

@@ -1,10 +1,10 @@
-//! The `[arrival]` section: one rate, or phases; and how `--rate` and
-//! `--duration` change them.
+//! The `[arrival]` section: one rate, or phases, or a closed loop; and how `--rate`
+//! and `--duration` change them.
 
 use super::error::{Place, ProfileError};
 use super::keys::{Keys, Reading};
 use super::tree::Node;
-use crate::plan::{Arrival, ArrivalProcess, Phase, PhaseKind};
+use crate::plan::{Arrival, ArrivalProcess, Phase, PhaseKind, Range};
 
 /// The highest rate in messages a second.
 const MOST_PER_S: f64 = 1e7;
@@ -12,15 +12,48 @@ const LEAST_TIME: &str = "1us";
 const MOST_TIME: &str = "720h";
 
 pub(super) fn read(reading: &Reading<'_>, root: &Keys<'_>) -> Result<Arrival, ProfileError> {
-    let keys = root.table("arrival", &["process", "rate", "duration", "warm_up", "phases"])?;
-    let processes = [("poisson", ArrivalProcess::Poisson), ("constant", ArrivalProcess::Constant)];
-    let process = keys.word("process", &processes, Some(ArrivalProcess::Poisson))?;
+    let keys = root.table("arrival", &["process", "think", "rate", "duration", "warm_up", "phases"])?;
+    let open = [ArrivalProcess::Poisson, ArrivalProcess::Constant].map(Some);
+    let processes = [("poisson", open[0]), ("constant", open[1]), ("closed", None)];
+    let Some(process) = keys.word("process", &processes, Some(open[0]))? else { return closed(reading, &keys) };
+    if keys.node("think").is_some() {
+        let why = "goes with process = \"closed\", where users wait for answers; an open loop has a rate";
+        return Err(keys.refuse("think", why));
+    }
     let known = &["kind", "duration", "rate", "from", "to"];
     let phases = match keys.tables("phases", known)? {
         Some(tables) => many(reading, &keys, &tables)?,
         None => one_rate(reading, &keys)?,
     };
     Ok(Arrival { process, phases })
+}
+
+/// `think`, `duration` and perhaps `warm_up`. The rate is the target's answer; what
+/// memory and keys are reckoned for is filled in when the population is known.
+fn closed(reading: &Reading<'_>, keys: &Keys<'_>) -> Result<Arrival, ProfileError> {
+    let by_flag = |key: &str| keys.node(key).map(|node| matches!(node.place, Place::Flag(_)));
+    for key in ["rate", "phases"] {
+        // Of a profile whose process a flag replaces, the rate is replaced too.
+        if by_flag(key).is_some_and(|flag| flag || by_flag("process") != Some(true)) {
+            let why = "does not go with a closed loop, where the answers of the target make the rate: give think and \
+                       population.senders";
+            return Err(keys.refuse(key, why));
+        }
+    }
+    if keys.node("think").is_none() {
+        let mut error = keys.missing("think");
+        error.message.push_str(", the time between an answer and the next message; \"0s\" is as fast as answered");
+        return Err(error);
+    }
+    let think_us = keys.times("think", "0s"..=MOST_TIME, Range { min: 0, max: 0 })?;
+    let duration_us = keys.time("duration", LEAST_TIME..=MOST_TIME, None)?;
+    let warm_up_us = keys.time("warm_up", "0s"..=MOST_TIME, Some("0s"))?;
+    let origins = ["rate", "phases"].map(|key| keys.path_of(key));
+    origins.iter().for_each(|path| _ = reading.take_origin(path));
+    let phase = |kind, duration_us| Phase { kind, duration_us, rate_from: 0.0, rate_to: 0.0 };
+    let warm_up = (warm_up_us > 0).then(|| phase(PhaseKind::WarmUp, warm_up_us));
+    let phases = warm_up.into_iter().chain([phase(PhaseKind::Steady, duration_us)]).collect();
+    Ok(Arrival { process: ArrivalProcess::Closed { think_us }, phases })
 }
 
 /// `rate`, `duration` and perhaps `warm_up`: a steady phase, perhaps behind a

@@ -35,7 +35,7 @@ macro_rules! embedded {
 }
 
 const ALL: &[BuiltIn] =
-    embedded!["quickstart", "steady", "spike", "churn", "matrix", "pair", "gate", "capacity", "probe"];
+    embedded!["quickstart", "steady", "spike", "churn", "matrix", "pair", "gate", "closed", "capacity", "probe"];
 
 /// All of them; the first is what a run without a workload runs.
 pub fn built_ins() -> &'static [BuiltIn] {

@@ -5,14 +5,17 @@ use super::keys::Reading;
 use super::{changes, receive};
 use crate::model::KeyLayout;
 use crate::plan::estimate::{messages_bound, messages_per_channel_bound};
-use crate::plan::{Capabilities, FaultKind, Population, RunPlan, Threshold};
+use crate::plan::{
+    ArrivalProcess, Capabilities, FaultKind, Population, RunPlan, Threshold, UserChoice, closed_loop_per_s,
+};
 
 /// (Channel, member) pairs that a run can hold in memory.
 const MOST_MEMBERSHIPS: u64 = 500_000_000;
 
 /// The plan with its key layout, if its sections agree with each other.
-pub(super) fn check(reading: &Reading<'_>, plan: RunPlan) -> Result<RunPlan, ProfileError> {
+pub(super) fn check(reading: &Reading<'_>, mut plan: RunPlan) -> Result<RunPlan, ProfileError> {
     population(reading, &plan.population)?;
+    closed_loop(reading, &mut plan)?;
     let Population { users, senders, subscribers, .. } = plan.population;
     if plan.members.churn_per_minute > 0.0 && (senders >= users || subscribers == 0) {
         let message = "members.churn_per_minute: only subscribers who never send leave channels, and there are none; \
@@ -76,6 +79,19 @@ fn population(reading: &Reading<'_>, population: &Population) -> Result<(), Prof
         );
         return Err(reading.error("population.channels", message));
     }
+    Ok(())
+}
+
+/// A closed loop's rate is reckoned, and its users are all alike.
+fn closed_loop(reading: &Reading<'_>, plan: &mut RunPlan) -> Result<(), ProfileError> {
+    let ArrivalProcess::Closed { think_us } = plan.arrival.process else { return Ok(()) };
+    if plan.population.choice != UserChoice::Uniform {
+        let message = "population.choice: in a closed loop nobody chooses who sends: every sender does, when it has \
+                       its answer and has thought; leave the choice uniform, or give an open loop";
+        return Err(reading.error("population.choice", message));
+    }
+    let rate = closed_loop_per_s(plan.population.senders, think_us);
+    plan.arrival.phases.iter_mut().for_each(|phase| (phase.rate_from, phase.rate_to) = (rate, rate));
     Ok(())
 }
 

@@ -83,12 +83,18 @@ fn traffic(text: &mut Text<'_>, plan: &RunPlan) {
     );
     text.number("private_share", population.private_share);
     text.table("arrival");
-    let process = match plan.arrival.process {
-        ArrivalProcess::Poisson => "poisson",
-        ArrivalProcess::Constant => "constant",
-    };
-    text.string("process", process);
-    for (rank, phase) in plan.arrival.phases.iter().enumerate() {
+    match plan.arrival.process {
+        ArrivalProcess::Poisson => text.string("process", "poisson"),
+        ArrivalProcess::Constant => text.string("process", "constant"),
+        ArrivalProcess::Closed { think_us } => {
+            text.string("process", "closed");
+            text.range("think", think_us, |time| quoted(&format_duration(time)));
+            text.time("warm_up", plan.arrival.warm_up_us());
+            text.time("duration", plan.arrival.duration_us() - plan.arrival.warm_up_us());
+        }
+    }
+    let phases = if plan.arrival.is_closed() { &[][..] } else { &plan.arrival.phases };
+    for (rank, phase) in phases.iter().enumerate() {
         text.phase(rank, phase);
     }
     text.table("message");

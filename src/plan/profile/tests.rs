@@ -223,7 +223,7 @@ fn wrong_profiles_say_where_and_what() {
         (LEAST.replace("50", "\"50\""), "4:8: arrival.rate must be a number, not \"50\""),
         (
             LEAST.replace("rate", "process = \"poison\"\nrate"),
-            "4:11: arrival.process must be \"poisson\" or \"constant\", not \"poison\"; did you mean \"poisson\"?",
+            "4:11: arrival.process must be \"poisson\" or \"constant\" or \"closed\", not \"poison\"; did you mean \"poisson\"?",
         ),
         (
             LEAST
@@ -432,6 +432,53 @@ fn the_effective_plan_shows_every_value_and_its_origin() {
 }
 
 #[test]
+fn a_closed_loop_has_a_time_to_think_and_no_rate() {
+    let closed = LEAST.replace("rate = 50", "process = \"closed\"\nthink = \"1s\"");
+    let plan = with(&closed, &[]).unwrap().plan;
+    assert_eq!(plan.arrival.process, ArrivalProcess::Closed { think_us: Range { min: 1_000_000, max: 1_000_000 } });
+    assert!((990.0..1_000.0).contains(&expected_messages(&plan)), "100 users for 10 s, a message each second");
+    let asked = "arrival.process=closed arrival.think={min='0s',max='2s'} arrival.duration=5s arrival.warm_up=1s";
+    for (text, assignments, reason) in
+        [(LEAST, asked, "for its rate"), (PHASES, asked, "for its phases"), (&closed, asked, "for another")]
+    {
+        let assignments: Vec<&str> = assignments.split(' ').collect();
+        let resolved = with(text, &set(&assignments)).unwrap();
+        let arrival = &resolved.plan.arrival;
+        assert_eq!(arrival.process, ArrivalProcess::Closed { think_us: Range { min: 0, max: 2_000_000 } }, "{reason}");
+        assert_eq!((arrival.duration_us(), arrival.warm_up_us()), (6_000_000, 1_000_000), "{reason}");
+        assert_eq!(load_effective(&to_toml(&resolved), "plan.toml").unwrap(), resolved.plan, "{reason}");
+    }
+    let no_rate = "does not go with a closed loop, where the answers of the target make the rate: give think and \
+                   population.senders";
+    for (text, assignments, message) in [
+        (closed.replace("think", "rate = 5\nthink"), "", format!("5:8: arrival.rate {no_rate}")),
+        (closed.clone(), "arrival.rate=5", format!("arrival.rate {no_rate}")),
+        (
+            PHASES.replace("[[arrival.phases]]", "arrival.process = \"closed\"\n[[arrival.phases]]"),
+            "",
+            "phases".to_owned(),
+        ),
+        (
+            closed.replace("think = \"1s\"\n", ""),
+            "",
+            "missing key \"think\" in [arrival], the time between an answer and the next message".to_owned(),
+        ),
+        (closed.replace("duration = \"10s\"\n", ""), "", "missing key \"duration\"".to_owned()),
+        (
+            closed.replace("\"1s\"", "{ min = \"2s\", max = \"1s\" }"),
+            "",
+            "arrival.think has a min above its max".to_owned(),
+        ),
+        (LEAST.replace("rate", "think = \"1s\"\nrate"), "", "arrival.think goes with process = \"closed\"".to_owned()),
+        (closed.clone(), "population.choice={zipf=1.0}", "in a closed loop nobody chooses who sends".to_owned()),
+    ] {
+        let assignments: Vec<&str> = assignments.split_whitespace().collect();
+        let error = with(&text, &set(&assignments)).unwrap_err().to_string();
+        assert!(error.contains(&message), "{error}\n{message}");
+    }
+}
+
+#[test]
 fn built_ins_are_valid_and_described() {
     for one in built_ins() {
         let resolved = load(one.text, &one.file(), &[], capabilities(), "reference").unwrap();
@@ -445,7 +492,7 @@ fn built_ins_are_valid_and_described() {
     assert_eq!(find_built_in("quikstart").unwrap_err(), "unknown workload \"quikstart\"; did you mean \"quickstart\"?");
     assert_eq!(
         find_built_in("zzz").unwrap_err(),
-        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix, pair, gate, capacity, probe; a file is a path"
+        "unknown workload \"zzz\"; built in are quickstart, steady, spike, churn, matrix, pair, gate, closed, capacity, probe; a file is a path"
     );
 }
 
@@ -489,12 +536,14 @@ fn changes() -> impl Strategy<Value = Vec<Override>> {
             "arrival.duration",
             format!("{time}us")
         )),
+        (0u64..3_600_000_000).prop_map(|time| Override::flag("--set", "arrival.think", format!("{time}us"))),
         (0u64..3_600_000_000).prop_map(|time| Override::flag("--set", "drain.quiet", format!("{time}us"))),
         (0.0f64..5.0).prop_map(|zipf| Override::flag("--set", "population.choice", format!("{{zipf={zipf:?}}}"))),
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "churn.reset_share", format!("{share:?}"))),
         (0.0f64..1.0).prop_map(|share| Override::flag("--set", "population.private_share", format!("{share:?}"))),
         "[a-z\"#\\\\\n é]{0,9}".prop_map(|name| Override::flag("--set", "name", toml_edit::Value::from(name))),
         Just(Override::flag("--set", "arrival.process", "constant")),
+        Just(Override::flag("--set", "arrival.process", "closed")),
         (0..ReceiveDesign::ALL.len()).prop_map(|rank| Override::flag(
             "--set",
             "receive.design",

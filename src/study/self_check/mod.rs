@@ -111,7 +111,7 @@ impl Bench<'_> {
     /// A server that does not start, or a run that came to nothing.
     pub fn short(&self, plan: &RunPlan) -> Result<ShortCheck, SelfCheckError> {
         let began = Instant::now();
-        let rate_per_s = plan.arrival.phases.iter().map(|phase| phase.rate_from.max(phase.rate_to)).fold(0.0, f64::max);
+        let rate_per_s = plan.arrival.peak_per_s();
         let subscribers = plan.population.subscribers.clamp(10, 200);
         let setting = Setting {
             length: Duration::from_millis(600),
