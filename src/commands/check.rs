@@ -16,7 +16,7 @@ use crate::ledger::{Latencies, LedgerPiece, NoSpill, ProbeFacts, RunRecord};
 use crate::model::RunId;
 use crate::plan::profile::{BuiltIn, find_built_in, load, parse_duration};
 use crate::report::{Progress, ProgressMode, probed, target_in_words};
-use crate::target::{Address, Described, GivenFrom, KeyEcho, KeyScope, TargetProfile, built_in_targets, schema};
+use crate::target::{Address, Described, GivenFrom, KeyEcho, KeyScope, SCHEMA, TargetProfile, built_in_targets};
 use anyhow::Context;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 /// Runs the command and returns the exit code.
 pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     if args.schema {
-        print(&format!("{}\n", serde_json::to_string_pretty(&schema())?))?;
+        print(SCHEMA)?;
         return Ok(exit_code::PASS);
     }
     if args.of_itself {

@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod check;
 pub mod compare;
 pub mod judge;
+mod log;
 pub mod manual;
 pub mod matrix;
 pub mod profiles;

@@ -3,7 +3,7 @@
 mod replicas;
 
 use crate::cli::{CommitArg, ServeArgs, SynchronousArg};
-use crate::commands::{complain, store};
+use crate::commands::{complain, log, store};
 use crate::engine::raise_descriptor_limit;
 use crate::exit_code;
 use crate::server::{
@@ -11,7 +11,7 @@ use crate::server::{
     Server, ServerError, Synchronous, self_signed, serve_nothing,
 };
 use anyhow::Context;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Serves until SIGINT or SIGTERM, or the end of standard input where asked.
 pub fn run(args: ServeArgs) -> ExitCode {
@@ -91,10 +92,7 @@ fn of_one_process_alone(args: &ServeArgs) -> Option<String> {
 }
 
 fn serve(args: ServeArgs, postgres: Option<PostgresAddress>, defects: Vec<DefectSpec>) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Somebody else's subscriber serves as well.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    log::log_to(std::io::stderr, std::io::stderr().is_terminal(), LevelFilter::WARN);
     raise_descriptor_limit();
     if args.null {
         return serve_null(&args);

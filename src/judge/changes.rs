@@ -34,6 +34,7 @@ use super::truth::{Owner, Truth};
 use crate::ledger::{ChangeRow, FinalRead, Reaction, RowText, ThreadRead};
 use crate::model::{FindingKind, MessageRef, SendState};
 use crate::plan::ChangeKind;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -43,7 +44,8 @@ const REACTIONS: &str = "reactions";
 
 /// How the changes of one kind ended. `intended = acknowledged + rejected +
 /// unknown + unattempted`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ChangeCounts {
     /// Changes that the schedule asked for.
     pub intended: u64,

@@ -3,12 +3,14 @@
 
 use super::Input;
 use crate::ledger::HintFigures;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What came of hints of one kind, or of commands and clicks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct HintCounts {
     /// How often users did so.
     pub sent: u64,

@@ -6,6 +6,7 @@
 use super::{FindingClass, LatencySummary, RunSummary, Verdict};
 use crate::exit_code;
 use crate::plan::{ReceiveDesign, SendDesign};
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use std::collections::BTreeMap;
 const SCHEMA_VERSION: u32 = 1;
 
 /// A whole matrix, judged: the contents of `matrix.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MatrixSummary {
     /// Version of this format.
     pub schema_version: u32,
@@ -32,7 +34,8 @@ pub struct MatrixSummary {
 }
 
 /// What a matrix comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatrixVerdict {
     /// Every design kept the promises that it made.
@@ -46,7 +49,8 @@ pub enum MatrixVerdict {
 }
 
 /// Designs against failures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MatrixTable {
     /// "send" or "receive".
     pub name: String,
@@ -59,7 +63,8 @@ pub struct MatrixTable {
 }
 
 /// One column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MatrixFailure {
     /// Its name.
     pub name: String,
@@ -68,7 +73,8 @@ pub struct MatrixFailure {
 }
 
 /// One cell.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MatrixCell {
     /// The design.
     pub design: String,
@@ -218,7 +224,8 @@ impl MatrixSummary {
 }
 
 /// What a matrix is about, beside its cells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct MatrixAbout {
     /// Name of the matrix and of its folder.
     pub matrix_id: String,

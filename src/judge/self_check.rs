@@ -3,6 +3,7 @@
 //! what arithmetic says of it, and how much load can be measured at all.
 
 use crate::ledger::{AccuracyFact, RungFact, ShortCheck, StallFact};
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ const ALLOWED_SHARE: f64 = 0.02;
 const STALL_SHARE: f64 = 0.1;
 
 /// One latency under a known delay.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Accuracy {
     /// "ack" or "delivery".
     pub latency: String,
@@ -41,7 +43,8 @@ pub struct Accuracy {
 
 /// A stall of the server, seen through latencies that count from the intended
 /// time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Stall {
     /// How long it stood still, in µs.
     pub stall_us: u64,
@@ -63,7 +66,8 @@ pub struct Stall {
 }
 
 /// The highest rates at which latencies were believable.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Ceiling {
     /// Messages a second; 0 where none was.
     pub sends_per_s: f64,
@@ -78,7 +82,8 @@ pub struct Ceiling {
 }
 
 /// A whole self-check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SelfCheck {
     /// Known delays.
     pub accuracy: Vec<Accuracy>,
@@ -93,7 +98,8 @@ pub struct SelfCheck {
 }
 
 /// The short check before a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ShortSelfCheck {
     /// Whether the medians were exact; null where it was skipped.
     pub passed: Option<bool>,

@@ -2,19 +2,23 @@
 //! the contents of `summary.json`. Units stand in the names; times are µs.
 
 mod examples;
+mod faults;
 mod generator;
 
 pub use examples::{Example, SlowMessage, TraceLink};
+pub use faults::{FaultLatency, FaultRecovery, FaultSummary, SocketRecovery};
 pub use generator::{GeneratorSummary, WorkerSummary};
 
 use super::changes::ChangeCounts;
 use super::hints::HintCounts;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One run, judged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct RunSummary {
     /// Version of this format; it grows when a field changes its meaning.
     pub schema_version: u32,
@@ -79,7 +83,8 @@ pub struct RunSummary {
 }
 
 /// The result of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing is wrong, and it was shown.
@@ -91,7 +96,8 @@ pub enum Verdict {
 }
 
 /// The ledger's verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Correctness {
     /// Pass, or why not.
     pub verdict: Verdict,
@@ -101,7 +107,8 @@ pub struct Correctness {
 
 /// Whether the latencies can be believed. Where they cannot, they are printed
 /// as withheld and barred from thresholds; the ledger is judged all the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Measurement {
     /// Whether no reason stands against them.
     pub valid: bool,
@@ -112,7 +119,8 @@ pub struct Measurement {
 /// Counts of messages and deliveries. `intended = acknowledged + rejected +
 /// unknown + written + unattempted`, and `entitled_deliveries =
 /// live_deliveries + healed + unhealed + unresolved`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct LedgerCounts {
     /// Messages that the schedule asked for.
     pub intended: u64,
@@ -154,7 +162,8 @@ pub struct LedgerCounts {
 }
 
 /// What the users were shown of their messages, against what is stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SendSummary {
     /// The send design: "http", "ws-ack", …
     pub design: String,
@@ -171,82 +180,9 @@ pub struct SendSummary {
     pub taps: u64,
 }
 
-/// What became of one fault of the workload. Times are µs since the start of
-/// the run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FaultSummary {
-    /// "crash", "disconnect", …
-    pub kind: String,
-    /// When it was to begin.
-    pub at_us: u64,
-    /// When it first touched something; null if it never did.
-    pub fired_us: Option<u64>,
-    /// When it had ended for everything that it touched.
-    pub healed_us: Option<u64>,
-    /// How many it touched.
-    pub touched: u64,
-    /// Of what: subscribers, messages or processes.
-    pub what: String,
-    /// `ack` of the messages that were intended before, during and after it;
-    /// null where it never touched anything.
-    #[serde(default)]
-    pub ack_us: Option<FaultLatency>,
-    /// `delivery` of the seconds before, during and after it; a second that it
-    /// touches is one during it. Pushes that never came are counted by the intended
-    /// time of their message. Null where that is not known.
-    #[serde(default)]
-    pub delivery_us: Option<FaultLatency>,
-    /// How clients came back from a fault of the process, or from a herd.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recovery: Option<FaultRecovery>,
-}
-
-/// How clients came back from a fault. Of a subscriber that lost its connection
-/// more than once, the first time counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FaultRecovery {
-    /// Messages that were under way while it lasted.
-    pub sends: u64,
-    /// Their attempts beyond the first of each.
-    pub retries: u64,
-    /// Those of them that were never acknowledged.
-    pub failed_sends: u64,
-    /// What became of the sockets; null where the receive design holds none whose
-    /// life the ledger knows.
-    pub sockets: Option<SocketRecovery>,
-}
-
-/// How the sockets came back from a fault.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SocketRecovery {
-    /// Subscribers that lost their connection until ten seconds after its end,
-    /// and had another one later.
-    pub moved: u64,
-    /// From its begin until the last of them was connected again, in µs; null
-    /// where none was.
-    pub reconnected_us: Option<u64>,
-    /// From its begin until the last of them asked for the last page of history
-    /// that it needed, in µs.
-    pub caught_up_us: Option<u64>,
-    /// Pages of history that they asked for on those connections.
-    pub pages: u64,
-    /// The most of these in one second since its begin.
-    pub pages_in_worst_second: u64,
-}
-
-/// A latency split by a fault. The warm-up is in none of the parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FaultLatency {
-    /// Before it first touched something.
-    pub before: LatencySummary,
-    /// Until it had ended for everything that it touched.
-    pub during: LatencySummary,
-    /// From then on.
-    pub after: LatencySummary,
-}
-
 /// How a finding counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingClass {
     /// One instance makes the run incorrect.
@@ -258,7 +194,8 @@ pub enum FindingClass {
 }
 
 /// One kind of violation, counted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct FindingSummary {
     /// How many instances.
     pub count: u64,
@@ -284,7 +221,8 @@ pub struct FindingSummary {
 }
 
 /// First and last of several instants, in µs since the start of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TimeSpan {
     /// The first.
     pub first: u64,
@@ -293,7 +231,8 @@ pub struct TimeSpan {
 }
 
 /// Quantiles of one latency in µs. A quantile without enough samples is null.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct LatencySummary {
     /// Samples, those that are only "at least so long" included.
     pub count: u64,
@@ -320,7 +259,8 @@ pub struct LatencySummary {
 }
 
 /// Messages and deliveries a second, warm-up included.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Rates {
     /// Length of the load in seconds.
     pub load_s: f64,
@@ -337,7 +277,8 @@ pub struct Rates {
 
 /// What came and went between the warm-up and the end of the load: of a target
 /// that does not keep up, less goes than comes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CountedRates {
     /// Length of that time in seconds.
     pub seconds: f64,
@@ -352,7 +293,8 @@ pub struct CountedRates {
 
 /// What the target's process used between the first intended message and the
 /// first final read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TargetProcess {
     /// What was observed: "process 4711".
     pub source: String,
@@ -372,7 +314,8 @@ pub struct TargetProcess {
 }
 
 /// One threshold and what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct ThresholdOutcome {
     /// The threshold as written.
     pub expr: String,

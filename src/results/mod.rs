@@ -31,7 +31,6 @@ pub use latency_log::{LatencyLog, read_latencies, read_latencies_of};
 pub use ledger_files::{Checkpoints, read_ledger};
 pub use spill::SpillFile;
 pub use study::StudyFolder;
-pub use summary::schemas;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,7 @@
-//! `summary.json` and its published schemas.
+//! `summary.json`; its published schema is `summary.schema.json` beside the runs.
 
 use super::{ResultsError, RunFolder};
-use crate::judge::capacity::CapacitySummary;
-use crate::judge::compare::CompareSummary;
-use crate::judge::{MatrixSummary, RunSummary};
+use crate::judge::RunSummary;
 
 const SUMMARY: &str = "summary.json";
 
@@ -18,15 +16,4 @@ impl RunFolder {
     pub fn read_summary(&self) -> Result<RunSummary, ResultsError> {
         self.read_json(SUMMARY)
     }
-}
-
-/// The JSON schemas of `summary.json` and of what the studies write, by name: what
-/// the files `NAME.schema.json` beside the runs say.
-pub fn schemas() -> [(&'static str, serde_json::Value); 4] {
-    [
-        ("summary", schemars::schema_for!(RunSummary).to_value()),
-        ("compare", schemars::schema_for!(CompareSummary).to_value()),
-        ("matrix", schemars::schema_for!(MatrixSummary).to_value()),
-        ("capacity", schemars::schema_for!(CapacitySummary).to_value()),
-    ]
 }

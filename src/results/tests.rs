@@ -2,7 +2,9 @@
 
 use super::findings::safe_cell;
 use super::*;
-use crate::judge::RunSummary;
+use crate::judge::capacity::CapacitySummary;
+use crate::judge::compare::CompareSummary;
+use crate::judge::{MatrixSummary, RunSummary};
 use crate::ledger::{
     IntervalFigures, IntervalLatency, Latencies, Ledger, LedgerEncoder, LedgerPiece, RunRecord, SendRow,
 };
@@ -127,6 +129,16 @@ fn errors_name_the_path() {
     fs::create_dir(&latest).unwrap();
     assert!(RunFolder::create(results.path(), "b").unwrap_err().to_string().contains("replace the link"));
     assert!(!results.path().join(".latest-b").exists());
+}
+
+/// Of `summary.json` and of what the studies write.
+fn schemas() -> [(&'static str, serde_json::Value); 4] {
+    [
+        ("summary", schemars::schema_for!(RunSummary).to_value()),
+        ("compare", schemars::schema_for!(CompareSummary).to_value()),
+        ("matrix", schemars::schema_for!(MatrixSummary).to_value()),
+        ("capacity", schemars::schema_for!(CapacitySummary).to_value()),
+    ]
 }
 
 #[test]

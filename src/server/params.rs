@@ -76,8 +76,9 @@ impl Params {
         let mut parts = Multipart::from_request(request, &()).await.map_err(|_| WRONG)?;
         while let Some(part) = parts.next_field().await.map_err(|_| WRONG)? {
             let name = part.name().unwrap_or_default().to_owned();
-            let value = part.text().await.map_err(|_| WRONG)?;
-            self.0.push((name, value));
+            // Whatever charset a part names: clients of Slack's API say UTF-8.
+            let value = part.bytes().await.map_err(|_| WRONG)?;
+            self.0.push((name, String::from_utf8_lossy(&value).into_owned()));
         }
         Ok(())
     }

@@ -29,8 +29,8 @@ pub use history::{
 pub use profile::{
     AskedPage, By, CHANNEL_ID, Captured, ChannelScope, Connection, ConnectionPer, Deed, Described, DescribedPage, Do,
     Every, GivenFrom, GivenVariable, Heartbeat, History, HttpAnswer, KeyEcho, KeyPromises, KeyScope, Known,
-    MessageScope, Names, Only, Per, Progress, Receiving, Request, RunValues, Scope, Sending, Step, TargetError,
-    TargetProfile, Template, Transport, UserScope, Values, Variable, built_in_targets, schema, set,
+    MessageScope, Names, Only, Per, Progress, Receiving, Request, RunValues, SCHEMA, Scope, Sending, Step, TargetError,
+    TargetProfile, Template, Transport, UserScope, Values, Variable, built_in_targets, set,
 };
 pub use push::{Frame, Push, changed_channel};
 pub use signature::is_signed;

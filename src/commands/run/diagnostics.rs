@@ -1,10 +1,11 @@
 //! What posthaste says of itself during a run: `run.log`, and panics.
 
+use crate::commands::log;
 use crate::results::{RunFolder, private_file};
 use anyhow::Context;
 use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex, PoisonError};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Panics that are kept word for word.
 const KEPT: usize = 8;
@@ -12,9 +13,7 @@ const KEPT: usize = 8;
 /// Sends the log to `run.log`: what matters, or what `RUST_LOG` asks for.
 pub fn log_to(folder: &RunFolder) -> anyhow::Result<()> {
     let file = private_file(&folder.file("run.log")).context("run.log")?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // Somebody else's subscriber serves as well.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file)).try_init();
+    log::log_to(Mutex::new(file), false, LevelFilter::INFO);
     Ok(())
 }
 

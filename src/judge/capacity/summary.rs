@@ -5,12 +5,14 @@ mod spent;
 pub use spent::{Cost, Egress, EgressCost, TargetUse};
 
 use crate::judge::ThresholdOutcome;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A search for a capacity: what was tried, and what it comes to. It is written
 /// after every probe, so that a search can be resumed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CapacitySummary {
     /// Version of this format.
     pub schema_version: u32,
@@ -46,7 +48,8 @@ pub struct CapacitySummary {
 }
 
 /// What a search is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CapacityAbout {
     /// Name of the search and of its folder.
     pub capacity_id: String,
@@ -68,7 +71,8 @@ pub struct CapacityAbout {
 }
 
 /// What is searched for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Find {
     /// Messages a second, of the same users.
@@ -80,7 +84,8 @@ pub enum Find {
 }
 
 /// The workload as it was written: what one unit of load is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct BaseLoad {
     /// Messages a second.
     pub rate_per_s: f64,
@@ -99,7 +104,8 @@ pub struct BaseLoad {
 }
 
 /// How a search goes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SearchSettings {
     /// What is searched for.
     pub find: Find,
@@ -132,7 +138,8 @@ pub struct SearchSettings {
 }
 
 /// What a probe is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// In steps of 1.5 until the objective fails.
@@ -170,7 +177,8 @@ impl Purpose {
 }
 
 /// What a probe says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The objective was kept.
@@ -191,7 +199,8 @@ pub enum Outcome {
 }
 
 /// One probe: a run at one load.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CapacityProbe {
     /// Its number, from 1.
     pub number: u32,
@@ -241,7 +250,8 @@ pub struct CapacityProbe {
 }
 
 /// Two quantiles of a latency in µs; null without enough samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SlowestOf {
     /// Median.
     pub p50: Option<u64>,
@@ -250,7 +260,8 @@ pub struct SlowestOf {
 }
 
 /// What a search comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CapacityVerdict {
     /// It is not at its end.
@@ -270,7 +281,8 @@ pub enum CapacityVerdict {
 }
 
 /// The capacity.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CapacityResult {
     /// Messages a second, or users.
     pub load: f64,
@@ -300,7 +312,8 @@ pub struct CapacityResult {
 /// How much the generator itself could do, by the CPU time of its busiest
 /// worker over the loads: an extrapolation, and no measurement against a server
 /// that does nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct GeneratorCeiling {
     /// The load at which its busiest worker would use as much CPU as it may.
     pub load: f64,
@@ -313,7 +326,8 @@ pub struct GeneratorCeiling {
 }
 
 /// What an overload did, and when the target was itself again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Recovery {
     /// Number of the probe.
     pub probe: u32,
@@ -334,7 +348,8 @@ pub struct Recovery {
 
 /// The Universal Scalability Law, fitted to goodput over load:
 /// X(n) = λn / (1 + α(n − 1) + βn(n − 1)), n in units of the lowest load.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Usl {
     /// Why there is none, where there is none: "not identifiable: …".
     pub not_identifiable: Option<String>,

@@ -1,11 +1,13 @@
 //! The contents of `compare.json`.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Two sides, compared in pairs of runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CompareSummary {
     /// Version of this format.
     pub schema_version: u32,
@@ -40,7 +42,8 @@ pub struct CompareSummary {
 }
 
 /// One of the two sides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct CompareSide {
     /// What tells it from the other: a command line, an address, a profile.
     pub label: String,
@@ -51,7 +54,8 @@ pub struct CompareSide {
 }
 
 /// The verdict of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CompareVerdict {
     /// No metric is worse by as much as its margin.
@@ -65,7 +69,8 @@ pub enum CompareVerdict {
 }
 
 /// A metric that decides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Gate {
     /// Its name in thresholds, such as "ack.p99".
     pub metric: String,
@@ -74,7 +79,8 @@ pub struct Gate {
 }
 
 /// One pair of runs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct PairRow {
     /// "ab" or "ba": which ran first.
     pub order: String,
@@ -93,7 +99,8 @@ pub struct PairRow {
 }
 
 /// A measured value: µs for latencies, otherwise a second.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Reading {
     /// The value.
     pub value: f64,
@@ -102,7 +109,8 @@ pub struct Reading {
 }
 
 /// What came of one gate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct GateOutcome {
     /// The metric.
     pub metric: String,

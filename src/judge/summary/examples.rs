@@ -1,10 +1,12 @@
 //! Messages by name: examples of findings, and the slowest.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One instance of a finding.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Example {
     /// The message key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -42,7 +44,8 @@ pub struct Example {
 }
 
 /// One message that took long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct SlowMessage {
     /// The message key.
     pub key: String,
@@ -67,7 +70,8 @@ pub struct SlowMessage {
 }
 
 /// A message in the target's tracing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TraceLink {
     /// The id of its trace: the message key without hyphens.
     pub id: String,

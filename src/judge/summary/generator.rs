@@ -1,11 +1,13 @@
 //! What the generator itself used.
 
 use crate::judge::self_check::ShortSelfCheck;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The generator's own figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct GeneratorSummary {
     /// CPU time over the wall time of the run, of one core.
     pub cpu_fraction: f64,
@@ -38,7 +40,8 @@ pub struct GeneratorSummary {
 }
 
 /// One worker thread.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct WorkerSummary {
     /// CPU time over wall time.
     pub cpu_fraction: f64,

@@ -179,9 +179,7 @@ fn promises(written: &KeyWritten) -> Result<KeyPromises, String> {
 }
 
 /// JSON Schema of target profiles, for editors.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Written).to_value()
-}
+pub const SCHEMA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/target.schema.json"));
 
 /// `line:column` of a byte.
 fn locate(text: &str, at: usize) -> String {

@@ -8,6 +8,7 @@ use super::variables::{Names, Variable};
 use crate::target::Call;
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ pub struct RequestWritten {
 }
 
 /// A signature as written.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignatureWritten {
     /// "query.NAME" or "header.NAME"; left out where `{{request.signature}}` stands

@@ -4,13 +4,15 @@ use super::hops::Hops;
 use super::trie::{Item, ROOT, Read, Step, Trie};
 use super::value::Value;
 use regex::Regex;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::cell::Cell;
 
 /// A source as written, or several of which the first that is there counts.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum SourcesWritten {
     /// One.
@@ -285,7 +287,8 @@ impl Place {
 }
 
 /// A value that a condition asks for, or several of which one must be it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum WantedWritten {
     /// A truth value.

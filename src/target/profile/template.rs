@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256, Sha512};
@@ -55,7 +56,8 @@ const FILTERS: &str = "json, urlencode, base64, base64url, md5, sha256, sha512, 
                        basic(NAME), add(NUMBER), int, upper, lower and or(TEXT)";
 
 /// How the bytes of a digest are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
     /// In hexadecimal.
@@ -68,7 +70,8 @@ pub enum Encoding {
 }
 
 /// What signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
     /// HMAC with SHA-256.

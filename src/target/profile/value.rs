@@ -1,6 +1,7 @@
 //! What stands at a place of an answer or a frame.
 
 use crate::model::Position;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -45,7 +46,8 @@ impl Value<'_> {
 }
 
 /// How a target writes where a message stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionFormat {
     /// A number, or a text of digits.

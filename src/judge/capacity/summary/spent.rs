@@ -1,10 +1,12 @@
 //! What a target spent on a probe, and what a message costs it.
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the target used during a probe, and for what.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct TargetUse {
     /// CPU time in seconds, until history was read.
     pub cpu_s: f64,
@@ -24,7 +26,8 @@ pub struct TargetUse {
 
 /// What a target sent during a probe, and for what. Bytes are those of HTTP answers
 /// and of WebSocket frames, without what TCP and TLS add.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Egress {
     /// Tries to post.
     pub posts: u64,
@@ -37,7 +40,8 @@ pub struct Egress {
 }
 
 /// What the target sends, over all probes together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct EgressCost {
     /// Bytes for a thousand posts.
     pub bytes_per_1000_posts: Option<f64>,
@@ -46,7 +50,8 @@ pub struct EgressCost {
 }
 
 /// CPU time that the target spends, fitted over the probes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 pub struct Cost {
     /// What was observed.
     pub source: String,

@@ -11,6 +11,16 @@ fn the_built_in_profiles_are_valid() {
 }
 
 #[test]
+fn the_published_schema_is_that_of_what_is_read() {
+    let generated = serde_json::to_string_pretty(&schemars::schema_for!(Written).to_value()).unwrap() + "\n";
+    if std::env::var_os("POSTHASTE_WRITE_SCHEMA").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/target.schema.json");
+        std::fs::write(path, &generated).unwrap();
+    }
+    assert!(SCHEMA == generated, "target.schema.json is old: test twice with POSTHASTE_WRITE_SCHEMA=1");
+}
+
+#[test]
 fn the_profile_of_the_documentation_is_valid() {
     let page = include_str!("../../../../profiles/targets/README.md");
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();

@@ -2,11 +2,13 @@
 
 use super::{PositionWritten, When, with_request};
 use crate::target::profile::source::SourcesWritten;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// How the next page is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
     /// The answer names it.
@@ -28,7 +30,8 @@ pub enum By {
 }
 
 /// The order of the rows of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// The newest is the last.
@@ -40,7 +43,8 @@ pub enum Order {
 }
 
 /// When the last page was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Until {
     /// It has no row.
@@ -52,7 +56,8 @@ pub enum Until {
 }
 
 /// What a page is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PageFormat {
     /// JSON.

@@ -16,6 +16,7 @@ pub use step::{Only, Per, StepWritten};
 
 use super::source::{SourcesWritten, WantedWritten};
 use super::value::PositionFormat;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -33,7 +34,8 @@ pub type When = BTreeMap<String, WantedWritten>;
 macro_rules! with_request {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, Deserialize)]
+        #[cfg_attr(test, derive(JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$field_doc])* pub $field: $kind,)*
@@ -46,7 +48,7 @@ macro_rules! with_request {
             #[serde(default)]
             pub headers: $crate::target::profile::written::Texts,
             /// A body of JSON; its texts are templates.
-            #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
+            #[cfg_attr(test, schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>"))]
             pub json: Option<toml::Table>,
             /// A body of form fields.
             pub form: Option<$crate::target::profile::written::Texts>,
@@ -76,9 +78,10 @@ macro_rules! with_request {
 use with_request;
 
 /// A whole profile.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "posthaste target profile")]
+#[cfg_attr(test, schemars(title = "posthaste target profile"))]
 pub struct Written {
     /// Its name.
     pub name: String,
@@ -102,39 +105,39 @@ pub struct Written {
     pub users: UsersWritten,
     /// How users, channels and memberships come to be.
     #[serde(default)]
-    #[schemars(with = "Vec<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<StepWritten>"))]
     pub setup: Vec<Spanned<StepWritten>>,
     /// How a user comes to a token.
     #[serde(default)]
-    #[schemars(with = "Vec<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<StepWritten>"))]
     pub login: Vec<Spanned<StepWritten>>,
     /// What a client fetches at every connect.
     #[serde(default)]
-    #[schemars(with = "Vec<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<StepWritten>"))]
     pub boot: Vec<Spanned<StepWritten>>,
     /// How a user joins a channel.
     #[serde(default)]
-    #[schemars(with = "Vec<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<StepWritten>"))]
     pub join: Vec<Spanned<StepWritten>>,
     /// How a user leaves a channel.
     #[serde(default)]
-    #[schemars(with = "Vec<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<StepWritten>"))]
     pub leave: Vec<Spanned<StepWritten>>,
     /// What removes it all again.
     #[serde(default)]
-    #[schemars(with = "Vec<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<StepWritten>"))]
     pub cleanup: Vec<Spanned<StepWritten>>,
     /// Is the target there?
-    #[schemars(with = "Option<StepWritten>")]
+    #[cfg_attr(test, schemars(with = "Option<StepWritten>"))]
     pub greet: Option<Spanned<StepWritten>>,
     /// How a message is sent.
-    #[schemars(with = "Option<SendWritten>")]
+    #[cfg_attr(test, schemars(with = "Option<SendWritten>"))]
     pub send: Option<Spanned<SendWritten>>,
     /// How others hear of it.
-    #[schemars(with = "Option<ReceiveWritten>")]
+    #[cfg_attr(test, schemars(with = "Option<ReceiveWritten>"))]
     pub receive: Option<Spanned<ReceiveWritten>>,
     /// The truth.
-    #[schemars(with = "Option<HistoryWritten>")]
+    #[cfg_attr(test, schemars(with = "Option<HistoryWritten>"))]
     pub history: Option<Spanned<HistoryWritten>>,
     /// What the target promises.
     pub capabilities: CapabilitiesWritten,
@@ -144,7 +147,8 @@ pub struct Written {
 }
 
 /// The wires that posthaste speaks by itself.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WireWritten {
     /// Slack's, with everything that the reference server has.
@@ -152,7 +156,8 @@ pub enum WireWritten {
 }
 
 /// Answers of the native wire that prove that nothing happened.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RefusalsWritten {
     /// HTTP statuses.
@@ -164,7 +169,8 @@ pub struct RefusalsWritten {
 }
 
 /// A variable that the user may give.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum VariableWritten {
     /// With a default.
@@ -174,7 +180,8 @@ pub enum VariableWritten {
 }
 
 /// Where a variable comes from; from --var where nothing is said.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VariableFrom {
     /// An environment variable.
@@ -186,7 +193,8 @@ pub struct VariableFrom {
 }
 
 /// Users from a file.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsersWritten {
     /// The columns that --users-from must have: `user.COLUMN`.
@@ -195,7 +203,8 @@ pub struct UsersWritten {
 }
 
 /// Where a position stands, and how it is written.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum PositionWritten {
     /// With a format.
@@ -205,7 +214,8 @@ pub enum PositionWritten {
 }
 
 /// A position with a format.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FormattedWritten {
     /// Where.

@@ -1,11 +1,13 @@
 //! What a target promises, as written.
 
 use crate::model::KeyFormat;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What the target promises.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CapabilitiesWritten {
     /// One key, one message.
@@ -38,12 +40,13 @@ pub struct CapabilitiesWritten {
 }
 
 /// The idempotency key, as the server treats it.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyWritten {
     /// Its shape.
     #[serde(default)]
-    #[schemars(with = "String")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub format: KeyFormat,
     /// How long it is remembered.
     pub window: Option<String>,
@@ -55,7 +58,8 @@ pub struct KeyWritten {
 }
 
 /// Within what a key is one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyScope {
     /// A channel.
@@ -67,7 +71,8 @@ pub enum KeyScope {
 }
 
 /// Who is shown a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyEcho {
     /// Who sent it, in the answer.

@@ -2,12 +2,14 @@
 
 use super::{Captures, PositionWritten, Texts, When};
 use crate::target::profile::source::SourcesWritten;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 /// How messages come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// A WebSocket.
@@ -23,7 +25,8 @@ pub enum Transport {
 }
 
 /// What a frame is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Codec {
     /// JSON.
@@ -40,7 +43,8 @@ pub enum Codec {
 }
 
 /// For what a connection is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionPer {
     /// All channels of a user.
@@ -51,7 +55,8 @@ pub enum ConnectionPer {
 }
 
 /// How others hear of messages.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReceiveWritten {
     /// How they come.
@@ -70,7 +75,7 @@ pub struct ReceiveWritten {
     /// Of a stream or a long poll that is not asked for with GET.
     pub method: Option<String>,
     /// A body of JSON.
-    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
+    #[cfg_attr(test, schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>"))]
     pub json: Option<toml::Table>,
     /// A body of form fields.
     pub form: Option<Texts>,
@@ -97,7 +102,7 @@ pub struct ReceiveWritten {
     pub ready: Option<ReadyWritten>,
     /// What frames mean.
     #[serde(default)]
-    #[schemars(with = "Vec<RuleWritten>")]
+    #[cfg_attr(test, schemars(with = "Vec<RuleWritten>"))]
     pub rule: Vec<Spanned<RuleWritten>>,
     /// Signs of life.
     pub heartbeat: Option<HeartbeatWritten>,
@@ -109,7 +114,8 @@ pub struct ReceiveWritten {
 }
 
 /// What confirms a subscription, beside rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReadyWritten {
     /// That the connection is open.
@@ -117,7 +123,8 @@ pub enum ReadyWritten {
 }
 
 /// What a frame comes to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Do {
     /// A message.
@@ -146,7 +153,8 @@ pub enum Do {
 }
 
 /// What frames like this mean.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuleWritten {
     /// Every element of this is looked at.
@@ -199,7 +207,8 @@ pub struct RuleWritten {
 }
 
 /// Signs of life.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatWritten {
     /// The frame.
@@ -215,7 +224,8 @@ pub struct HeartbeatWritten {
 }
 
 /// How a lost connection is resumed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ResumeWritten {
     /// What must have been captured.
@@ -228,7 +238,7 @@ pub struct ResumeWritten {
     /// In place of those of `receive`.
     pub headers: Option<Texts>,
     /// In place of that of `receive`.
-    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
+    #[cfg_attr(test, schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>"))]
     pub json: Option<toml::Table>,
     /// In place of that of `receive`.
     pub form: Option<Texts>,
@@ -239,7 +249,8 @@ pub struct ResumeWritten {
 }
 
 /// What a close code means.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CloseWritten {
     /// The codes.

@@ -2,6 +2,7 @@
 
 use super::{PositionWritten, When, with_request};
 use crate::target::profile::source::SourcesWritten;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -21,7 +22,7 @@ with_request! {
         reference: Option<SourcesWritten>,
         /// What answers mean.
         #[serde(default)]
-        #[schemars(with = "Vec<AnswerWritten>")]
+        #[cfg_attr(test, schemars(with = "Vec<AnswerWritten>"))]
         answer: Vec<Spanned<AnswerWritten>>,
         /// How a message in doubt is looked for.
         verify: Option<VerifyWritten>,
@@ -31,7 +32,8 @@ with_request! {
 }
 
 /// A message as a frame of the socket.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SocketSendWritten {
     /// The frame.
@@ -52,7 +54,8 @@ with_request! {
 }
 
 /// Conditions on an answer.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FoundWritten {
     /// What must be equal.
@@ -64,7 +67,8 @@ pub struct FoundWritten {
 }
 
 /// A status, or several.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(untagged)]
 pub enum StatusWritten {
     /// One.
@@ -76,7 +80,8 @@ pub enum StatusWritten {
 }
 
 /// What an attempt did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EffectWritten {
     /// It is stored.
@@ -92,7 +97,8 @@ pub enum EffectWritten {
 }
 
 /// Whether it may be repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RetryWritten {
     /// It would be refused again.
@@ -104,7 +110,8 @@ pub enum RetryWritten {
 }
 
 /// How a wait is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// Seconds.
@@ -117,7 +124,8 @@ pub enum Unit {
 }
 
 /// What answers like this mean.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AnswerWritten {
     /// Their status.

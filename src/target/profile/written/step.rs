@@ -2,11 +2,13 @@
 
 use super::{Captures, StatusWritten, Texts, When, with_request};
 use crate::target::profile::source::SourcesWritten;
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// For whom a step is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Per {
     /// Once.
@@ -20,7 +22,8 @@ pub enum Per {
 }
 
 /// Of which channels a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Only {
     /// Of private ones.
@@ -62,7 +65,8 @@ with_request! {
 }
 
 /// A further answer that means done.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AlsoWritten {
     /// Its status.
