@@ -128,7 +128,7 @@ fn intended(shard: &Shard, user: UserId, turn: Turn, at_us: u64) -> Option<Inten
 /// Lets a worker's users take their turns, and whatever else they do, until the load
 /// ends.
 pub async fn run(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
-    let timer = PreciseTimer::new(shard.shared.clock)?;
+    let timer = shard.timer()?;
     let senders = Senders::new(shard.shared.workers);
     let mut agenda = Agenda::new(shard, worker);
     let turns = &shard.turns;

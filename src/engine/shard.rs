@@ -4,7 +4,7 @@
 use super::api::{Api, Way};
 use super::cast::Cast;
 use super::ceiling::Ceiling;
-use super::clock::RunClock;
+use super::clock::{PreciseTimer, RunClock};
 use super::closed_loop::{NextIndices, Turns};
 use super::counters::Counters;
 use super::dial::Sources;
@@ -25,6 +25,7 @@ use crate::plan::{Roster, RunPlan};
 use crate::target::{Address, ReplyKeys, TargetProfile};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -176,6 +177,11 @@ impl Shard {
     /// µs since the start of the run.
     pub fn now_us(&self) -> u64 {
         self.shared.clock.now_us()
+    }
+
+    /// A timer for what the worker's users do by the clock.
+    pub fn timer(&self) -> io::Result<PreciseTimer> {
+        PreciseTimer::new(self.shared.clock, self.plan().arrival.peak_per_s() / self.shared.workers.max(1) as f64)
     }
 
     /// Changes the counters.

@@ -4,7 +4,7 @@
 
 use super::agenda::Agenda;
 use super::canary;
-use super::clock::{PreciseTimer, thread_cpu_us};
+use super::clock::thread_cpu_us;
 use super::closed_loop;
 use super::counters::Counters;
 use super::endpoint::Endpoint;
@@ -193,7 +193,7 @@ async fn intend_all(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
 /// Intends every message of the worker's users at its time, and whatever else
 /// they do, until the schedule ends.
 async fn pace(shard: &Rc<Shard>, worker: usize) -> io::Result<()> {
-    let timer = PreciseTimer::new(shard.shared.clock)?;
+    let timer = shard.timer()?;
     let senders = Senders::new(shard.shared.workers);
     let schedule = ArrivalSchedule::new(shard.shared.plan.clone(), shard.shared.roster.clone());
     let start_us = shard.load_start_us.get();
