@@ -101,15 +101,22 @@ impl Turns {
         let (plan, roster) = (shard.plan(), &shard.shared.roster);
         let start_us = shard.load_start_us.get();
         self.end_us.set(start_us + plan.arrival.duration_us());
-        let opening_us = f64::from(plan.population.senders) / plan.connect.rate_per_s * 1e6;
+        let senders = f64::from(plan.population.senders);
+        let opening_us = senders / plan.connect.rate_per_s * 1e6;
         for (rank, user) in roster.senders().enumerate() {
             let Some(turn) = Turn::of(plan, roster, user, 0) else { continue };
-            let opens_us = opening_us * rank as f64 / f64::from(plan.population.senders);
+            let first_us = first_us(rank as f64 / senders, opening_us, turn.think_us);
             if user.0 as usize % shard.shared.workers == worker {
-                self.put(start_us + turn.think_us.max(opens_us as u64), user, 0);
+                self.put(start_us + first_us, user, 0);
             }
         }
     }
+}
+
+/// When a user at this share of all senders begins, in µs after the start of the load:
+/// users who all think as long would otherwise go in step for ever.
+fn first_us(share: f64, opening_us: f64, think_us: u64) -> u64 {
+    (opening_us.max(think_us as f64) * share) as u64
 }
 
 fn intended(shard: &Shard, user: UserId, turn: Turn, at_us: u64) -> Option<Intended> {
@@ -192,6 +199,13 @@ mod tests {
         assert_eq!(sorted, (0..room).collect::<Vec<_>>(), "each once, by whichever worker");
         assert_eq!(indices.take(ChannelId(0)).map(|message| message.index), Some(0), "channels do not share");
         assert_eq!(indices.take(ChannelId(2)), None, "no such channel");
+    }
+
+    #[test]
+    fn users_do_not_begin_in_step() {
+        let firsts = |opening_us, think_us| [0.0, 0.25, 0.5, 0.75].map(|share| first_us(share, opening_us, think_us));
+        assert_eq!(firsts(400.0, 2_000), [0, 500, 1_000, 1_500], "over the time that all of them think");
+        assert_eq!(firsts(400.0, 0), [0, 100, 200, 300], "no faster than connections open");
     }
 
     #[test]
