@@ -1,10 +1,10 @@
-//! The sender log while a run goes on: a structure of arrays, thirty bytes a
+//! The sender log while a run goes on: a structure of arrays, about twenty bytes a
 //! message.
 //!
 //! Times are µs after the intended one. A server id that its position spells
-//! takes no room; others stand in an arena. A row that fits no column (an
-//! attempt that ended an hour late, twenty attempts) is held as it is: the log
-//! is exact whatever happens.
+//! takes no room; others stand in an arena. A row that fits no column (twenty
+//! attempts, a first byte before its time) is held as it is: the log is exact
+//! whatever happens.
 
 use super::sends::SendRow;
 use crate::model::{ChannelId, MessageRef, Position, SendState, UserId};
@@ -27,15 +27,15 @@ pub struct SendLog {
 /// One column for each field, all of one length.
 #[derive(Clone, Debug)]
 struct Page {
-    channel: Vec<u32>,
-    index: Vec<u32>,
-    user: Vec<u32>,
+    channel: Column,
+    index: Column,
+    user: Column,
     intended_us: Column,
-    /// µs after the intended time; [`NEVER`] without a first byte.
-    first_byte: Vec<u32>,
-    /// When the last attempt ended, in µs after the intended time; [`NEVER`]
-    /// if none did.
-    ended: Vec<u32>,
+    /// µs after the intended time, and one; [`NEVER`] without a first byte.
+    first_byte: Column,
+    /// When the last attempt ended, in µs after the intended time, and one;
+    /// [`NEVER`] if none did.
+    ended: Column,
     /// The position, or the place in the arena.
     place: Column,
     /// Attempts, and above them those that were indeterminate.
@@ -45,7 +45,7 @@ struct Page {
     flags: Vec<u8>,
 }
 
-const NEVER: u32 = u32::MAX;
+const NEVER: u64 = 0;
 /// Bits of the attempts.
 const TRIES_BITS: u32 = 4;
 const TRIES: u8 = 0b1111;
@@ -69,8 +69,8 @@ const STATES: [SendState; 5] =
 
 /// One row as its columns hold it.
 struct Packed {
-    first_byte: u32,
-    ended: u32,
+    first_byte: u64,
+    ended: u64,
     place: u64,
     tries: u8,
     flags: u8,
@@ -119,8 +119,8 @@ impl SendLog {
         let (page, at) = (self.pages.get(rank / PAGE)?, rank % PAGE);
         let flags = *page.flags.get(at)?;
         let SendHead { message, user, intended_us } = page.head(at);
-        let time = |offset: u32| (offset != NEVER).then(|| intended_us + u64::from(offset));
-        let ended_us = time(page.ended[at]);
+        let time = |later: u64| (later != NEVER).then(|| intended_us + (later - 1));
+        let ended_us = time(page.ended.get(at));
         let place = page.place.get(at);
         let (server_id, position) = match flags & ID {
             ID_TEXT => self.ids.get(place, flags & POSITION != 0),
@@ -130,7 +130,7 @@ impl SendLog {
             message,
             user,
             intended_us,
-            first_byte_us: time(page.first_byte[at]),
+            first_byte_us: time(page.first_byte.get(at)),
             acknowledged_us: ended_us.filter(|_| flags & ACKNOWLEDGED != 0),
             last_attempt_us: ended_us,
             attempts: (page.tries[at] & TRIES).into(),
@@ -221,12 +221,12 @@ impl FromIterator<SendRow> for SendLog {
 impl Page {
     fn new() -> Self {
         Self {
-            channel: Vec::with_capacity(PAGE),
-            index: Vec::with_capacity(PAGE),
-            user: Vec::with_capacity(PAGE),
+            channel: Column::of(PAGE),
+            index: Column::of(PAGE),
+            user: Column::of(PAGE),
             intended_us: Column::of(PAGE),
-            first_byte: Vec::with_capacity(PAGE),
-            ended: Vec::with_capacity(PAGE),
+            first_byte: Column::of(PAGE),
+            ended: Column::of(PAGE),
             place: Column::of(PAGE),
             tries: Vec::with_capacity(PAGE),
             flags: Vec::with_capacity(PAGE),
@@ -235,9 +235,9 @@ impl Page {
 
     /// Adds a row of which only what never changes is set.
     fn push(&mut self, row: &SendRow) {
-        self.channel.push(row.message.channel.0);
-        self.index.push(row.message.index);
-        self.user.push(row.user.0);
+        self.channel.push(row.message.channel.0.into());
+        self.index.push(row.message.index.into());
+        self.user.push(row.user.0.into());
         self.intended_us.push(row.intended_us);
         self.first_byte.push(NEVER);
         self.ended.push(NEVER);
@@ -247,18 +247,21 @@ impl Page {
     }
 
     fn head(&self, at: usize) -> SendHead {
-        let message = MessageRef { channel: ChannelId(self.channel[at]), index: self.index[at] };
-        SendHead { message, user: UserId(self.user[at]), intended_us: self.intended_us.get(at) }
+        // Each was pushed as 32 bits.
+        let of = |column: &Column| column.get(at) as u32;
+        let message = MessageRef { channel: ChannelId(of(&self.channel)), index: of(&self.index) };
+        SendHead { message, user: UserId(of(&self.user)), intended_us: self.intended_us.get(at) }
     }
 
     fn heap_bytes(&self) -> usize {
-        const ROW: usize = 5 * size_of::<u32>() + 2;
-        PAGE * ROW + self.intended_us.heap_bytes() + self.place.heap_bytes()
+        let Self { channel, index, user, intended_us, first_byte, ended, place, tries, flags } = self;
+        let columns = [channel, index, user, intended_us, first_byte, ended, place];
+        columns.map(Column::heap_bytes).iter().sum::<usize>() + tries.capacity() + flags.capacity()
     }
 
     fn set(&mut self, at: usize, row: &Packed) {
-        self.first_byte[at] = row.first_byte;
-        self.ended[at] = row.ended;
+        self.first_byte.set(at, row.first_byte);
+        self.ended.set(at, row.ended);
         self.place.set(at, row.place);
         self.tries[at] = row.tries;
         self.flags[at] = row.flags | self.flags[at] & UNDER_WAY;
@@ -268,16 +271,16 @@ impl Page {
 impl Packed {
     /// `None` for a row that fits no column.
     fn new(row: &SendRow, ids: &mut Arena) -> Option<Self> {
-        let offset = |time_us: Option<u64>| match time_us {
+        let later = |time_us: Option<u64>| match time_us {
             None => Some(NEVER),
-            Some(us) => u32::try_from(us.checked_sub(row.intended_us)?).ok().filter(|offset| *offset != NEVER),
+            Some(us) => us.checked_sub(row.intended_us)?.checked_add(1),
         };
         let acknowledged = match row.acknowledged_us {
             None => 0,
             Some(_) if row.acknowledged_us == row.last_attempt_us => ACKNOWLEDGED,
             Some(_) => return None,
         };
-        let (first_byte, ended) = (offset(row.first_byte_us)?, offset(row.last_attempt_us)?);
+        let (first_byte, ended) = (later(row.first_byte_us)?, later(row.last_attempt_us)?);
         let few = |count: u32| u8::try_from(count).ok().filter(|count| *count <= TRIES);
         let tries = few(row.attempts)? | few(row.indeterminate)? << TRIES_BITS;
         let state = STATES.iter().position(|state| *state == row.state)? as u8;
