@@ -97,27 +97,37 @@ pub struct PreciseTimer {
     head_start: HeadStart,
 }
 
-/// So much earlier than it is due a wake-up is asked for, in µs: as late as half of them
-/// come. A core that sleeps takes tens of µs to wake, each time.
+/// So much earlier than it is due a wake-up is asked for: as late as half of them come.
+/// A core that sleeps takes tens of µs to wake, each time.
 #[cfg(target_os = "linux")]
-#[derive(Default)]
-struct HeadStart(std::cell::Cell<f64>);
+struct HeadStart {
+    us: std::cell::Cell<f64>,
+    most_us: f64,
+}
 
 #[cfg(target_os = "linux")]
 impl HeadStart {
     const MOST_US: f64 = 100.0;
+    /// What comes early is waited for on the core: of its time so much at most.
+    const CORE_SHARE: f64 = 0.05;
     /// The share of the wake-ups that may come before they are due.
     const EARLY_SHARE: f64 = 0.5;
 
+    /// Nothing was learnt yet; of a timer that wakes somebody so often a second.
+    fn new(per_s: f64) -> Self {
+        let each_us = 1e6 / per_s.max(1.0);
+        Self { us: 0.0.into(), most_us: Self::MOST_US.min(Self::CORE_SHARE * each_us) }
+    }
+
     fn us(&self) -> u64 {
-        self.0.get() as u64
+        self.us.get() as u64
     }
 
     /// A wake-up came so late in µs. A quantile is where steps up and steps down, by
     /// its share, cancel out.
     fn learn(&self, late_us: u64) {
-        let step = if late_us as f64 > self.0.get() { Self::EARLY_SHARE } else { Self::EARLY_SHARE - 1.0 };
-        self.0.set((self.0.get() + step).clamp(0.0, Self::MOST_US));
+        let step = if late_us as f64 > self.us.get() { Self::EARLY_SHARE } else { Self::EARLY_SHARE - 1.0 };
+        self.us.set((self.us.get() + step).clamp(0.0, self.most_us));
     }
 }
 
@@ -150,7 +160,7 @@ impl PreciseTimer {
                 clock,
                 woke_us: std::cell::Cell::new(0),
                 grain_us: grain_us(per_s),
-                head_start: HeadStart::default(),
+                head_start: HeadStart::new(per_s),
             })
         }
         #[cfg(not(target_os = "linux"))]
@@ -228,7 +238,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_head_start_is_what_half_of_the_wake_ups_are_late_by() {
-        let head_start = HeadStart::default();
+        let head_start = HeadStart::new(100.0);
         let mut random = crate::model::Random::new(7, "late");
         for _ in 0..20_000 {
             head_start.learn(random.between(30, 129));
@@ -238,6 +248,11 @@ mod tests {
         assert_eq!(head_start.us(), 0, "a core that is awake needs none");
         (0..10_000).for_each(|_| head_start.learn(5_000));
         assert_eq!(head_start.us(), 100, "no wake-up is asked for much too early");
+        for (per_s, most_us) in [(0.0, 100), (1_000.0, 50), (20_000.0, 2)] {
+            let head_start = HeadStart::new(per_s);
+            (0..10_000).for_each(|_| head_start.learn(5_000));
+            assert_eq!(head_start.us(), most_us, "at {per_s} a second a twentieth of the core is waited for");
+        }
     }
 
     #[test]
