@@ -8,6 +8,7 @@ use crate::model::LatencyKind;
 use crate::plan::StopRule;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Is told what happens during a run, on the orchestrator's thread.
 pub trait Observer {
@@ -92,6 +93,9 @@ pub struct Moment<'p> {
 /// How many seconds count as recent.
 const RECENT_INTERVALS: usize = 5;
 const INTERVAL_US: u64 = 1_000_000;
+/// Between two sums of all histograms, so that a worker that shares the core is not held
+/// up by all of them at once.
+const BREATH: Duration = Duration::from_micros(100);
 
 /// Sums up what the workers report.
 pub struct Telemetry {
@@ -195,9 +199,13 @@ impl Telemetry {
         empty.clear();
         let latencies = std::mem::replace(&mut self.interval_latencies, empty);
         self.recent.push_back((counters, length_us, latencies));
-        let mut recent = Latencies::default();
-        self.recent.iter().for_each(|(_, _, latencies)| recent.merge(latencies));
-        self.recent_latencies = Arc::new(recent);
+        // Whoever was shown them has looked by now: the memory is taken again, not new.
+        let recent = Arc::make_mut(&mut self.recent_latencies);
+        recent.clear();
+        for (_, _, latencies) in &self.recent {
+            recent.merge(latencies);
+            std::thread::sleep(BREATH);
+        }
         self.at_interval_start = total;
         self.interval_start_us = moment.now_us;
     }

@@ -255,10 +255,9 @@ async fn checkpoint(shard: Rc<Shard>, worker: usize, reports: mpsc::UnboundedSen
     let mut pause_us = CHECKPOINT_US;
     loop {
         tokio::time::sleep(Duration::from_micros(pause_us)).await;
-        let began_us = thread_cpu_us();
         shard.keep_within_cap();
         // Nobody takes it where the run has ended.
-        shard.checkpoint(|piece| _ = reports.send(Report::Checkpoint { worker, piece })).await;
-        pause_us = CHECKPOINT_US.max(50 * (thread_cpu_us() - began_us));
+        let spent_us = shard.checkpoint(|piece| _ = reports.send(Report::Checkpoint { worker, piece })).await;
+        pause_us = CHECKPOINT_US.max(50 * spent_us);
     }
 }
