@@ -6,13 +6,17 @@ use super::shard::Shard;
 use super::tls::ByteStream;
 use crate::model::UserId;
 use crate::plan::{Fault, FaultKind, touches_subscriber};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// The least that Linux gives.
-const SLOW_BUFFER_BYTES: u32 = 2304;
+/// The receive buffer of a reader that will stop; the kernel doubles it. With the
+/// least that Linux gives, 2,304, segments were dropped while it still read.
+const SLOW_BUFFER_BYTES: u32 = 8192;
+/// The receive buffer once it reads on.
+const USUAL_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Opens a connection, and has it said whose it is before its first byte.
 pub async fn dial(shard: &Shard, user: UserId, purpose: Purpose, to: &Destination) -> io::Result<TcpStream> {
@@ -42,6 +46,18 @@ fn receive_buffer(shard: &Shard, user: UserId, purpose: Purpose) -> Option<u32> 
     };
     let is_slow = purpose == Purpose::Socket && shard.plan().faults.iter().enumerate().any(slow);
     is_slow.then_some(SLOW_BUFFER_BYTES)
+}
+
+/// Gives a socket with a small receive buffer a usual one. A slow reader that reads
+/// on would stay slow otherwise: where its window is smaller than what the sender's
+/// kernel has put together meanwhile, that kernel sends one window for each of its
+/// probes, every 200 ms.
+pub fn widen(stream: &TcpStream) {
+    let is_small = getsockopt(stream, sockopt::RcvBuf).is_ok_and(|bytes| bytes < USUAL_BUFFER_BYTES);
+    if is_small {
+        // A socket that has ended is noticed where it is read.
+        let _ = setsockopt(stream, sockopt::RcvBuf, &USUAL_BUFFER_BYTES);
+    }
 }
 
 async fn connect_from(source: Option<IpAddr>, buffer: Option<u32>, address: SocketAddr) -> io::Result<TcpStream> {
@@ -78,5 +94,26 @@ impl Sources {
             return None;
         }
         Some(addresses[self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_small_receive_buffer_is_widened_and_a_larger_one_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let bytes = |stream: &TcpStream| getsockopt(stream, sockopt::RcvBuf).expect("its receive buffer");
+        let slow = connect_from(None, Some(SLOW_BUFFER_BYTES), address).await.expect("a connection");
+        let large = connect_from(None, Some(100_000), address).await.expect("a connection");
+        let before = (bytes(&slow), bytes(&large));
+        assert_eq!(before.0, 2 * SLOW_BUFFER_BYTES as usize);
+        widen(&slow);
+        widen(&large);
+        assert_eq!((bytes(&slow), bytes(&large)), (2 * USUAL_BUFFER_BYTES, before.1));
+        assert_ne!(before.1, 2 * USUAL_BUFFER_BYTES, "widening would change it");
     }
 }

@@ -129,6 +129,16 @@ impl Socket {
         }
     }
 
+    /// A slow reader reads on: it has a usual receive buffer from now on, where it
+    /// holds the socket itself.
+    pub fn widen(&self) {
+        match self {
+            Socket::Ws(socket) => dial::widen(socket.stream().carrier()),
+            Socket::Stream(_) => {}
+            Socket::Lanes(lanes) => lanes.lanes.iter().for_each(Socket::widen),
+        }
+    }
+
     /// Says goodbye where the transport knows that; whether an answer is to be
     /// waited for.
     pub async fn say_goodbye(&mut self) -> bool {

@@ -221,7 +221,7 @@ impl Subscriber {
             return Some(parted);
         }
         if held.stopped_until_us.is_some_and(|until_us| now_us >= until_us || self.draining()) {
-            self.read_again(held, now_us);
+            self.read_again(socket, held, now_us);
         }
         if load_start_us > 0 && held.armed && held.stopped_until_us.is_none() {
             while self.wishes.front().is_some_and(|next| load_start_us + next.at_us <= now_us) {

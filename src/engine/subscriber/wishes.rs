@@ -31,7 +31,8 @@ impl Subscriber {
         parted
     }
 
-    pub(super) fn read_again(&mut self, held: &mut Held, now_us: u64) {
+    pub(super) fn read_again(&mut self, socket: &Socket, held: &mut Held, now_us: u64) {
+        socket.widen();
         held.stopped_until_us = None;
         if self.fetches.is_none() {
             self.log.borrow_mut().reads_again(now_us);
