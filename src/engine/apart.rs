@@ -38,6 +38,12 @@ impl<F: Future + Unpin> Apart<F> {
         Self { future, bell: None }
     }
 
+    /// Looks at what a poll will look at.
+    #[inline]
+    pub fn touch(&self) -> bool {
+        self.bell.as_ref().is_some_and(|bell| bell.rung.load(Ordering::Relaxed))
+    }
+
     /// Polls it if it was woken, or for the first time in this task.
     #[inline]
     pub fn poll(&mut self, task: &mut Context<'_>) -> Poll<F::Output> {

@@ -26,9 +26,9 @@ pub enum Socket {
     /// A WebSocket.
     Ws(Box<WebSocket<ByteStream>>),
     /// Events over HTTP.
-    Stream(HttpStream),
+    Stream(Box<HttpStream>),
     /// Several, each for one channel: they live and die together.
-    Lanes(Lanes),
+    Lanes(Box<Lanes>),
 }
 
 /// Connections for one channel each.
@@ -90,9 +90,15 @@ impl Socket {
         }
     }
 
+    /// Looks at what a read will look at.
+    #[inline]
+    pub fn touch(&self) -> bool {
+        matches!(self, Socket::Ws(socket) if socket.touch())
+    }
+
     /// Several as one.
     pub fn lanes(lanes: Vec<Socket>) -> Self {
-        Socket::Lanes(Lanes { lanes, next: 0, last: 0 })
+        Socket::Lanes(Box::new(Lanes { lanes, next: 0, last: 0 }))
     }
 
     /// Its own address; the first one's of several.

@@ -2,9 +2,11 @@
 //! and a fault that hits nothing proves nothing.
 
 use crate::run::Run;
+use crate::self_check::{self, Null, summary_of};
 use serde_json::Value;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
 
 /// Every fault, at a time and of a length that a short run can bear.
 const FAULTS: [&str; 18] = [
@@ -100,6 +102,22 @@ fn a_correct_server_is_correct_under_faults_of_its_clients() {
     assert_eq!((run.ledger("unhealed"), run.ledger("unresolved")), (0, 0));
     // A machine that stalls for longer than the declared lag misses some.
     assert!(run.finding("live_missed") * 100 < run.ledger("entitled_deliveries"), "{:#}", run.summary["findings"]);
+}
+
+#[test]
+fn whoever_is_away_holds_no_socket() {
+    let folder = TempDir::new().unwrap();
+    let stamps = folder.path().join("stamps.json");
+    let mut null = Null::start(&["--stamps", stamps.to_str().unwrap()]);
+    let away = "faults=[{kind=\"disconnect\",at=\"300ms\",for=\"1200ms\",share=1.0}]";
+    let summary = summary_of(&self_check::run(folder.path(), &null, &[away]).output().unwrap());
+    null.end();
+    let stamps: Value = serde_json::from_str(&std::fs::read_to_string(stamps).unwrap()).unwrap();
+    let (pushed, live) =
+        (stamps["push"]["count"].as_u64().unwrap(), summary["ledger"]["live_deliveries"].as_u64().unwrap());
+    assert_eq!(summary["faults"][0]["touched"], 40);
+    // Sockets that end by themselves: a few pushes are under way then.
+    assert!(live > 2_000 && pushed < live + live / 10, "{pushed} pushed, {live} taken");
 }
 
 #[test]

@@ -90,6 +90,12 @@ impl Null {
         let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
         Self { child, url }
     }
+
+    /// Ends it, and waits for what it writes then.
+    pub fn end(&mut self) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 impl Drop for Null {
@@ -99,7 +105,7 @@ impl Drop for Null {
     }
 }
 
-fn run(here: &Path, null: &Null, set: &[&str]) -> std::process::Command {
+pub fn run(here: &Path, null: &Null, set: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(PROGRAM);
     command.args(["run", "pair", "--target", TARGET, "--url", &null.url, "--quiet", "--json", "--workers", "1"]);
     command.args(["--users", "40", "--duration", "2s"]);
@@ -110,7 +116,7 @@ fn run(here: &Path, null: &Null, set: &[&str]) -> std::process::Command {
     command
 }
 
-fn summary_of(output: &std::process::Output) -> Value {
+pub fn summary_of(output: &std::process::Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr));

@@ -131,8 +131,9 @@ impl Prober {
         };
         step("connect");
         self.connect(&mut facts).await;
-        self.shard.load_start_us.set(self.shard.now_us());
-        phase.send_replace(Phase::Load(self.shard.now_us()));
+        let start_us = self.shard.now_us();
+        self.shard.load_start_us.set(start_us);
+        phase.send_replace(Phase::Load(start_us));
         let kept = self.send_for_later().await;
         if self.resumes {
             step("resume");

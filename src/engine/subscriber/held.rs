@@ -2,27 +2,31 @@
 
 use crate::engine::catch_up::CatchUpTask;
 use crate::engine::shard::Shard;
+use crate::engine::worker::Phase;
 use crate::model::Random;
 use crate::plan::Wish;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use tokio::sync::watch;
 
 /// Thirty years: a timer that does not fire.
 pub const NEVER_US: u64 = 1_000_000_000_000_000;
 
 /// One connection while it is held.
+// In C's order: what every frame changes stands first.
+#[repr(C)]
 pub struct Held {
+    pub last_frame_us: u64,
+    /// When the frame before the last one came.
+    pub previous_frame_us: u64,
+    pub armed: bool,
+    /// The timer must be set anew.
+    pub schedule_changed: bool,
     pub opened_us: u64,
     /// The socket's own address.
     pub local: Option<SocketAddr>,
     /// The subscription must be confirmed by then.
     pub arm_by_us: u64,
-    pub armed: bool,
-    /// The timer must be set anew.
-    pub schedule_changed: bool,
-    pub last_frame_us: u64,
-    /// When the frame before the last one came.
-    pub previous_frame_us: u64,
     pub pings: u64,
     pub next_ping_us: u64,
     pub pinged_us: Option<u64>,
@@ -31,11 +35,13 @@ pub struct Held {
     pub stopped_until_us: Option<u64>,
     pub catch_up: Option<CatchUpTask>,
     pub healing_since_us: u64,
+    /// What of the run's phases it has attended to.
+    pub phase: watch::Receiver<Phase>,
 }
 
 impl Held {
     /// A connection that was opened now.
-    pub fn new(shard: &Shard, random: &mut Random) -> Self {
+    pub fn new(shard: &Shard, random: &mut Random, phase: watch::Receiver<Phase>) -> Self {
         let now_us = shard.now_us();
         let interval_us = shard.plan().heartbeat.interval_us;
         // The first ping is jittered: a thousand clients that connect together
@@ -56,6 +62,7 @@ impl Held {
             stopped_until_us: None,
             catch_up: None,
             healing_since_us: now_us,
+            phase,
         }
     }
 

@@ -1,54 +1,39 @@
 //! A connection while it stands: what a subscriber waits for.
 
 use super::held::Held;
+use super::reading::Other;
 use super::{Parted, Subscriber, errands};
-use crate::engine::apart::Apart;
 use crate::engine::app::App;
 use crate::engine::catch_up::CatchUpTask;
 use crate::engine::fetches;
-use crate::engine::outbox::Errand;
 use crate::engine::socket::Socket;
 use crate::engine::worker::Phase;
 use crate::ledger::ConnectionEnd;
 use futures_util::StreamExt;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Sleep;
 
-/// What is waited for beside frames.
-enum Other {
-    Frame(ConnectionEnd),
-    AbsenceOver,
-    Errand(Errand),
-    Phase,
-    Timer,
-}
-
 impl Subscriber {
-    /// Until the connection is left, and how; `None` when the run ends.
-    pub(super) async fn hold_until_parted(&mut self, socket: &mut Socket, held: &mut Held) -> Option<Parted> {
+    /// Holds a connection until it only needs to be read, or how it is left: `None`
+    /// when the run ends.
+    pub(super) async fn hold(&mut self, socket: &mut Socket, held: &mut Held) -> ControlFlow<Option<Parted>> {
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
-        let mut phase = self.phase.clone();
         loop {
-            if let Some(parted) = self.continue_drain(held) {
-                return Some(parted);
+            // The worker itself may learn of it later than its users.
+            if let Phase::Load(start_us) = *self.phase.borrow() {
+                self.shard.load_start_us.set(start_us);
             }
-            let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
-            let due_us = due_us.min(self.app.as_ref().map_or(u64::MAX, |app| app.due_us()));
-            let due_us = due_us.min(self.wired.as_ref().map_or(u64::MAX, |wired| wired.due_us()));
-            let due_us = if self.settles_us > self.shard.now_us() { due_us.min(self.settles_us) } else { due_us };
-            timer.as_mut().reset(self.shard.shared.clock.instant(due_us));
-            let turn = match self.only_reads(held) {
-                true => self.read_on(socket, held, timer.as_mut(), &mut phase).await,
-                // Boxed: it is most of what a subscriber's task would be, and a
-                // plain one is here only until its subscription is confirmed.
-                false => Box::pin(self.turn(socket, held, timer.as_mut(), &mut phase)).await,
-            };
-            if let Break(parted) = turn {
-                return parted;
+            if let Some(parted) = self.continue_drain(held) {
+                return Break(Some(parted));
+            }
+            if self.only_reads(held) {
+                return Continue(());
+            }
+            timer.as_mut().reset(self.shard.shared.clock.instant(self.due_us(held)));
+            if let Break(parted) = Box::pin(self.turn(socket, held, timer.as_mut())).await {
+                return Break(parted);
             }
         }
     }
@@ -60,43 +45,29 @@ impl Subscriber {
         plain && held.armed && held.catch_up.is_none() && held.stopped_until_us.is_none()
     }
 
-    /// Takes frames until something else happens. Nothing but the socket is asked
-    /// at each of them.
-    async fn read_on(
+    /// When the timer is due.
+    pub(super) fn due_us(&self, held: &Held) -> u64 {
+        let due_us = held.due_us(&self.wishes, self.shard.load_start_us.get());
+        let due_us = due_us.min(self.app.as_ref().map_or(u64::MAX, |app| app.due_us()));
+        let due_us = due_us.min(self.wired.as_ref().map_or(u64::MAX, |wired| wired.due_us()));
+        if self.settles_us > self.shard.now_us() { due_us.min(self.settles_us) } else { due_us }
+    }
+
+    /// Does what came while a connection was read.
+    pub(super) async fn attend(
         &mut self,
+        other: Other,
         socket: &mut Socket,
         held: &mut Held,
-        timer: Pin<&mut Sleep>,
-        phase: &mut watch::Receiver<Phase>,
     ) -> ControlFlow<Option<Parted>> {
-        let other = {
-            let (absences, outbox) = (self.absences.clone(), self.outbox.clone());
-            let others = pin!(async move {
-                tokio::select! {
-                    biased;
-                    () = absences.one_over() => Other::AbsenceOver,
-                    errand = errands::next(&outbox) => Other::Errand(errand),
-                    _ = phase.changed() => Other::Phase,
-                    () = timer => Other::Timer,
-                }
-            });
-            let mut others = Apart::new(others);
-            std::future::poll_fn(|task| {
-                let ended = socket.poll_each(task, &mut |frame| match self.take_next(frame, 0, held) {
-                    Ok(()) => Continue(()),
-                    Err(end) => Break(end),
-                });
-                match ended {
-                    Poll::Ready(end) => Poll::Ready(Other::Frame(end)),
-                    Poll::Pending => others.poll(task),
-                }
-            })
-            .await
-        };
         let parted = match other {
-            Other::Frame(end) => return Break(Some(self.parted(end, 0))),
-            Other::Phase if self.is_over() => return Break(None),
-            Other::Phase | Other::AbsenceOver => None,
+            Other::Frame(end) => Some(self.parted(end, 0)),
+            Other::Phase => {
+                // Before it is looked at: a change after that is seen as one.
+                held.phase.mark_unchanged();
+                return if self.is_over() { Break(None) } else { Continue(()) };
+            }
+            Other::AbsenceOver => None,
             Other::Errand(errand) => Box::pin(self.run_errand(errand, socket, held)).await,
             Other::Timer => Box::pin(self.due(socket, held)).await,
         };
@@ -109,7 +80,6 @@ impl Subscriber {
         socket: &mut Socket,
         held: &mut Held,
         mut timer: Pin<&mut Sleep>,
-        phase: &mut watch::Receiver<Phase>,
     ) -> ControlFlow<Option<Parted>> {
         loop {
             let (healing, reading) = (held.catch_up.is_some(), held.stopped_until_us.is_none());
@@ -146,7 +116,7 @@ impl Subscriber {
                         return Break(Some(parted));
                     }
                 }
-                _ = phase.changed() => return if self.is_over() { Break(None) } else { Continue(()) },
+                _ = held.phase.changed() => return if self.is_over() { Break(None) } else { Continue(()) },
                 () = &mut timer => {
                     let parted = self.due(socket, held).await;
                     return parted.map_or(Continue(()), |parted| Break(Some(parted)));

@@ -13,6 +13,7 @@ mod held;
 mod holding;
 mod membership;
 mod opening;
+mod reading;
 mod wishes;
 mod without_socket;
 
@@ -30,8 +31,10 @@ use described::Wired;
 use futures_util::StreamExt;
 use held::Held;
 use membership::Absences;
+use reading::{Life, Other, Reading};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::ControlFlow::{Break, Continue};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -44,10 +47,20 @@ const SENT_AGAIN_US: u64 = 1_000_000;
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// One subscriber of a shard.
+// In C's order: what every frame needs stands first, in one cache line.
+#[repr(C)]
 pub struct Subscriber {
     shard: Rc<Shard>,
-    user: UserId,
     log: Rc<RefCell<SubscriberLog>>,
+    /// The greatest position of a push.
+    last_event: Option<Position>,
+    /// What it knows of its connection to a described target.
+    wired: Option<Box<Wired>>,
+    /// Its reads of history, where all messages come from there.
+    fetches: Option<Box<Fetches>>,
+    /// What it knows as an app, if it is one.
+    app: Option<Box<App>>,
+    user: UserId,
     phase: watch::Receiver<Phase>,
     wishes: VecDeque<Wish>,
     random: Random,
@@ -55,10 +68,6 @@ pub struct Subscriber {
     /// owed.
     owed: Option<(CatchUpKind, u64)>,
     absences: Rc<Absences>,
-    /// Its reads of history, where all messages come from there.
-    fetches: Option<Box<Fetches>>,
-    /// What it knows as an app, if it is one.
-    app: Option<Box<App>>,
     /// What its user sends over the socket, if the design does.
     outbox: Option<Rc<Outbox>>,
     connected_before: bool,
@@ -66,13 +75,9 @@ pub struct Subscriber {
     settles_us: u64,
     /// The connection was opened before the last one ended.
     overlaps: bool,
-    /// The greatest position of a push.
-    last_event: Option<Position>,
     drained: bool,
     /// When the current connection was begun to be opened.
     begun_us: u64,
-    /// What it knows of its connection to a described target.
-    wired: Option<Box<Wired>>,
 }
 
 /// Why a connection is not held any longer.
@@ -123,57 +128,89 @@ impl Subscriber {
     }
 
     /// Lives until the run ends.
-    pub async fn run(mut self, connect_at_us: u64) {
+    pub fn run(self, connect_at_us: u64) -> Life {
+        Life::new(self.begin(connect_at_us))
+    }
+
+    async fn begin(self, connect_at_us: u64) -> Option<Reading> {
         if !self.shard.plan().receive.design.holds_socket() {
-            return Box::pin(self.live_without_socket(connect_at_us)).await;
+            Box::pin(self.live_without_socket(connect_at_us)).await;
+            return None;
         }
         if self.wired.is_some() && self.log.borrow().channels().len() == 0 {
-            return Box::pin(self.live_in_no_channel()).await;
+            Box::pin(self.live_in_no_channel()).await;
+            return None;
         }
         self.shard.shared.clock.sleep_until(connect_at_us).await;
         self.watch_membership();
-        // What is not the life of a connection is boxed: a task is as large as the
-        // largest thing that it waits for.
-        while let Some(socket) = Box::pin(self.connect()).await {
-            let Some(parted) = self.hold(socket).await else { return };
-            if parted.away_us > 0 {
-                self.app.iter_mut().for_each(|app| app.drop_next());
-                if !Box::pin(self.stay_away(parted.away_us)).await {
-                    return;
-                }
-            }
-            // A chosen absence is the user's own time: healing begins after it.
-            self.owed = Some((parted.owed, self.shard.now_us()));
+        // All wait for their turn at once.
+        Box::pin(self.connect_and_hold()).await
+    }
+
+    /// Connects, as often as it takes, until a connection stands that only needs to
+    /// be read. `None` when the run ends.
+    // Of a described target's subscriber this is the whole life: what it seldom waits
+    // for is boxed.
+    async fn connect_and_hold(mut self) -> Option<Reading> {
+        loop {
+            let mut socket = Box::pin(self.connect()).await?;
+            let mut held = Held::new(&self.shard, &mut self.random, self.phase.clone());
+            held.local = socket.local();
+            let greeted = match self.wired {
+                Some(_) => Box::pin(self.greet_described(&mut socket, &mut held)).await,
+                None => None,
+            };
+            let left = match greeted {
+                Some(parted) => Break(Some(parted)),
+                None => self.hold(&mut socket, &mut held).await,
+            };
+            let Break(parted) = left else { return Some(Reading::new(self, socket, held)) };
+            Box::pin(self.leave(parted, socket, held)).await?;
         }
     }
 
-    /// Holds one connection until it ends. `None` when the run ends.
-    async fn hold(&mut self, mut socket: Socket) -> Option<Parted> {
-        let mut held = Held::new(&self.shard, &mut self.random);
-        held.local = socket.local();
-        let greeted = match self.wired {
-            Some(_) => Box::pin(self.greet_described(&mut socket, &mut held)).await,
-            None => None,
+    /// Does what reading was interrupted for, and holds the connection, or the next
+    /// one, until it only needs to be read again. `None` when the run ends.
+    async fn interrupt(mut self, mut socket: Socket, mut held: Held, other: Other) -> Option<Reading> {
+        let left = match self.attend(other, &mut socket, &mut held).await {
+            Continue(()) => self.hold(&mut socket, &mut held).await,
+            parted => parted,
         };
-        let parted = match greeted {
-            Some(parted) => Some(parted),
-            None => self.hold_until_parted(&mut socket, &mut held).await,
-        };
+        let Break(parted) = left else { return Some(Reading::new(self, socket, held)) };
+        Box::pin(self.leave(parted, socket, held)).await?;
+        Box::pin(self.connect_and_hold()).await
+    }
+
+    /// Leaves a connection, and stays away as long as was chosen. `None` when the run
+    /// ends, which is also what a connection is left for that did not part.
+    async fn leave(&mut self, parted: Option<Parted>, socket: Socket, held: Held) -> Option<()> {
+        // Its socket ends with it, before the absence.
+        self.let_go(parted.as_ref(), socket, held).await;
+        let parted = parted?;
+        if parted.away_us > 0 {
+            self.app.iter_mut().for_each(|app| app.drop_next());
+            if !self.stay_away(parted.away_us).await {
+                return None;
+            }
+        }
+        // A chosen absence is the user's own time: healing begins after it.
+        self.owed = Some((parted.owed, self.shard.now_us()));
+        Some(())
+    }
+
+    async fn let_go(&mut self, parted: Option<&Parted>, mut socket: Socket, mut held: Held) {
         let noticed_us = self.shard.now_us();
-        let end = parted.as_ref().map_or(ConnectionEnd::RunEnd, |parted| parted.end);
+        let end = parted.map_or(ConnectionEnd::RunEnd, |parted| parted.end);
         if let Some(outbox) = &self.outbox {
             outbox.close();
         }
         match end {
             ConnectionEnd::ChosenReset => socket.reset(),
-            ConnectionEnd::ChosenClose => Box::pin(self.close(&mut socket, &mut held)).await,
+            ConnectionEnd::ChosenClose => self.close(&mut socket, &mut held).await,
             ConnectionEnd::RunEnd => {
-                let _ = Box::pin(tokio::time::timeout(CLOSE_WAIT, socket.say_goodbye())).await;
+                let _ = tokio::time::timeout(CLOSE_WAIT, socket.say_goodbye()).await;
             }
-            ConnectionEnd::HandedOff => {
-                let half_open_us = parted.as_ref().map_or(0, |parted| parted.half_open_us);
-                leave_half_open(socket, half_open_us);
-            }
+            ConnectionEnd::HandedOff => leave_half_open(socket, parted.map_or(0, |parted| parted.half_open_us)),
             ConnectionEnd::Lost => self.note_half_open(&held, noticed_us),
             ConnectionEnd::Open | ConnectionEnd::StoppedReading | ConnectionEnd::Dead => {}
         }
@@ -182,7 +219,6 @@ impl Subscriber {
             self.log.borrow_mut().disconnected(noticed_us, end);
             self.shard.count(|counters| counters.connected -= 1);
         }
-        parted
     }
 
     /// What the frame that was taken asks for; how the connection is left, if it

@@ -57,7 +57,8 @@ impl Opening<'_> {
         let (to, url) = self.address(&mut call)?;
         if receive.transport != Transport::Ws {
             let patience = Duration::from_micros(receive.poll_timeout_us);
-            return HttpStream::open(shard, user, to, call, receive.transport, patience).await.map(Socket::Stream);
+            let stream = HttpStream::open(shard, user, to, call, receive.transport, patience).await?;
+            return Ok(Socket::Stream(stream.into()));
         }
         let stream = dial::open(shard, user, Purpose::Socket, &to).await;
         let stream = stream.map_err(|error| socket::note_exhaustion(shard, error))?;
