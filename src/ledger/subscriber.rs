@@ -6,8 +6,8 @@ use crate::model::{ChannelId, MessageRef, Position, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Everything one subscriber saw.
-// In C's order: what every push needs stands first, in one cache line with the counts
-// of an `Rc` and a `RefCell`.
+// In C's order: what every push needs stands first, beside the counts of an `Rc` and a
+// `RefCell`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[repr(C)]
 #[serde(try_from = "Stored")]

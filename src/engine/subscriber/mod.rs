@@ -47,7 +47,7 @@ const SENT_AGAIN_US: u64 = 1_000_000;
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// One subscriber of a shard.
-// In C's order: what every frame needs stands first, in one cache line.
+// In C's order: what every frame needs stands together, and first.
 #[repr(C)]
 pub struct Subscriber {
     shard: Rc<Shard>,
