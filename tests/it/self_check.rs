@@ -60,6 +60,16 @@ fn wrong_with(found: &SelfCheck) -> Option<String> {
     (!is_seen).then(|| format!("{stall:?}"))
 }
 
+/// A user who waits and is woken for nothing would take a whole core.
+#[test]
+fn whoever_waits_takes_no_time() {
+    let here = TempDir::new().unwrap();
+    let null = Null::start(&[]);
+    let summary = summary_of(&run(here.path(), &null, &[]).output().unwrap());
+    let share = summary["generator"]["workers"][0]["cpu_fraction"].as_f64().unwrap();
+    assert!((0.001..0.5).contains(&share), "{share}");
+}
+
 #[test]
 fn known_delays_and_a_known_stall_are_reported_as_they_were() {
     let mut wrong = None;
